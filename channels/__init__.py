@@ -1,0 +1,1 @@
+"""The world: channel adapters, rendering, and the sandbox providers."""

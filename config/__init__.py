@@ -1,0 +1,1 @@
+"""The dials: every setting with its meaning, unit and default."""

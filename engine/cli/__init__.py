@@ -1,0 +1,1 @@
+"""The `journeyd` command: a file per command."""

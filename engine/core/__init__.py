@@ -1,0 +1,1 @@
+"""The heart: (playbook, customer, happening, now) -> Decision. Pure; imports only value libraries."""

@@ -1,0 +1,99 @@
+"""What a decision asks the shell to do, as data. State changes travel in the new `Customer` itself.
+
+A decision never does anything: `usecases/` persists these in the same transaction as the state.
+"""
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from engine.core.ids import Micros
+from engine.core.state import Customer, Run
+
+
+class Touch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One intended message to one customer over one channel.
+
+    `id` derives from (run, step, visit, channel). `due`: not before; `expires`: not after (0 = no end). `others` are
+    the channels left to try on a hard failure. `variables` are the template's `with:` values, computed at planning.
+    """
+
+    id: str
+    run: str
+    journey: str
+    version: str
+    step: str
+    customer: str
+    channel: str
+    template: str
+    address: str
+    purpose: str
+    planned: Micros
+    due: Micros
+    expires: Micros = 0
+    priority: int = 0
+    late: str = "wait"
+    others: tuple[str, ...] = ()
+    variables: dict[str, Any] = {}
+    enter: dict[str, Any] = {}
+    arms: dict[str, str] = {}
+
+
+class PlanTouch(msgspec.Struct, frozen=True, tag="plan_touch"):
+    """Insert the touch, state planned; a second one with the same id is ignored."""
+
+    touch: Touch
+
+
+class CancelTouches(msgspec.Struct, frozen=True, tag="cancel_touches"):
+    """Cancel every touch of the run that has not left yet."""
+
+    run: str
+    why: str
+
+
+class RecordRun(msgspec.Struct, frozen=True, tag="record_run"):
+    """The run was entered, moved or ended: keep the row that ops and reports query."""
+
+    run: Run
+
+
+class RecordEffect(msgspec.Struct, frozen=True, tag="record_effect"):
+    """Something was achieved: `kind` converted | stage_reached. `key` is unique, so that a rerun counts once.
+
+    `value` is in the currency the events carry (goal `value:`).
+    """
+
+    key: str
+    kind: str
+    at: Micros
+    customer: str
+    journey: str = ""
+    version: str = ""
+    run: str = ""
+    value: float = 0.0
+    name: str = ""
+    arms: dict[str, str] = {}
+    holdout: bool = False
+
+
+Command: TypeAlias = PlanTouch | CancelTouches | RecordRun | RecordEffect
+
+
+class Note(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why: one line of a decision's trace. `code` is listed in `core/trace.py`; `data` fills its words."""
+
+    code: str
+    at: Micros
+    journey: str = ""
+    run: str = ""
+    step: str = ""
+    data: dict[str, Any] = {}
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What follows from one happening for one customer."""
+
+    customer: Customer
+    commands: tuple[Command, ...] = ()
+    trace: tuple[Note, ...] = ()

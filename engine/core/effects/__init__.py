@@ -1,0 +1,1 @@
+"""What a touch achieved: exposure, attribution, funnel. Pure."""

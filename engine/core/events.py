@@ -1,0 +1,122 @@
+"""What can stand in the log: everything that happens is one of these entries, in one order.
+
+The log is the only input of the engine. Timers are not written to it: they follow from it (an entry
+moves the log's time, and what is due by then fires first), which is why a replay equals the live run.
+Entries are immutable; `encode` and `decode` are the only codec of the journal and of Kafka.
+"""
+
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from engine.core.ids import Micros
+
+Identifiers: TypeAlias = dict[str, str]
+"""Kind -> value, already normalised by the edge: {"user_id": "u1", "email": "mei@brand.example"}."""
+
+KINDS: Final = ("user_id", "unionid", "openid", "phone", "email", "device_id", "anonymous_id")
+"""Identifier kinds, strongest first."""
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag="event", gc=False):
+    """Something that happened to one customer, named in the past tense.
+
+    `at` is when it happened, `received` when it was accepted (the log's time: never decreasing).
+    `id` is unique within its `source`; `traits` are merged into the customer; `about` is the touch that
+    an engine-born event speaks of (`link_clicked`, `email_bounced`). `backfill` events update the
+    customer and trigger nothing.
+    """
+
+    id: str
+    name: str
+    at: Micros
+    received: Micros
+    source: str = "api"
+    identifiers: Identifiers = {}
+    properties: dict[str, Any] = {}
+    traits: dict[str, Any] = {}
+    consents: dict[str, bool] = {}
+    about: str = ""
+    backfill: bool = False
+
+
+OutcomeKind: TypeAlias = Literal["sent", "deferred", "failed", "uncertain"]
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, tag="outcome", gc=False):
+    """How one attempt at a touch ended, as the dispatcher saw it.
+
+    `token` is the lease's fencing token: an outcome of an older attempt is kept as a fact only.
+    `reason` is a retry class of `core.delivery`; `retry_at` is set for `deferred`.
+    """
+
+    touch: str
+    token: int
+    kind: OutcomeKind
+    at: Micros
+    received: Micros
+    provider: str = ""
+    provider_id: str = ""
+    reason: str = ""
+    detail: str = ""
+    retry_at: Micros = 0
+    latency: Micros = 0
+
+
+class Receipt(msgspec.Struct, frozen=True, omit_defaults=True, tag="receipt", gc=False):
+    """What a provider (or our own pixel, link and unsubscribe page) later says of a touch.
+
+    The touch is named by `touch` where the provider echoes our id, else by (`provider`, `provider_id`).
+    `fact` is a name of `core.delivery.Fact`. `id` makes repeats collapse. `machine` marks scanners and
+    prefetchers: such facts are recorded apart and never advance a run.
+    """
+
+    id: str
+    fact: str
+    at: Micros
+    received: Micros
+    provider: str = ""
+    provider_id: str = ""
+    touch: str = ""
+    recipient: str = ""
+    detail: str = ""
+    link: str = ""
+    machine: bool = False
+
+
+class Directive(msgspec.Struct, frozen=True, omit_defaults=True, tag="directive", gc=False):
+    """An operator's word, so that it takes its place in the one order.
+
+    `verb`: stop | resume (a journey, or "*" for all sending), resolve (a touch: sent | not_sent),
+    enter (a customer into a manual journey).
+    """
+
+    id: str
+    verb: Literal["stop", "resume", "resolve", "enter"]
+    at: Micros
+    received: Micros
+    subject: str = ""
+    value: str = ""
+    by: str = ""
+    identifiers: Identifiers = {}
+    properties: dict[str, Any] = {}
+
+
+Entry: TypeAlias = Event | Outcome | Receipt | Directive
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+
+
+def encode(entry: Entry) -> bytes:
+    """Return the entry's bytes in the journal (msgpack, tagged by kind)."""
+    return _encoder.encode(entry)
+
+
+def decode(body: bytes) -> Entry:
+    """Return the entry in `body`; raises `msgspec.DecodeError` or `ValidationError` for anything else.
+
+    >>> decode(encode(Event(id="m1", name="order_paid", at=1, received=2))).name
+    'order_paid'
+    """
+    return _decoder.decode(body)

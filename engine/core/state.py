@@ -1,0 +1,151 @@
+"""What is known of one customer, as one immutable value: the unit of loading, deciding and storing.
+
+Runs and their timers live inside it; the store indexes `wake` (the earliest instant at which something of this
+customer is due), so nothing is polled and a wait costs no row of its own.
+"""
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from engine.core.ids import Micros
+
+
+class Held(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
+    """A tag: since when, until when (0 = no end) and who gave it ("journey:welcome", "rule", "import:x")."""
+
+    since: Micros
+    until: Micros = 0
+    by: str = ""
+
+
+class Consent(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
+    """A yes or a no to a purpose or a channel, with its time and source."""
+
+    granted: bool
+    at: Micros
+    source: str = ""
+
+
+class Tally(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
+    """A behaviour statistic: totals for ever, and the recent (at, value) pairs inside the measure's window."""
+
+    count: int = 0
+    total: float = 0.0
+    first: Micros = 0
+    last: Micros = 0
+    recent: tuple[tuple[Micros, float], ...] = ()
+
+
+class Reserved(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
+    """A touch that counts against the caps: reserved when planned, given back when it was certainly not sent."""
+
+    at: Micros
+    channel: str
+    purpose: str
+    touch: str
+
+
+class Heard(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
+    """When this customer last received, opened and clicked a template (0 = never)."""
+
+    received: Micros = 0
+    opened: Micros = 0
+    clicked: Micros = 0
+
+
+class Travelled(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
+    """A journey's past with this customer: when last entered, how often, when last completed."""
+
+    entered: Micros
+    times: int = 1
+    completed: Micros = 0
+
+
+class Run(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One customer travelling one version of one journey.
+
+    `step` is where it stands ("" once ended); `wake` the next instant at which it moves by itself (0 = none);
+    `visits` counts arrivals per step beyond the first, so that keys stay unique in loops. An ended run stays while
+    its goal window (`goal_until`) is open.
+    """
+
+    id: str
+    journey: str
+    version: str
+    entered: Micros
+    event: str = ""
+    key: str = ""
+    enter: dict[str, Any] = {}
+    step: str = ""
+    since: Micros = 0
+    wake: Micros = 0
+    visits: dict[str, int] = {}
+    arms: dict[str, str] = {}
+    holdout: bool = False
+    goal_until: Micros = 0
+    converted: Micros = 0
+    ended: Micros = 0
+    outcome: str = ""
+    touches: int = 0
+
+    @property
+    def is_active(self) -> bool:
+        """Is it still travelling?"""
+        return self.ended == 0
+
+
+Addresses: TypeAlias = dict[str, tuple[str, ...]]
+
+
+class Customer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One person, known by a OneID.
+
+    `identifiers`: kind -> values, newest last. `traits_at` remembers when each trait was said, so that a late event
+    cannot overwrite a newer word. `suppressed`: "email:mei@x.example" -> reason. `wake` is derived by
+    `next_wake`: the store indexes it.
+    """
+
+    id: str
+    created: Micros
+    seen: Micros = 0
+    identifiers: Addresses = {}
+    traits: dict[str, Any] = {}
+    traits_at: dict[str, Micros] = {}
+    tags: dict[str, Held] = {}
+    consents: dict[str, Consent] = {}
+    suppressed: dict[str, str] = {}
+    behaviour: dict[str, Tally] = {}
+    stages: dict[str, Micros] = {}
+    stage: str = ""
+    runs: tuple[Run, ...] = ()
+    travelled: dict[str, Travelled] = {}
+    reserved: tuple[Reserved, ...] = ()
+    heard: dict[str, Heard] = {}
+    wake: Micros = 0
+    merged: tuple[str, ...] = ()
+
+    def address(self, kind: str) -> str:
+        """Return the newest value of an identifier kind, or ""."""
+        values = self.identifiers.get(kind)
+        return values[-1] if values else ""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Customer] = msgspec.msgpack.Decoder(Customer)
+
+
+def encode(customer: Customer) -> bytes:
+    """Return the customer's bytes in the store (msgpack)."""
+    return _encoder.encode(customer)
+
+
+def decode(body: bytes) -> Customer:
+    """Return the customer that `encode` wrote."""
+    return _decoder.decode(body)
+
+
+def next_wake(customer: Customer) -> Micros:
+    """Return the earliest instant at which one of the runs moves by itself, 0 when none does."""
+    wakes = [run.wake for run in customer.runs if run.wake]
+    return min(wakes) if wakes else 0

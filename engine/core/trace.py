@@ -1,0 +1,79 @@
+"""The codes of a decision's trace and what each says, in English and Chinese.
+
+`journeyd explain` prints these with a note's `data` filled in. Every code a decision can emit stands here (tested).
+"""
+
+from typing import Final, NamedTuple
+
+
+class Words(NamedTuple):
+    """A code's sentence in both languages; {names} are filled from the note's data."""
+
+    en: str
+    zh: str
+
+
+CODES: Final[dict[str, Words]] = {
+    "entered": Words("entered the journey on {event}", "因 {event} 进入旅程"),
+    "skipped.stopped": Words("did not enter: the journey is stopped", "未进入：旅程已停止"),
+    "skipped.where": Words("did not enter on {event}: `where` does not hold", "未因 {event} 进入：where 条件不成立"),
+    "skipped.again": Words(
+        "did not enter: travelled before and `again: {policy}` says not yet",
+        "未进入：曾经走过，again: {policy} 尚不允许",
+    ),
+    "skipped.already_in": Words("did not enter: already in it", "未进入：已在旅程中"),
+    "skipped.consent": Words("did not enter: no consent for {purpose}", "未进入：未同意 {purpose}"),
+    "skipped.audience": Words("did not enter: outside the audience", "未进入：不在目标人群"),
+    "skipped.backfill": Words("did not enter: {event} is history (backfill)", "未进入：{event} 是历史数据"),
+    "skipped.late": Words("did not enter: {event} came too late", "未进入：{event} 到达过晚"),
+    "held_out": Words("is in the control group: travels and receives nothing", "属于对照组：经过旅程但不接收触达"),
+    "step.wait": Words("waits until {until}", "等待至 {until}"),
+    "step.wait_for": Words("waits for {events} until {until}", "等待事件 {events}，至 {until}"),
+    "step.wait_past": Words("does not wait: the date is missing or past", "不等待：日期缺失或已过"),
+    "step.happened": Words("{event} happened: goes on", "发生 {event}：继续"),
+    "step.timed_out": Words("waited in vain for {events}", "等待 {events} 超时"),
+    "step.branch": Words("takes arm {arm}", "走分支 {arm}"),
+    "step.split": Words("falls into arm {arm} of {split}", "在分流 {split} 中落入 {arm}"),
+    "step.tag": Words("is tagged {add}{remove}", "标签变化 {add}{remove}"),
+    "step.set": Words("has {traits} set", "设置 {traits}"),
+    "touch.planned": Words(
+        "{template} by {channel} is planned for {due}", "计划于 {due} 通过 {channel} 发送 {template}"
+    ),
+    "touch.deferred": Words("waits until {until}: {why}", "推迟到 {until}：{why}"),
+    "touch.dropped": Words("{template} by {channel} is dropped: {why}", "{channel} 的 {template} 不发送：{why}"),
+    "touch.held_out": Words("{template} is not sent: control group", "{template} 不发送：对照组"),
+    "touch.no_channel": Words(
+        "{template} is not sent: no channel of {channels} can be used", "{template} 不发送：{channels} 均不可用"
+    ),
+    "touch.failover": Words("{from} failed ({why}): tries {to}", "{from} 失败（{why}）：改用 {to}"),
+    "touch.given_up": Words("{from} failed ({why}) and no channel is left", "{from} 失败（{why}），没有其他渠道"),
+    "exited.event": Words("left on {event}", "因 {event} 离开"),
+    "exited.when": Words("left: an exit condition came true", "离开：退出条件成立"),
+    "exited.stopped": Words("left: the journey was stopped", "离开：旅程已停止"),
+    "exited.merged": Words(
+        "left: the same customer stands further in another run", "离开：同一客户的另一个旅程实例走得更远"
+    ),
+    "completed": Words("reached the end", "走完旅程"),
+    "converted": Words("reached the goal by {event} ({value})", "因 {event} 达成目标（{value}）"),
+    "stage.reached": Words("reached stage {stage}", "到达阶段 {stage}"),
+    "merged": Words("was found to be the same person as {other}", "确认与 {other} 为同一人"),
+    "conflict": Words(
+        "shares {identifier} with {other} but both are known users: kept apart",
+        "与 {other} 共有 {identifier}，但均为已知用户：不合并",
+    ),
+}
+
+
+def say(code: str, data: dict[str, object], lang: str = "en") -> str:
+    """Return the sentence of a trace code, missing data shown as "?".
+
+    >>> say("exited.event", {"event": "order_paid"})
+    'left on order_paid'
+    """
+    words = CODES[code]
+    return (words.zh if lang == "zh" else words.en).format_map(_Blank(data))
+
+
+class _Blank(dict[str, object]):
+    def __missing__(self, key: str) -> str:
+        return "?"

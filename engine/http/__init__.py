@@ -1,0 +1,1 @@
+"""One port: ingest API, callbacks, tracking links, health and metrics."""

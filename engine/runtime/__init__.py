@@ -1,0 +1,1 @@
+"""Processes and time: the clock, the engine thread, the dispatcher, simulation."""

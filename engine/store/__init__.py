@@ -1,0 +1,1 @@
+"""Stores behind `ports.Store`: memory (the reference) and sqlite."""

@@ -1,0 +1,1 @@
+"""Signed links, the open pixel and the unsubscribe page."""

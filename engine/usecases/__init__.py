@@ -1,0 +1,1 @@
+"""The verbs: gather, decide, persist. Synchronous; adapters are arguments."""

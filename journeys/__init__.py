@@ -1,0 +1,1 @@
+"""The journey language: YAML in, Plan out, with every complaint located."""
