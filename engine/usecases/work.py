@@ -1,0 +1,123 @@
+"""One unit of work in the making: what was read, what is changed, and the `Changes` to commit at the end.
+
+Use cases share it inside one transaction: later entries of a batch see what earlier ones did. It decides nothing;
+the one rule it holds is that a touch moves only along the edges of `core/delivery.py`.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from engine.core.commands import Note, Touch
+from engine.core.delivery import TouchState, is_allowed
+from engine.core.errors import IllegalMove
+from engine.core.ids import Micros
+from engine.core.state import Customer
+from engine.ports import Changes, TouchRow, Unit
+
+
+class Work:
+    """The working set over one `Unit`. Call `flush()` once at the end and commit what it returns.
+
+    `customers` and `rows` overlay the store; write through `put`, `plan` and `move` so that the change is kept. The
+    lists of `changes` (attempts, facts, effects, dead, ...) are open to append to.
+    """
+
+    __slots__ = ("_aliases", "_dirty", "changes", "customers", "now", "rows", "unit")
+
+    def __init__(self, unit: Unit, now: Micros) -> None:
+        self.unit: Final = unit
+        self.now = now
+        self.changes = Changes()
+        self.customers: dict[str, Customer] = {}
+        self.rows: dict[str, TouchRow] = {}
+        self._dirty: set[str] = set()
+        self._aliases: dict[str, str] = {}
+
+    # --- customers
+
+    def gather(self, ids: Iterable[str]) -> None:
+        """Read the customers that are not here yet, in one go."""
+        missing = [id_ for id_ in ids if self._canonical(id_) not in self.customers]
+        if not missing:
+            return
+        for asked, found in self.unit.customers(missing).items():
+            if asked != found.id:
+                self._aliases[asked] = found.id
+            self.customers.setdefault(found.id, found)
+
+    def customer(self, id_: str) -> Customer | None:
+        """Return the customer as this unit sees it (the winner, for a merged id), None when unknown."""
+        if self._canonical(id_) not in self.customers:
+            self.gather((id_,))
+        return self.customers.get(self._canonical(id_))
+
+    def put(self, customer: Customer) -> None:
+        """Keep the customer's new value."""
+        if self.customers.get(customer.id) is customer and customer.id not in self._dirty:
+            return
+        self.customers[customer.id] = customer
+        self._dirty.add(customer.id)
+
+    def merge(self, loser: str, winner: Customer) -> None:
+        """Keep the winner's value; the loser's id means the winner from now on."""
+        self.customers.pop(loser, None)
+        self._dirty.discard(loser)
+        self._aliases[loser] = winner.id
+        self.changes.merged[loser] = winner.id
+        self.put(winner)
+
+    def _canonical(self, id_: str) -> str:
+        aliases = self._aliases
+        while id_ in aliases:
+            id_ = aliases[id_]
+        return id_
+
+    # --- touches
+
+    def gather_rows(self, ids: Iterable[str]) -> None:
+        """Read the touches that are not here yet, in one go."""
+        missing = [id_ for id_ in ids if id_ not in self.rows]
+        if missing:
+            for id_, row in self.unit.touches(missing).items():
+                self.rows.setdefault(id_, row)
+
+    def row(self, id_: str) -> TouchRow | None:
+        """Return the touch as this unit sees it, None when unknown."""
+        if id_ not in self.rows:
+            self.gather_rows((id_,))
+        return self.rows.get(id_)
+
+    def plan(self, touch: Touch) -> None:
+        """Insert the touch, state planned; one that exists already is left alone by the store."""
+        if touch.id in self.rows:
+            return
+        self.rows[touch.id] = TouchRow(touch=touch, state=TouchState.PLANNED, due=touch.due, updated=touch.planned)
+        self.changes.touches.append(touch)
+
+    def move(self, row: TouchRow, state: TouchState, **changed: Any) -> TouchRow:
+        """Move the touch and return its new row; `IllegalMove` along an edge the contract does not have."""
+        current = self.rows.get(row.touch.id, row)
+        if not is_allowed(current.state, state):
+            raise IllegalMove(f"touch {row.touch.id} cannot go from {current.state} to {state}")
+        moved = replace(current, state=state, updated=self.now, **changed)
+        self.rows[row.touch.id] = moved
+        self.changes.rows.append(moved)
+        return moved
+
+    def cancel(self, run: str, why: str) -> None:
+        """Cancel every touch of the run that has not left yet."""
+        self.changes.cancelled.append((run, why))
+
+    # --- the rest
+
+    def note(self, customer: str, note: Note) -> None:
+        """Keep one line of why."""
+        self.changes.notes.append((customer, note))
+
+    def flush(self) -> Changes:
+        """Return everything to commit, time-stamped with `now`."""
+        self.changes.now = self.now
+        self.changes.customers = {id_: self.customers[id_] for id_ in self._dirty}
+        return self.changes
