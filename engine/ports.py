@@ -212,8 +212,8 @@ class Reader(Protocol):
         """Return planned, ready and deferred touches with due <= now: higher priority, then earlier due first."""
         ...
 
-    def next_send(self) -> Micros:
-        """Return the earliest due of a planned, ready or deferred touch, 0 when none."""
+    def next_send(self, channels: Sequence[str] | None = None) -> Micros:
+        """Return the earliest due of a planned, ready or deferred touch (of these channels), 0 when none."""
         ...
 
     def lapsed(self, now: Micros, limit: int) -> list[TouchRow]:
