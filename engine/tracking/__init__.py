@@ -1,1 +1,1 @@
-"""Signed links, the open pixel and the unsubscribe page."""
+"""Signed links, pixels and unsubscribe pages: pure; the routes that serve them are in `engine/http/links.py`."""

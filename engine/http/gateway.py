@@ -1,0 +1,77 @@
+"""What the HTTP face asks of the running engine. The runtime implements it; tests do with memory adapters.
+
+It is not a store and not a log: it is the narrow door between the event loop and the engine.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import ClassVar, Protocol, TypeAlias
+
+from engine.core.errors import JourneydError
+from engine.core.events import Entry
+from engine.core.ids import Micros
+from engine.ports import Clock, TouchQuery, TouchRow
+from engine.telemetry import Telemetry
+
+Make: TypeAlias = Callable[[Micros], Sequence[Entry]]
+"""Makes the entries once their `received` stamp is known. Pure and quick: it may run on the log's thread."""
+
+Answer: TypeAlias = tuple[int, str, bytes, Sequence[Entry]]
+"""(status, content type, body, entries): what a callback adapter wants answered and logged."""
+
+Callback: TypeAlias = Callable[
+    [str, Mapping[str, str], Mapping[str, str], bytes, Micros],
+    Answer | Awaitable[Answer],
+]
+"""(method, query, headers in lower case, body, now) -> Answer. Raises `BadInput` or `ValueError` for a forged or
+broken call. Entries may carry any `received`: the door restamps them."""
+
+
+class Overloaded(JourneydError):
+    """The engine's inbox is full: send again after the seconds in Retry-After."""
+
+    code: ClassVar[str] = "overloaded"
+
+    def __init__(self, retry_after: float = 1.0) -> None:
+        super().__init__("The engine's inbox is full. Send the same request again later")
+        self.retry_after = retry_after
+
+
+class Gateway(Protocol):
+    """The running engine, as the HTTP face sees it."""
+
+    @property
+    def clock(self) -> Clock:
+        """Return the process's clock."""
+        ...
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Return the process's metrics."""
+        ...
+
+    async def accept(self, make: Make) -> int:
+        """Stamp, append durably and return the last offset; an empty sequence writes nothing and returns 0.
+
+        Returns only after the commit. Raises `StoreFull` (503) or `Overloaded` (429); then nothing was written.
+        """
+        ...
+
+    def ready(self) -> Sequence[str]:
+        """Return the reasons why the engine is not ready; empty when it is."""
+        ...
+
+    def metrics(self) -> bytes:
+        """Return the metrics in Prometheus text form, gauges brought up to date."""
+        ...
+
+    async def journeys(self) -> Collection[str]:
+        """Return the names of the published journeys."""
+        ...
+
+    async def touches(self, query: TouchQuery) -> list[TouchRow]:
+        """Return the delivery log, newest first."""
+        ...
+
+    async def touch(self, touch_id: str) -> TouchRow | None:
+        """Return one touch, None when unknown."""
+        ...

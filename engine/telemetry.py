@@ -1,0 +1,181 @@
+"""The table of metrics and log events, and the one way to emit them. Nothing that is not in a table leaves.
+
+Log fields are allow-listed and names, addresses, bodies and tokens are not on the list. Bootstrap calls
+`configure_logging` once and makes one `Telemetry`; everybody else takes it as an argument.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final, Literal, TextIO, TypeAlias
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from engine.core.errors import JourneydError
+
+# --- metrics ---------------------------------------------------------------------------------------
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A row of the table: what is measured, in which unit, by which labels. Label values are few and known."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+METRICS: Final = (
+    Metric("journeyd_http_requests_total", "counter", "Requests answered.", ("route", "status")),
+    Metric("journeyd_http_seconds", "histogram", "Time to answer a request.", ("route",)),
+    Metric("journeyd_entries_accepted_total", "counter", "Log entries accepted durably, by source.", ("source",)),
+    Metric("journeyd_refused_total", "counter", "Requests refused, by problem code.", ("code",)),
+    Metric("journeyd_hits_total", "counter", "Opens and clicks, by class and why.", ("fact", "verdict", "why")),
+    Metric("journeyd_hits_lost_total", "counter", "Opens and clicks dropped because the buffer was full."),
+    Metric("journeyd_log_tail", "gauge", "Last durable offset of the log."),
+    Metric("journeyd_log_applied", "gauge", "Offset up to which the log is applied."),
+    Metric("journeyd_entries_applied_total", "counter", "Log entries applied, by kind.", ("kind",)),
+    Metric("journeyd_duplicates_total", "counter", "Entries dropped because they were applied before."),
+    Metric("journeyd_dead_letters_total", "counter", "Entries that could not be applied."),
+    Metric("journeyd_batch_seconds", "histogram", "Time to decide and commit one batch."),
+    Metric("journeyd_timers_fired_total", "counter", "Customers woken by their timers."),
+    Metric("journeyd_touches_planned_total", "counter", "Touches planned.", ("channel",)),
+    Metric("journeyd_touches", "gauge", "Touches by state.", ("journey", "channel", "state")),
+    Metric("journeyd_attempts_total", "counter", "Hand-offs ended.", ("channel", "provider", "outcome")),
+    Metric("journeyd_send_seconds", "histogram", "Time of one hand-off.", ("channel", "provider")),
+    Metric("journeyd_breaker_open", "gauge", "1 while a provider's breaker is open.", ("channel", "provider")),
+    Metric("journeyd_receipts_total", "counter", "Receipts applied or parked, by fact.", ("fact",)),
+    Metric("journeyd_customers", "gauge", "Customers known."),
+)
+
+_Collector: TypeAlias = Counter | Gauge | Histogram
+
+
+class Telemetry:
+    """The process's metrics. Unknown names and labels raise at once: the table above is the documentation."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._collectors: dict[str, _Collector] = {row.name: _collector(row, self.registry) for row in METRICS}
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        found = self._labelled(name, labels)
+        if not isinstance(found, Counter):
+            raise KeyError(f"{name} is not a counter of telemetry.METRICS")
+        found.inc(amount)
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        found = self._labelled(name, labels)
+        if not isinstance(found, Gauge):
+            raise KeyError(f"{name} is not a gauge of telemetry.METRICS")
+        found.set(value)
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add an observation (seconds) to a histogram."""
+        found = self._labelled(name, labels)
+        if not isinstance(found, Histogram):
+            raise KeyError(f"{name} is not a histogram of telemetry.METRICS")
+        found.observe(value)
+
+    def render(self) -> bytes:
+        """Return everything in Prometheus text form."""
+        return generate_latest(self.registry)
+
+    def _labelled(self, name: str, labels: dict[str, str]) -> _Collector:
+        collector = self._collectors[name]
+        return collector.labels(**labels) if labels else collector
+
+
+def _collector(row: Metric, registry: CollectorRegistry) -> _Collector:
+    match row.kind:
+        case "counter":
+            return Counter(row.name, row.help, row.labels, registry=registry)
+        case "gauge":
+            return Gauge(row.name, row.help, row.labels, registry=registry)
+        case "histogram":
+            return Histogram(row.name, row.help, row.labels, registry=registry)
+
+
+# --- logs ------------------------------------------------------------------------------------------
+
+LOG_EVENTS: Final[dict[str, str]] = {
+    "daemon_started": "The daemon is up and takes events.",
+    "daemon_stopped": "The daemon finished what was in flight and left.",
+    "http_failed": "A request met a bug or a broken disk and was answered 5xx.",
+    "http_refused": "A request was refused; `code` says why.",
+    "callback_refused": "A provider's callback was forged or unreadable; nothing of it was applied.",
+    "hits_lost": "Opens and clicks were dropped: the buffer was full or the log refused them.",
+    "batch_failed": "A batch could not be applied and is tried again.",
+    "entry_dead": "An entry could not be applied and went to the dead letters.",
+    "attempt_ended": "One hand-off of a touch ended.",
+    "breaker_opened": "A provider failed too often; sending over it pauses.",
+    "breaker_closed": "A provider works again; sending resumes slowly.",
+    "channel_held": "A channel is misconfigured; its touches wait for you.",
+    "touch_uncertain": "Nobody can say whether a touch was sent; it waits for a receipt or for you.",
+    "lease_lapsed": "A hand-off never reported back; its touch is uncertain now.",
+    "journey_published": "A journey's new version is current.",
+    "store_full": "The disk is full; ingest answers 503 until there is space.",
+}
+"""Every log event and what it tells ops."""
+
+FIELDS: Final = frozenset(
+    "event level timestamp logger at code status route method source journey version step run touch channel provider "
+    "outcome reason offset count seconds kind fact state error where pid port path retry_at token problem".split()
+)
+"""The fields that may appear in a log. Ids of touches and runs are hashes; no field holds what a person typed."""
+
+
+def configure_logging(
+    *, level: str = "info", form: Literal["json", "text"] = "json", out: TextIO | None = None
+) -> None:
+    """Set up structlog for the process: one line an event, to `out` (standard error by default)."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            name_exceptions,
+            allow_fields,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(file=out or sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def name_exceptions(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace an exception by its class, its code and its place: its words and frames may hold customer data."""
+    raised = fields.pop("exc_info", None)
+    raised = sys.exc_info()[1] if raised is True else raised
+    if isinstance(raised, BaseException):
+        fields["error"] = type(raised).__name__
+        if isinstance(raised, JourneydError):
+            fields.setdefault("code", raised.code)
+        trace = raised.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        if trace is not None:
+            fields["where"] = f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"
+    return fields
+
+
+def allow_fields(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop every field that is not in `FIELDS`, and break no line: values are cut at 300 characters.
+
+    >>> allow_fields(None, "info", {"event": "http_refused", "email": "mei@brand.example"})
+    {'event': 'http_refused'}
+    """
+    return {name: _plain(value) for name, value in fields.items() if name in FIELDS}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool | int | float) or value is None:
+        return value
+    return "".join(character if character.isprintable() else "�" for character in str(value)[:300])
