@@ -1,0 +1,1 @@
+"""Email: bytes assembled by hand, handed over by SMTP, bounces and complaints read back."""

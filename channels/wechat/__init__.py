@@ -1,0 +1,1 @@
+"""WeChat: one folder per product."""
