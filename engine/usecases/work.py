@@ -5,16 +5,24 @@ the one rule it holds is that a touch moves only along the edges of `core/delive
 """
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
 from engine.core.commands import Note, Touch
 from engine.core.delivery import TouchState, is_allowed
 from engine.core.errors import IllegalMove
+from engine.core.events import Event
 from engine.core.ids import Micros
 from engine.core.state import Customer
-from engine.ports import Changes, TouchRow, Unit
+from engine.ports import Changes, FactRow, TouchRow, Unit
+
+
+class Told(NamedTuple):
+    """An engine-born event and the customer (id) it is for: feed it to `decide` in the same unit."""
+
+    customer: str
+    event: Event
 
 
 class Work:
@@ -24,7 +32,7 @@ class Work:
     lists of `changes` (attempts, facts, effects, dead, ...) are open to append to.
     """
 
-    __slots__ = ("_aliases", "_dirty", "changes", "customers", "now", "rows", "unit")
+    __slots__ = ("_aliases", "_dirty", "_fact_ids", "_provided", "changes", "customers", "now", "rows", "unit")
 
     def __init__(self, unit: Unit, now: Micros) -> None:
         self.unit: Final = unit
@@ -34,6 +42,8 @@ class Work:
         self.rows: dict[str, TouchRow] = {}
         self._dirty: set[str] = set()
         self._aliases: dict[str, str] = {}
+        self._fact_ids: set[str] = set()
+        self._provided: dict[tuple[str, str], list[str]] = {}
 
     # --- customers
 
@@ -96,6 +106,11 @@ class Work:
         self.rows[touch.id] = TouchRow(touch=touch, state=TouchState.PLANNED, due=touch.due, updated=touch.planned)
         self.changes.touches.append(touch)
 
+    def drop(self, touch: Touch, why: str) -> None:
+        """Insert the touch as dropped: a gate refused it at planning."""
+        self.plan(touch)
+        self.move(self.rows[touch.id], TouchState.DROPPED, reason=why)
+
     def move(self, row: TouchRow, state: TouchState, **changed: Any) -> TouchRow:
         """Move the touch and return its new row; `IllegalMove` along an edge the contract does not have."""
         current = self.rows.get(row.touch.id, row)
@@ -104,11 +119,38 @@ class Work:
         moved = replace(current, state=state, updated=self.now, **changed)
         self.rows[row.touch.id] = moved
         self.changes.rows.append(moved)
+        if moved.provider_id:
+            self._provided.setdefault((moved.provider, moved.provider_id), []).append(moved.touch.id)
         return moved
+
+    def provided(self, provider: str, provider_id: str, recipient: str = "") -> TouchRow | None:
+        """Return the touch that the provider knows under its own id (and address, where one id covers several)."""
+        for id_ in self._provided.get((provider, provider_id), ()):
+            if not recipient or self.rows[id_].touch.address == recipient:
+                return self.rows[id_]
+        found = self.unit.touch_by_provider(provider, provider_id, recipient)
+        return None if found is None else self.row(found.touch.id)
 
     def cancel(self, run: str, why: str) -> None:
         """Cancel every touch of the run that has not left yet."""
         self.changes.cancelled.append((run, why))
+
+    # --- receipts
+
+    def has_fact(self, id_: str) -> bool:
+        """Say whether this receipt was applied or parked already, in this unit or before."""
+        return id_ in self._fact_ids or self.unit.has_fact(id_)
+
+    def fact(self, fact: FactRow) -> None:
+        """Keep a receipt: applied when it names a touch, else parked."""
+        self._fact_ids.add(fact.id)
+        self.changes.facts.append(fact)
+
+    def parked(self, provider: str, provider_id: str) -> list[FactRow]:
+        """Return the receipts that came before their touch was known, this unit's too."""
+        mine = [f for f in self.changes.facts if not f.touch and (f.provider, f.provider_id) == (provider, provider_id)]
+        applied = {f.id for f in self.changes.facts if f.touch}
+        return [f for f in [*self.unit.parked(provider, provider_id), *mine] if f.id not in applied]
 
     # --- the rest
 
