@@ -1,0 +1,159 @@
+"""Applying `Changes` to the memory tables: everything is drafted first, so an error leaves no trace."""
+
+import msgspec
+
+from engine.core.delivery import STOPPABLE, TouchState, is_allowed
+from engine.core.errors import IllegalMove
+from engine.core.ids import Micros
+from engine.core.state import Customer, Run
+from engine.ports import Attempt, Changes, DeadLetter, FactRow, ScheduleRow, TouchRow
+from engine.store.memory.tables import Draft, Tables
+from engine.store.slices import oldest_kept, slice_of
+
+
+def apply(tables: Tables, changes: Changes, window: Micros) -> None:
+    """Write `changes` into `tables`; raises `IllegalMove` and writes nothing for a move the contract lacks."""
+    redirects = _merge(tables, changes)
+    customers, touches = _customers(tables, changes, redirects), _touches(tables, changes)
+    runs = _runs(tables, changes)
+    facts = _facts(tables, changes)
+    # Nothing below can fail: from here on the drafts are written down.
+    redirects.publish()
+    _publish_customers(tables, customers)
+    tables.identifiers.update(changes.identifiers)
+    runs.publish()
+    _publish_touches(tables, touches)
+    facts.publish()
+    _publish_rest(tables, changes)
+    _publish_notes(tables, changes)
+    _publish_seen(tables, changes, window)
+    if changes.offset:
+        tables.offset = changes.offset
+        tables.now = max(tables.now, changes.now)
+
+
+def _merge(tables: Tables, changes: Changes) -> Draft[str, str]:
+    """Draft the redirects: never a circle; an id that was merged before keeps its winner."""
+    draft = Draft(tables.redirects)
+    for loser, winner in changes.merged.items():
+        final = winner
+        while (further := draft.get(final)) is not None:
+            final = further
+        if loser not in draft and final != loser:
+            draft[loser] = final
+    return draft
+
+
+def _customers(tables: Tables, changes: Changes, redirects: Draft[str, str]) -> Draft[str, Customer]:
+    draft = Draft(tables.customers)
+    for customer_id, customer in changes.customers.items():
+        if customer_id not in redirects:
+            draft[customer_id] = customer
+    for loser, _ in redirects.new():
+        draft.drop(loser)
+    return draft
+
+
+def _runs(tables: Tables, changes: Changes) -> Draft[str, tuple[str, Run]]:
+    draft = Draft(tables.runs)
+    for run_id, owned in changes.runs.items():
+        draft[run_id] = owned
+    return draft
+
+
+def _touches(tables: Tables, changes: Changes) -> Draft[str, TouchRow]:
+    draft = Draft(tables.touches)
+    by_run: dict[str, list[str]] = {}
+    for touch in changes.touches:
+        if touch.id not in draft:
+            draft[touch.id] = TouchRow(touch, TouchState.PLANNED, touch.due, touch.planned)
+            by_run.setdefault(touch.run, []).append(touch.id)
+    for row in changes.rows:
+        before = draft.get(row.touch.id)
+        if before is None:
+            raise IllegalMove(f"touch {row.touch.id} was never planned, so it cannot become {row.state}")
+        if not is_allowed(before.state, row.state):
+            raise IllegalMove(f"touch {row.touch.id} cannot move from {before.state} to {row.state}")
+        draft[row.touch.id] = msgspec.structs.replace(row, touch=before.touch)
+    for run_id, why in changes.cancelled:
+        for touch_id in [*tables.runs_touches.get(run_id, ()), *by_run.get(run_id, ())]:
+            row = draft[touch_id]
+            if row.state in STOPPABLE:
+                draft[touch_id] = msgspec.structs.replace(
+                    row, state=TouchState.CANCELLED, reason=why, updated=changes.now
+                )
+    return draft
+
+
+def _facts(tables: Tables, changes: Changes) -> Draft[str, FactRow]:
+    draft = Draft(tables.facts)
+    for fact in changes.facts:
+        before = draft.get(fact.id)
+        if before is None or not before.touch:
+            draft[fact.id] = fact
+    return draft
+
+
+def _publish_customers(tables: Tables, draft: Draft[str, Customer]) -> None:
+    for customer_id in draft.gone():
+        if (before := tables.customers.get(customer_id)) is not None:
+            tables.set_wake(customer_id, before.wake, 0)
+    for customer_id, customer in draft.new():
+        before = tables.customers.get(customer_id)
+        tables.set_wake(customer_id, before.wake if before else 0, customer.wake)
+    draft.publish()
+
+
+def _publish_touches(tables: Tables, draft: Draft[str, TouchRow]) -> None:
+    for touch_id, row in draft.new():
+        if touch_id not in tables.touches:
+            tables.runs_touches.setdefault(row.touch.run, []).append(touch_id)
+        tables.queued.pop(touch_id, None)
+        tables.flying.pop(touch_id, None)
+        if row.state in STOPPABLE:
+            tables.queued[touch_id] = row
+        elif row.state is TouchState.IN_FLIGHT:
+            tables.flying[touch_id] = row
+    draft.publish()
+
+
+def _publish_notes(tables: Tables, changes: Changes) -> None:
+    for loser in changes.merged:
+        winner = tables.root(loser)
+        if winner != loser and loser in tables.notes:
+            joined = tables.notes.pop(loser) + tables.notes.get(winner, [])
+            tables.notes[winner] = sorted(joined, key=lambda pair: pair[0])
+    for customer_id, note in changes.notes:
+        tables.noted += 1
+        tables.notes.setdefault(tables.root(customer_id), []).append((tables.noted, note))
+
+
+def _publish_rest(tables: Tables, changes: Changes) -> None:
+    attempts: list[Attempt] = changes.attempts
+    for attempt in attempts:
+        tables.attempts.setdefault(attempt.touch, {})[attempt.token] = attempt
+    for effect in changes.effects:
+        tables.effects.setdefault(effect.key, effect)
+    letters: list[DeadLetter] = changes.dead
+    for letter in letters:
+        tables.dead.setdefault(letter.offset, letter)
+    schedules: list[ScheduleRow] = changes.schedules
+    for schedule in schedules:
+        tables.schedules[schedule.journey] = schedule
+    for flag, value in changes.flags.items():
+        if value:
+            tables.flags[flag] = value
+        else:
+            tables.flags.pop(flag, None)
+    for plan in changes.plans:
+        tables.plans[plan.journey, plan.version] = plan
+        tables.current[plan.journey] = plan.version
+
+
+def _publish_seen(tables: Tables, changes: Changes, window: Micros) -> None:
+    if not changes.seen:
+        return
+    newest = max([slice_of(changes.now, window), *tables.seen])
+    tables.seen.setdefault(newest, {}).update(changes.seen)
+    for old in [number for number in tables.seen if number < oldest_kept(newest)]:
+        del tables.seen[old]

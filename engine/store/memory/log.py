@@ -1,0 +1,44 @@
+"""The event log as a list. Not durable; used by stories, simulation and tests."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from engine.ports import Logged
+
+
+class MemoryLog:
+    """An `EventLog` that lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._bodies: list[bytes] = []
+        self._wakes: list[Callable[[], None]] = []
+        self._lock = threading.RLock()
+
+    def append(self, bodies: Sequence[bytes]) -> int:
+        """Write the entries in order and return the last one's offset."""
+        with self._lock:
+            self._bodies.extend(bodies)
+            last = len(self._bodies)
+            wakes = tuple(self._wakes)
+        for wake in wakes:
+            wake()
+        return last
+
+    def read(self, after: int, limit: int) -> list[Logged]:
+        """Return up to `limit` entries with an offset above `after`, in order."""
+        first = max(after, 0)
+        with self._lock:
+            chunk = self._bodies[first : first + max(limit, 0)]
+        return [Logged(first + place, body) for place, body in enumerate(chunk, start=1)]
+
+    def tail(self) -> int:
+        """Return the last offset, 0 when empty."""
+        return len(self._bodies)
+
+    def on_append(self, wake: Callable[[], None]) -> None:
+        """Call `wake` (in the appending thread) after each append."""
+        with self._lock:
+            self._wakes.append(wake)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to flush."""

@@ -1,0 +1,41 @@
+"""The store in memory: a lock, the tables, and units of work that write them at once."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine.core.ids import Micros
+from engine.ports import Changes
+from engine.store.memory.apply import apply
+from engine.store.memory.faces import MemoryReader
+from engine.store.memory.tables import Tables
+from engine.store.slices import WINDOW
+
+
+class MemoryUnit(MemoryReader):
+    """A unit of work: the store's lock is held from the first read to the commit."""
+
+    def __init__(self, tables: Tables, lock: "threading.RLock", window: Micros) -> None:
+        super().__init__(tables, lock)
+        self._window = window
+
+    def commit(self, changes: Changes) -> None:
+        """Write everything, or on any error nothing."""
+        apply(self._tables, changes, self._window)
+
+
+class MemoryStore(MemoryReader):
+    """A `Store` that lives as long as the process."""
+
+    def __init__(self, *, dedupe_window: Micros = WINDOW) -> None:
+        super().__init__(Tables(), threading.RLock())
+        self._window = dedupe_window
+
+    @contextmanager
+    def unit(self) -> Iterator[MemoryUnit]:
+        """Open a unit of work; one at a time, others wait."""
+        with self._lock:
+            yield MemoryUnit(self._tables, self._lock, self._window)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to release."""
