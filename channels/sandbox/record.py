@@ -5,6 +5,7 @@ may `read_record` the file at any time; the crash harness audits the daemon agai
 """
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -27,6 +28,7 @@ CREATE INDEX IF NOT EXISTS accepted_by_recipient ON accepted (provider, recipien
 """
 _FIELDS = "seq, at, provider, key, recipient, provider_id, subject, text, body_hash, size, deduped, fault"
 _INSERT = f"INSERT INTO accepted ({_FIELDS}, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_TOUCH_ID = re.compile(r"([a-z2-7]{26})(?![a-zA-Z0-9])")
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,3 +220,13 @@ def _select(connection: apsw.Connection, query: RecordQuery) -> list[Accepted]:
         for seq, at, provider, key, recipient, provider_id, subject, text, body_hash, size, deduped, fault, body
         in connection.execute(sql, bound)
     ]  # fmt: skip
+
+
+def touch_key(carried: str) -> str:
+    """Return the touch id inside a correlation field: what stands before the first `.` (a signature may follow).
+
+    >>> touch_key("selld2kaqytwf6tljvalb5snci-9f3a"), touch_key("t1.9f3a"), touch_key("msg_01")
+    ('selld2kaqytwf6tljvalb5snci', 't1', 'msg_01')
+    """
+    found = _TOUCH_ID.match(carried)
+    return found.group(1) if found else carried.partition(".")[0]
