@@ -406,10 +406,15 @@ class Rendering(Protocol):
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """`content`: msgpack of the channel's content struct. `hash`: hex digest of it, kept with the touch."""
+    """`content`: msgpack of the channel's content struct. `hash`: hex digest of it, kept with the touch.
+
+    `keyed` is false for a kind of message whose resend the provider does not collapse although the channel has a
+    `key_window` (a WeChat customer-service message): an uncertain one is never sent again.
+    """
 
     content: bytes
     hash: str
+    keyed: bool = True
 
 
 Verdict: TypeAlias = Literal["go", "wait", "drop"]
