@@ -98,9 +98,9 @@ def _status(group: Message, touch: str, now: Micros) -> Receipt:
     said = str(group.get("Diagnostic-Code", "")).rpartition(";")[2].strip()
     action = str(group["Action"]).strip().lower()
     fact = _ACTIONS.get(action) or (_failure(status, said) if action == "failed" else Fact.ACCEPTED)
-    detail = " ".join(f"{status} {said}".split())[:300]
+    # The final recipient may be where a forwarder sent it on: it is told, not matched; the proof names the touch.
     recipient = str(group["Final-Recipient"]).rpartition(";")[2].strip()
-    return _receipt(touch, fact, recipient, detail, now)
+    return _receipt(touch, fact, " ".join(f"{status} {said} ({recipient})".split())[:300], now)
 
 
 def _failure(status: str, said: str) -> Fact:
@@ -117,11 +117,10 @@ def _complaint(parts: list[Message], touch: str, now: Micros) -> Iterator[Receip
         for group in _inner(part):
             kind = str(group.get("Feedback-Type", "")).strip().lower()
             if kind in {"abuse", "fraud", "virus"}:
-                recipient = str(group.get("Original-Rcpt-To", "")).strip().strip("<>")
-                yield _receipt(touch, Fact.COMPLAINED, recipient, kind, now)
+                yield _receipt(touch, Fact.COMPLAINED, kind, now)
 
 
-def _receipt(touch: str, fact: Fact, recipient: str, detail: str, now: Micros) -> Receipt:
+def _receipt(touch: str, fact: Fact, detail: str, now: Micros) -> Receipt:
     return Receipt(
         id=derive("smtp", touch, str(fact.name), detail),
         fact=str(fact.name),
@@ -130,6 +129,5 @@ def _receipt(touch: str, fact: Fact, recipient: str, detail: str, now: Micros) -
         provider="smtp",
         provider_id=touch,
         touch=touch,
-        recipient=recipient,
         detail=detail,
     )
