@@ -6,14 +6,14 @@ sent to, or the original's Message-ID. Automatic answers and everything else are
 
 import email
 import email.policy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from email.message import Message
 from typing import Final
 
 from channels.email.replies import judge
 from channels.email.settings import SmtpSettings
 from channels.email.verp import read_bounce_address, read_message_id
-from channels.reply import Parsed, Reply
+from channels.reply import Callback, Parsed, Reply
 from engine.core.delivery import Fact, Retry
 from engine.core.events import Receipt
 from engine.core.ids import Micros, derive
@@ -26,18 +26,16 @@ _PARTS: Final = 20
 _ACTIONS: Final = {"delayed": Fact.DEFERRED, "delivered": Fact.DELIVERED}
 
 
-def parse_bounce(
-    method: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes, settings: SmtpSettings, now: Micros
-) -> Parsed:
+def parse_bounce(callback: Callback, settings: SmtpSettings) -> Parsed:
     """Read one raw message. `query["to"]` (or the header X-Original-To) may name the address it was delivered to."""
-    if method != "POST":
+    if callback.method != "POST":
         return Reply(405, b'{"ok":false,"detail":"POST the raw message"}'), []
-    if len(body) > BODY_LIMIT:
+    if len(callback.body) > BODY_LIMIT:
         return _TOO_LARGE, []
-    delivered_to = " ".join([query.get("to", ""), *(v for k, v in headers.items() if k.lower() == "x-original-to")])
+    delivered_to = f"{callback.query.get('to', '')} {callback.headers.get('x-original-to', '')}"
     try:
-        message = email.message_from_bytes(body, policy=email.policy.compat32)
-        return _DONE, list(_receipts(message, delivered_to, settings, now))
+        message = email.message_from_bytes(callback.body, policy=email.policy.compat32)
+        return _DONE, list(_receipts(message, delivered_to, settings, callback.now))
     except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
         # The standard parser raises oddly on hostile input; what it cannot read is not a report of ours.
         return _DONE, []

@@ -6,13 +6,13 @@ Times are UTC+8 without saying so. A bad item is skipped: it must not make Aliyu
 
 import hmac
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 import msgspec
 
-from channels.reply import Parsed, Reply
+from channels.reply import Callback, Parsed, Reply
 from channels.sms.aliyun import codes
 from channels.sms.aliyun.numbers import is_number, to_e164
 from channels.sms.aliyun.settings import AliyunSettings
@@ -27,34 +27,20 @@ _FORBIDDEN: Final = Reply(403, b'{"code":403,"msg":"wrong key"}')
 _BAD: Final = Reply(400, b'{"code":400,"msg":"the body is not a JSON array of objects"}')
 
 
-def parse_reports(
-    method: str,
-    query: Mapping[str, str],
-    headers: Mapping[str, str],
-    body: bytes,
-    settings: AliyunSettings,
-    now: Micros,
-) -> Parsed:
+def parse_reports(callback: Callback, settings: AliyunSettings) -> Parsed:
     """Read SmsReport: a receipt per item, and an opt-out event where the carrier's code says so."""
-    items = _items(method, query, body, settings)
+    items = _items(callback, settings)
     if isinstance(items, Reply):
         return items, []
-    return _OK, [entry for item in items for entry in _report(item, now)]
+    return _OK, [entry for item in items for entry in _report(item, callback.now)]
 
 
-def parse_replies(
-    method: str,
-    query: Mapping[str, str],
-    headers: Mapping[str, str],
-    body: bytes,
-    settings: AliyunSettings,
-    now: Micros,
-) -> Parsed:
+def parse_replies(callback: Callback, settings: AliyunSettings) -> Parsed:
     """Read SmsUp: `sms_opted_out` (and no consent to SMS) for an opt-out word, else `sms_replied`."""
-    items = _items(method, query, body, settings)
+    items = _items(callback, settings)
     if isinstance(items, Reply):
         return items, []
-    return _OK, [entry for item in items for entry in _uplink(item, settings.opt_out_words, now)]
+    return _OK, [entry for item in items for entry in _uplink(item, settings.opt_out_words, callback.now)]
 
 
 def is_opt_out(text: str, words: tuple[str, ...]) -> bool:
@@ -67,18 +53,16 @@ def is_opt_out(text: str, words: tuple[str, ...]) -> bool:
     return "".join(c for c in plain if unicodedata.category(c)[0] not in "PZSC") in words
 
 
-def _items(
-    method: str, query: Mapping[str, str], body: bytes, settings: AliyunSettings
-) -> list[dict[str, Any]] | Reply:
-    if method in {"GET", "HEAD"}:
+def _items(callback: Callback, settings: AliyunSettings) -> list[dict[str, Any]] | Reply:
+    if callback.method in {"GET", "HEAD"}:
         return []  # the console's probe of the URL
-    key = query.get("key", "").encode("utf-8", "replace")
+    key = callback.query.get("key", "").encode("utf-8", "replace")
     if settings.callback_key and not hmac.compare_digest(key, settings.callback_key.encode()):
         return _FORBIDDEN
-    if len(body) > BODY_LIMIT:
+    if len(callback.body) > BODY_LIMIT:
         return _BAD
     try:
-        decoded = msgspec.json.decode(body)
+        decoded = msgspec.json.decode(callback.body)
     except (msgspec.DecodeError, RecursionError):
         return _BAD
     if not isinstance(decoded, list):
