@@ -13,7 +13,7 @@ from engine.core.errors import BadInput
 from engine.core.events import Event, Receipt
 from engine.core.ids import Micros, derive
 from engine.core.plan import CHANNELS
-from engine.core.state import Consent, Customer, Heard
+from engine.core.state import Consent, Customer
 from engine.ports import FactRow, TouchRow
 from engine.usecases.work import Told, Work
 
@@ -78,7 +78,7 @@ def absorb(work: Work, row: TouchRow, fact: FactRow) -> list[Told]:
     work.put(_learn(customer, row, kind, fact))
     if kind not in NAMES or not (is_new or kind & _EACH_TIME):
         return []
-    return [Told(customer.id, _event(row, fact, NAMES[kind], work.now))]
+    return [Told(customer.id, event_of(row, NAMES[kind], fact.at, fact.id, link=fact.link))]
 
 
 def _fact(receipt: Receipt) -> Fact:
@@ -124,8 +124,6 @@ def _is_same_address(said: str, ours: str) -> bool:
 
 def _learn(customer: Customer, row: TouchRow, kind: Fact, fact: FactRow) -> Customer:
     match kind:
-        case Fact.OPENED | Fact.CLICKED:
-            return _heard(customer, row.touch.template, kind, fact.at)
         case Fact.HARD_BOUNCE:
             return suppress(customer, row, "hard_bounce")
         case Fact.COMPLAINED:
@@ -159,26 +157,17 @@ def _purpose(row: TouchRow) -> str:
     return "marketing" if row.touch.purpose == "transactional" else row.touch.purpose
 
 
-def _heard(customer: Customer, template: str, kind: Fact, at: Micros) -> Customer:
-    before = customer.heard.get(template, Heard())
-    after = Heard(
-        received=before.received,
-        opened=max(before.opened, at),  # who clicks has opened, images or not
-        clicked=max(before.clicked, at) if kind is Fact.CLICKED else before.clicked,
-    )
-    return customer if after == before else replace(customer, heard={**customer.heard, template: after})
-
-
-def _event(row: TouchRow, fact: FactRow, name: str, now: Micros) -> Event:
+def event_of(row: TouchRow, name: str, at: Micros, key: str, *, link: str = "") -> Event:
+    """Return the engine-born event that tells the customer's runs what became of a touch; `key` makes its id."""
     touch = row.touch
     properties = {"journey": touch.journey, "template": touch.template, "channel": touch.channel}
-    if fact.link:
-        properties["link"] = fact.link
+    if link:
+        properties["link"] = link
     return Event(
-        id=derive("receipt", fact.id),
+        id=derive(name, key),
         name=name,
-        at=fact.at,
-        received=now,
+        at=at,
+        received=row.updated,
         source="journeyd",
         properties=properties,
         about=touch.id,

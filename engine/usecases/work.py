@@ -10,19 +10,19 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import replace
 
 from engine.core.commands import Note, Touch
+from engine.core.decide import Happening
 from engine.core.delivery import TouchState, is_allowed
 from engine.core.errors import IllegalMove
-from engine.core.events import Event
 from engine.core.ids import Micros
 from engine.core.state import Customer
 from engine.ports import Changes, FactRow, TouchRow, Unit
 
 
 class Told(NamedTuple):
-    """An engine-born event and the customer (id) it is for: feed it to `decide` in the same unit."""
+    """What an entry means for a customer (id): feed it to `decide` in the same unit."""
 
     customer: str
-    event: Event
+    happening: Happening
 
 
 class Work:

@@ -1,0 +1,357 @@
+"""Sends what may leave: pick, render, commit in flight, hand over, report how it ended. An asyncio task per hand-over.
+
+It owns no truth: what may leave is committed by `usecases/deliver.py` before the first byte, how it ended goes through
+the log. Woken by commits, freed slots and due instants; it never polls. Started by `runtime/embedded.py`.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from engine.core.backoff import Backoff, next_retry
+from engine.core.delivery import Retry
+from engine.core.errors import TemplateProblem
+from engine.core.events import Entry, Outcome, Receipt
+from engine.core.ids import SECOND, Micros, derive
+from engine.core.playbook import Playbook
+from engine.ports import Channel, Clock, NotSent, Rendered, Rendering, Result, Sent, Store, TouchRow, Unclear
+from engine.runtime.rates import Lane, Pace
+from engine.usecases import deliver, doubt
+from engine.usecases.deliver import Candidate, Leased, Refused
+
+T = TypeVar("T")
+Make: TypeAlias = Callable[[Micros], Sequence[Entry]]
+Trip: TypeAlias = Callable[[str], None]
+
+POINTS: Final = ("commit.before", "commit.after", "send.before", "send.after", "outcome.before", "outcome.after")
+"""Where `Dispatcher.trip` is called: the crash harness kills the process there."""
+
+PAUSE: Final = 1.0
+"""Seconds to wait after the store or the log refused; everything is tried again."""
+
+
+class EngineCalls(Protocol):
+    """What the dispatcher asks of the engine."""
+
+    async def call(self, use_case: Callable[[Store, Playbook], T]) -> T:
+        """Run it in the engine's thread, between two batches."""
+        ...
+
+    async def accept(self, make: Make) -> int:
+        """Append the entries durably; they are made when their `received` stamp is known."""
+        ...
+
+    async def drained(self) -> None:
+        """Return once the log is applied up to the tail it has now."""
+        ...
+
+
+class Dispatching(msgspec.Struct, frozen=True):
+    """The dials. `paces` by channel (absent: the default pace). A send is given up on after 30 % of the lease."""
+
+    terms: doubt.Terms = doubt.Terms()
+    paces: Mapping[str, Pace] = {}
+    backoff: Backoff = Backoff()
+
+    @property
+    def time_out(self) -> Micros:
+        """How long one hand-over may take: under a third of the lease, so that a zombie is noticed in time."""
+        return self.terms.lease * 3 // 10
+
+
+class Dispatcher:
+    """`start`, then `wake` after every commit that may have planned touches; `stop` ends it in order.
+
+    `trip` is called with the names of `POINTS`; `trouble` with whatever the store, the log or an adapter raised.
+    """
+
+    def __init__(
+        self,
+        engine: EngineCalls,
+        channels: Mapping[str, Channel],
+        renderer: Rendering,
+        clock: Clock,
+        dials: Dispatching | None = None,
+    ) -> None:
+        self._engine, self._channels, self._renderer, self._clock = engine, channels, renderer, clock
+        self._dials = dials or Dispatching()
+        self.lanes = {name: Lane(self._dials.paces.get(name, Pace())) for name in channels}
+        self.trip: Trip = _pass
+        self.trouble: Callable[[Exception], None] = _ignore
+        self._woken, self._progressed, self._reported = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._turning = asyncio.Lock()
+        self._reports: list[tuple[Leased, Result, Micros, Micros]] = []
+        self._hand_overs: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    @property
+    def in_flight(self) -> int:
+        """Hand-overs whose outcome is not durable yet."""
+        return sum(lane.in_flight for lane in self.lanes.values())
+
+    async def start(self) -> None:
+        """Open the channels and begin; touches left in flight by a crash become uncertain when their lease lapses."""
+        self._stopping = False
+        for channel in self._channels.values():
+            await channel.open()
+        self._tasks = [
+            asyncio.create_task(self._run(), name="dispatcher"),
+            asyncio.create_task(self._report(), name="dispatcher-outcomes"),
+            asyncio.create_task(self._sweep(), name="dispatcher-sweep"),
+        ]
+
+    def wake(self) -> None:
+        """Look again: something was committed. Call it in the loop (`call_soon_threadsafe` from elsewhere)."""
+        self._woken.set()
+
+    async def stop(self, deadline: float = 10.0) -> None:
+        """Pick nothing more, wait up to `deadline` seconds for what is in flight, close the channels.
+
+        What is still out then stays in flight and becomes uncertain: it is never sent again blindly.
+        """
+        self._stopping = True
+        self.wake()
+        try:
+            async with asyncio.timeout(deadline):
+                async with self._turning:
+                    pass
+                while self.in_flight:
+                    await self._progress()
+        except TimeoutError:
+            pass
+        left = [*self._hand_overs, *self._tasks]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        self._tasks = []
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def drain(self) -> None:
+        """Return when nothing that may leave is due now and every outcome is applied. `start` comes first.
+
+        Channels left alone by their breaker are not waited for.
+        """
+        while True:
+            await self._engine.drained()
+            if await self._turn():
+                continue
+            if self.in_flight:
+                await self._progress()
+                continue
+            opens = await self._held_back_until()
+            if not opens:
+                return
+            await asyncio.sleep(max(opens - self._clock.now(), 1_000) / SECOND)
+
+    # --- picking
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                if not await self._turn():
+                    await self._rest()
+            except Exception as problem:
+                self.trouble(problem)
+                await asyncio.sleep(PAUSE)
+
+    async def _turn(self) -> bool:
+        """Let one group leave; False when nothing was found that may."""
+        async with self._turning:
+            now = self._clock.now()
+            budget = {name: room for name, lane in self.lanes.items() if (room := lane.room(now))}
+            if self._stopping or not budget:
+                return False
+            terms = self._dials.terms
+            found = await self._engine.call(lambda store, _: deliver.pick(store, now, budget, terms))
+            if not found:
+                return False
+            ready: list[tuple[TouchRow, Rendered]] = []
+            refused: list[Refused] = []
+            for candidate in found:
+                prepared = self._prepare(candidate)
+                if isinstance(prepared, Refused):
+                    refused.append(prepared)
+                else:
+                    ready.append((candidate.row, prepared))
+            if refused:
+                await self._engine.call(lambda store, _: deliver.refuse(store, refused, self._clock.now()))
+            if ready:
+                await self._let_go(ready)
+            return True
+
+    def _prepare(self, candidate: Candidate) -> Rendered | Refused:
+        row, customer = candidate
+        if customer is None:
+            return Refused(row.touch.id, "no_customer", "")
+        if row.content:
+            return Rendered(row.content, row.body_hash)
+        try:
+            return self._renderer.render(row.touch, customer)
+        except TemplateProblem as problem:
+            return Refused(row.touch.id, "template_problem", str(problem))
+        except Exception as problem:
+            # One touch that cannot be rendered must not stop the others.
+            self.trouble(problem)
+            return Refused(row.touch.id, "template_problem", f"{type(problem).__name__}: {problem}")
+
+    async def _let_go(self, ready: Sequence[tuple[TouchRow, Rendered]]) -> None:
+        terms = self._dials.terms
+        self.trip("commit.before")
+        # Read inside the call: the lease counts from the commit, however long the engine was busy before it.
+        leased = await self._engine.call(
+            lambda store, playbook: deliver.commit_in_flight(store, playbook, ready, self._clock.now(), terms)
+        )
+        self.trip("commit.after")
+        for one in leased:
+            self.lanes[one.message.channel].start(self._clock.now())
+            task = asyncio.create_task(self._hand_over(one), name=f"send-{one.message.key}")
+            self._hand_overs.add(task)
+            task.add_done_callback(self._hand_overs.discard)
+
+    async def _rest(self) -> None:
+        """Sleep until woken, or until the first instant at which a lane opens or a touch is due."""
+        now, terms = self._clock.now(), self._dials.terms
+        free = [name for name, lane in self.lanes.items() if lane.room(now)]
+        following = await self._engine.call(lambda store, _: deliver.next_pick(store, now, free, terms))
+        instants = [following, *(lane.opens_at(now) for name, lane in self.lanes.items() if name not in free)]
+        due = min((instant for instant in instants if instant), default=0)
+        timer: asyncio.TimerHandle | None = None
+        if due:
+            timer = asyncio.get_running_loop().call_later(max(due - now, 2_000) / SECOND, self._woken.set)
+        await self._woken.wait()
+        if timer is not None:
+            timer.cancel()
+
+    async def _held_back_until(self) -> Micros:
+        """Return when the first lane opens that only its rate holds back while something is due on it, 0 for none."""
+        now, terms = self._clock.now(), self._dials.terms
+        slow = {
+            name: lane.opens_at(now)
+            for name, lane in self.lanes.items()
+            if not lane.breaker.is_open and not lane.room(now)
+        }
+        ask = partial(deliver.next_pick, now=now, channels=tuple(slow), terms=terms)
+        following = await self._engine.call(lambda store, _: ask(store))
+        return min((at for at in slow.values() if at), default=0) if 0 < following <= now else 0
+
+    # --- handing over
+
+    async def _hand_over(self, leased: Leased) -> None:
+        started = self._clock.now()
+        result = await self._send(leased, started)
+        self._reports.append((leased, result, started, self._clock.now()))
+        self._reported.set()
+
+    async def _send(self, leased: Leased, started: Micros) -> Result:
+        limit = self._dials.time_out
+        if started + limit >= leased.row.lease_until:
+            # The process was stopped for a while: the lease may end during the send. No byte has left yet.
+            return NotSent(Retry.TRANSIENT, "the lease was nearly over before the first byte")
+        self.trip("send.before")
+        try:
+            result = await asyncio.wait_for(self._channels[leased.message.channel].send(leased.message), limit / SECOND)
+        except TimeoutError:
+            result = Unclear(f"no answer within {limit / SECOND:g} s")
+        except Exception as problem:
+            self.trouble(problem)
+            result = Unclear(f"the adapter raised {type(problem).__name__}: {problem}")
+        self.trip("send.after")
+        return result
+
+    # --- reporting
+
+    async def _report(self) -> None:
+        """Write outcomes to the log in groups; a slot is free only when its outcome is durable."""
+        while True:
+            await self._reported.wait()
+            self._reported.clear()
+            taken, self._reports = self._reports, []
+            self.trip("outcome.before")
+            await self._append(partial(self._entries, taken))
+            self.trip("outcome.after")
+            for leased, result, _, ended in taken:
+                self.lanes[leased.message.channel].finish(result, ended)
+            self._progressed.set()
+            self.wake()
+
+    async def _append(self, make: Make) -> None:
+        """Append, however long the disk is full: what is known of a hand-over is not given up while we run."""
+        while True:
+            try:
+                await self._engine.accept(make)
+            except Exception as problem:
+                self.trouble(problem)
+                await asyncio.sleep(PAUSE)
+            else:
+                return
+
+    def _entries(self, taken: Sequence[tuple[Leased, Result, Micros, Micros]], stamp: Micros) -> list[Entry]:
+        entries: list[Entry] = []
+        for leased, result, started, ended in taken:
+            provider = self._channels[leased.message.channel].provider
+            entries.append(outcome_of(leased, result, (started, ended, stamp), provider, self._dials.backoff))
+            if isinstance(result, Sent) and result.delivered:
+                receipt = derive("delivered", leased.message.key)
+                entries.append(Receipt(receipt, "DELIVERED", ended, stamp, provider, touch=leased.message.key))
+        return entries
+
+    async def _progress(self) -> None:
+        self._progressed.clear()
+        if self.in_flight:
+            await self._progressed.wait()
+
+    async def _sweep(self) -> None:
+        """Turn lapsed leases into doubt and close old doubts: at the start, then twice per lease."""
+        terms = self._dials.terms
+        while True:
+            try:
+                await self._engine.drained()
+                now = self._clock.now()
+                if await self._engine.call(lambda store, _, now=now: doubt.sweep(store, now, terms)):
+                    self.wake()
+            except Exception as problem:
+                self.trouble(problem)
+            await asyncio.sleep(terms.lease / 2 / SECOND)
+
+
+def outcome_of(
+    leased: Leased, result: Result, times: tuple[Micros, Micros, Micros], provider: str, backoff: Backoff
+) -> Outcome:
+    """Return the log's word for a result. `times`: started, ended, the log's stamp."""
+    started, ended, stamp = times
+    outcome = Outcome(
+        touch=leased.message.key,
+        token=leased.row.token,
+        kind="uncertain",
+        at=ended,
+        received=stamp,
+        provider=provider,
+        latency=ended - started,
+        detail=result.detail,
+    )
+    match result:
+        case Sent(provider_id=provider_id):
+            return msgspec.structs.replace(outcome, kind="sent", provider_id=provider_id)
+        case Unclear():
+            return msgspec.structs.replace(outcome, reason=Retry.UNKNOWN)
+        case NotSent(retry=retry, code=code, retry_after=retry_after):
+            again = next_retry(retry, leased.row.token, leased.message.key, ended, retry_after, backoff)
+            detail = f"{code} {result.detail}".strip()
+            told = msgspec.structs.replace(outcome, reason=retry, detail=detail)
+            if again is None:
+                return msgspec.structs.replace(told, kind="failed")
+            return msgspec.structs.replace(told, kind="deferred", retry_at=again)
+
+
+def _pass(point: str) -> None:
+    """Failpoints are off."""
+
+
+def _ignore(problem: Exception) -> None:
+    """Nobody listens for trouble."""

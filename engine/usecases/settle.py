@@ -1,0 +1,119 @@
+"""How one attempt ended, folded into the touch and the customer. Called inside the engine's batch, per `Outcome`.
+
+Never sends and never retries by itself: `deferred` touches are picked again when due (`usecases/deliver.py`).
+"""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from engine.core.decide import Failed
+from engine.core.delivery import EVIDENCE, Fact, Retry, TouchState
+from engine.core.events import Outcome
+from engine.ports import Attempt, RunQuery, TouchRow
+from engine.usecases.receive import absorb, event_of, suppress, withdraw
+from engine.usecases.work import Told, Work
+
+_AWAITED: Final = (TouchState.IN_FLIGHT, TouchState.UNCERTAIN)
+
+
+def settle(work: Work, outcome: Outcome) -> list[Told]:
+    """Move the touch along `outcome`; return what the customer's runs should hear.
+
+    `sent` tells `message_sent` (and whatever receipts were parked for it); `failed` tells `Failed`, so that the next
+    channel may carry the message. An outcome of an older attempt, or of a touch that is settled, only completes that
+    attempt's record.
+    """
+    row = work.row(outcome.touch)
+    if row is None:
+        return []
+    work.changes.attempts.append(_attempt(outcome))
+    if outcome.token != row.token or row.state not in _AWAITED:
+        return []
+    if outcome.kind == "sent":
+        return _sent(work, row, outcome)
+    if Fact(row.facts) & EVIDENCE:
+        # A receipt came first and proves that the provider had it, whatever the connection said.
+        return _sent(work, row, replace(outcome, reason="receipt"))
+    match outcome.kind:
+        case "failed":
+            return _failed(work, row, outcome)
+        case "deferred":
+            _deferred(work, row, outcome)
+        case "uncertain":
+            if row.state is TouchState.IN_FLIGHT:
+                work.move(row, TouchState.UNCERTAIN, reason=outcome.reason or Retry.UNKNOWN, detail=outcome.detail)
+    return []
+
+
+def _attempt(outcome: Outcome) -> Attempt:
+    return Attempt(
+        touch=outcome.touch,
+        token=outcome.token,
+        started=outcome.at - outcome.latency,
+        ended=outcome.at,
+        outcome=outcome.kind,
+        reason=outcome.reason,
+        detail=outcome.detail,
+        provider=outcome.provider,
+        provider_id=outcome.provider_id,
+    )
+
+
+def _sent(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
+    row = work.move(
+        row,
+        TouchState.SENT,
+        provider=outcome.provider or row.provider,
+        provider_id=outcome.provider_id or row.provider_id,
+        reason=outcome.reason,
+        detail=outcome.detail,
+        facts=row.facts | Fact.ACCEPTED,
+        content=b"",
+    )
+    told: list[Told] = []
+    customer = work.customer(row.touch.customer)
+    if customer is not None:
+        told.append(Told(customer.id, event_of(row, "message_sent", outcome.at, row.touch.id)))
+    if row.provider_id:
+        for fact in work.parked(row.provider, row.provider_id):
+            told += absorb(work, work.rows[row.touch.id], fact)
+    return told
+
+
+def _failed(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
+    row = work.move(row, TouchState.FAILED, reason=outcome.reason, detail=outcome.detail, content=b"")
+    customer = work.customer(row.touch.customer)
+    if customer is None:
+        return []
+    if outcome.reason == Retry.PERMANENT:
+        work.put(suppress(customer, row, outcome.detail or "refused for good"))
+    elif outcome.reason == Retry.OPTED_OUT:
+        work.put(withdraw(customer, row.touch.channel, outcome.at, f"provider:{outcome.provider}"))
+    return [Told(customer.id, Failed(row.touch, outcome.reason or "failed"))]
+
+
+def _deferred(work: Work, row: TouchRow, outcome: Outcome) -> None:
+    """Certainly not sent: wait for `retry_at`, unless the run has left the journey in the meantime."""
+    state = TouchState.DEFERRED if row.state is TouchState.IN_FLIGHT else TouchState.READY
+    row = work.move(row, state, due=outcome.retry_at, reason=outcome.reason, detail=outcome.detail)
+    if has_left(work, row):
+        work.move(row, TouchState.CANCELLED, reason="exited", content=b"")
+
+
+def has_left(work: Work, row: TouchRow) -> bool:
+    """Say whether the touch's run left its journey early; a run that reached its end keeps its touches.
+
+    A touch in flight cannot be cancelled when its run exits, so whoever lets it fly again asks here.
+    """
+    customer = work.customer(row.touch.customer)
+    if customer is None:
+        return True
+    run = next((r for r in customer.runs if r.id == row.touch.run), None)
+    if run is None and row.touch.run in work.changes.runs:
+        run = work.changes.runs[row.touch.run][1]
+    if run is None:
+        # Ended and forgotten by the customer: the run's own row knows how.
+        asked = RunQuery(customer=customer.id, journey=row.touch.journey)
+        run = next((r for _, r in work.unit.runs(asked) if r.id == row.touch.run), None)
+    return run is not None and not run.is_active and run.outcome != "completed"
