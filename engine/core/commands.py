@@ -37,12 +37,20 @@ class Touch(msgspec.Struct, frozen=True, omit_defaults=True):
     variables: dict[str, Any] = {}
     enter: dict[str, Any] = {}
     arms: dict[str, str] = {}
+    visit: int = 0
 
 
 class PlanTouch(msgspec.Struct, frozen=True, tag="plan_touch"):
     """Insert the touch, state planned; a second one with the same id is ignored."""
 
     touch: Touch
+
+
+class DropTouch(msgspec.Struct, frozen=True, tag="drop_touch"):
+    """Insert the touch as dropped: a gate refused it at planning, and the delivery log says why."""
+
+    touch: Touch
+    why: str
 
 
 class CancelTouches(msgspec.Struct, frozen=True, tag="cancel_touches"):
@@ -77,7 +85,7 @@ class RecordEffect(msgspec.Struct, frozen=True, tag="record_effect"):
     holdout: bool = False
 
 
-Command: TypeAlias = PlanTouch | CancelTouches | RecordRun | RecordEffect
+Command: TypeAlias = PlanTouch | DropTouch | CancelTouches | RecordRun | RecordEffect
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,7 +3,8 @@
 Values only, a closed union, part of the content-hashed plan. Missing data is `None` here, never an error.
 """
 
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any, TypeAlias, cast
 from typing import Literal as OneOf
 
 import msgspec
@@ -181,3 +182,13 @@ class Measure(msgspec.Struct, frozen=True, omit_defaults=True):
     field: str = ""  # dotted path into the event's properties, for sum
     where: Expr | None = None
     window: Micros = 0
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """Yield the expression and every expression inside it."""
+    yield expr
+    for name in expr.__struct_fields__:
+        part = getattr(expr, name)
+        for inner in part if isinstance(part, tuple) else (part,):
+            if isinstance(inner, _Node):
+                yield from walk(cast("Expr", inner))

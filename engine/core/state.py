@@ -65,9 +65,10 @@ class Travelled(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True
 class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """One customer travelling one version of one journey.
 
-    `step` is where it stands ("" once ended); `wake` the next instant at which it moves by itself (0 = none);
-    `visits` counts arrivals per step beyond the first, so that keys stay unique in loops. An ended run stays while
-    its goal window (`goal_until`) is open.
+    `step` is where it stands ("" once ended); `due` when that step lets go by itself (0 = never); `wake` the earlier of
+    `due` and the instant at which an exit condition may come true (0 = none); `visits` counts
+    arrivals per sending step, so that keys stay unique in loops. An ended run stays while its goal window
+    (`goal_until`) is open.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     enter: dict[str, Any] = {}
     step: str = ""
     since: Micros = 0
+    due: Micros = 0
     wake: Micros = 0
     visits: dict[str, int] = {}
     arms: dict[str, str] = {}

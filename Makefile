@@ -1,0 +1,35 @@
+# Every target makes .venv ready first; only python3 and the package registries are needed.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench crash fix clean
+PY := .venv/bin/python
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
+
+demo: .ready ## the main job on real purchases, start to end (KEEP=1 leaves the daemon running)
+	@$(PY) -m examples.demo $(if $(KEEP),--keep,)
+
+test: .ready ## every test, nothing to start by hand
+	@$(PY) -m pytest
+
+check: .ready ## format, lint, types, import contracts, architecture tests
+	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo 2>/dev/null || .venv/bin/lint-imports
+	@$(PY) -m pytest tests/architecture
+
+bench: .ready ## figures against baselines measured in the same run (QUICK=1 for a short one)
+	@$(PY) -m benchmarks $(if $(QUICK),--quick,)
+
+crash: .ready ## kill -9 the daemon N times under traffic and audit the providers' own logs
+	@$(PY) -m tests.crash --kills $(or $(N),1000)
+
+fix: .ready ## format and mend what can be mended by machine
+	@.venv/bin/ruff format --quiet . ; .venv/bin/ruff check --fix --quiet .
+
+.PHONY: .ready
+.ready:
+	@scripts/bootstrap
+
+clean: ## forget what was built
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .demo

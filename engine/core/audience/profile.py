@@ -1,0 +1,71 @@
+"""The fold: what one event changes in what we know of its customer. Nothing here decides or triggers."""
+
+from typing import Any
+
+import msgspec
+
+from engine.core.audience import behaviour, identity
+from engine.core.events import Event
+from engine.core.playbook import Playbook
+from engine.core.state import Consent, Customer, Heard
+
+MAX_TRAITS = 300
+"""Traits a customer may hold; further new ones are left out, so that one producer cannot bloat a customer."""
+
+_HEARS = {"message_sent": 0, "message_opened": 1, "link_clicked": 2}
+
+
+def fold(playbook: Playbook, customer: Customer, event: Event) -> Customer:
+    """Return the customer after the event: identifiers, traits, consents, behaviour and messages heard.
+
+    A late event folds in where it belongs: an older word never overwrites a newer trait or consent.
+    """
+    fields: dict[str, Any] = {}
+    linked = identity.link(customer, event.identifiers)
+    if linked is not customer:
+        fields["identifiers"] = linked.identifiers
+    if event.at > customer.seen:
+        fields["seen"] = event.at
+    if event.traits:
+        fields |= _traits(customer, event)
+    if event.consents:
+        fields["consents"] = _consents(customer, event)
+    if event.name in _HEARS:
+        fields["heard"] = _heard(customer, event)
+    measures = playbook.measures.get(event.name)
+    if measures is not None:
+        fields["behaviour"] = behaviour.fold(customer.behaviour, measures, event)
+    return msgspec.structs.replace(customer, **fields) if fields else customer
+
+
+def _traits(customer: Customer, event: Event) -> dict[str, Any]:
+    traits, said = dict(customer.traits), dict(customer.traits_at)
+    for name, value in event.traits.items():
+        if said.get(name, 0) > event.at or (name not in traits and len(traits) >= MAX_TRAITS):
+            continue
+        said[name] = event.at
+        if value is None:
+            traits.pop(name, None)
+        else:
+            traits[name] = value
+    return {"traits": traits, "traits_at": said}
+
+
+def _consents(customer: Customer, event: Event) -> dict[str, Consent]:
+    consents = dict(customer.consents)
+    for name, granted in event.consents.items():
+        known = consents.get(name)
+        # At the same instant the stricter word stands.
+        if known is None or event.at > known.at or (event.at == known.at and not granted):
+            consents[name] = Consent(granted, event.at, event.source)
+    return consents
+
+
+def _heard(customer: Customer, event: Event) -> dict[str, Heard]:
+    template = event.properties.get("template")
+    if not isinstance(template, str) or not template:
+        return customer.heard
+    times = list(msgspec.structs.astuple(customer.heard.get(template, Heard())))
+    place = _HEARS[event.name]
+    times[place] = max(times[place], event.at)
+    return {**customer.heard, template: Heard(*times)}

@@ -1,0 +1,75 @@
+"""The working copy of one decision: the customer as it changes, the commands and the trace so far.
+
+Mutable on purpose and never seen outside one call of `decide`.
+"""
+
+from typing import Any
+
+import msgspec
+
+from engine.core.commands import Command, Decision, Note, RecordRun
+from engine.core.ids import Micros
+from engine.core.playbook import Playbook
+from engine.core.predicates import Context
+from engine.core.state import Customer, Run, next_wake
+
+
+class Draft:
+    """Collects what a decision changes; `decision()` freezes it."""
+
+    __slots__ = ("_runs_changed", "commands", "context", "customer", "now", "playbook", "trace")
+
+    def __init__(self, playbook: Playbook, customer: Customer, now: Micros):
+        self.playbook, self.customer, self.now = playbook, customer, now
+        self.context = Context(customer, now, None, None, playbook.policy, playbook.segments)
+        self.commands: list[Command] = []
+        self.trace: list[Note] = []
+        self._runs_changed: dict[str, Run] | None = None
+
+    def update(self, customer: Customer) -> None:
+        """Take the customer's next value."""
+        self.customer = customer
+        self.context.customer = customer
+
+    def command(self, command: Command) -> None:
+        """Ask the shell for something."""
+        self.commands.append(command)
+
+    def note(self, code: str, run: Run, data: dict[str, Any], step: str | None = None) -> None:
+        """Say why, about a run."""
+        where = run.step if step is None else step
+        self.trace.append(Note(code, self.now, journey=run.journey, run=run.id, step=where, data=data))
+
+    def note_for(self, journey: str, code: str, data: dict[str, Any]) -> None:
+        """Say why, about a journey that no run was started in."""
+        self.trace.append(Note(code, self.now, journey=journey, data=data))
+
+    def put_run(self, run: Run) -> None:
+        """Keep the run's next value in the customer, and its row for ops."""
+        runs = self.customer.runs
+        for place, known in enumerate(runs):
+            if known.id == run.id:
+                if known == run:
+                    return
+                self.update(msgspec.structs.replace(self.customer, runs=(*runs[:place], run, *runs[place + 1 :])))
+                break
+        else:
+            self.update(msgspec.structs.replace(self.customer, runs=(*runs, run)))
+        self._runs_changed = self._runs_changed or {}
+        self._runs_changed[run.id] = run
+
+    def end_run(self, run: Run) -> None:
+        """Keep an ended run only while its goal window is open."""
+        self.put_run(run)
+        if run.goal_until <= self.now or run.converted:
+            kept = tuple(known for known in self.customer.runs if known.id != run.id)
+            self.update(msgspec.structs.replace(self.customer, runs=kept))
+
+    def decision(self) -> Decision:
+        """Return the frozen result, with the customer's next wake."""
+        if self._runs_changed is not None:
+            self.commands.extend(RecordRun(run) for run in self._runs_changed.values())
+        wake = next_wake(self.customer)
+        if wake != self.customer.wake:
+            self.customer = msgspec.structs.replace(self.customer, wake=wake)
+        return Decision(self.customer, tuple(self.commands), tuple(self.trace))

@@ -1,0 +1,136 @@
+"""Every published plan and the audience's rules, compiled and indexed by what can move them.
+
+A playbook is built once per publish and never changes. `decide` reads it; it decides nothing itself.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from engine.core.audience.behaviour import CompiledMeasure
+from engine.core.expression import Expr, Measured, walk
+from engine.core.plan import Audience, Branch, Exit, OnDate, Plan, Send, Set, WaitFor, WaitUntil
+from engine.core.predicates import Context, compile_condition, compile_measure, compile_truth, compile_value
+
+Truth: TypeAlias = Callable[[Context], bool]
+Value: TypeAlias = Callable[[Context], Any]
+
+
+class CompiledExit:
+    """One way out: by an event with a filter, or by a condition that comes true (`when`)."""
+
+    __slots__ = ("events", "when", "where")
+
+    def __init__(self, way_out: Exit) -> None:
+        self.events = way_out.events
+        self.where = _truth(way_out.where)
+        self.when = None if way_out.when is None else compile_condition(way_out.when)
+
+
+class CompiledPlan:
+    """A plan with its conditions compiled; attributes mirror `Plan`."""
+
+    __slots__ = ("arms", "audience", "exits", "goal_value", "goal_where", "key", "plan", "values", "waits", "where")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.where = _truth(plan.where)
+        self.key = None if plan.key is None else compile_value(plan.key)
+        self.audience = _truth(getattr(plan.enter, "audience", None))
+        self.exits = tuple(CompiledExit(way_out) for way_out in plan.exits)
+        self.goal_where = None if plan.goal is None else _truth(plan.goal.where)
+        self.goal_value = None if plan.goal is None or plan.goal.value is None else compile_value(plan.goal.value)
+        self.waits: dict[str, Truth | None] = {}
+        self.arms: dict[str, tuple[tuple[Truth, str], ...]] = {}
+        self.values: dict[str, dict[str, Value]] = {}
+        for node in plan.nodes:
+            match node:
+                case WaitFor():
+                    self.waits[node.id] = _truth(node.where)
+                case Branch():
+                    self.arms[node.id] = tuple((compile_truth(when), goes) for when, goes in node.arms)
+                case Send():
+                    self.values[node.id] = {name: compile_value(expr) for name, expr in node.variables.items()}
+                case WaitUntil(until=OnDate() as on_date):
+                    self.values[node.id] = {"date": compile_value(on_date.date)}
+                case Set():
+                    self.values[node.id] = {name: compile_value(expr) for name, expr in node.traits.items()}
+                case _:
+                    pass
+
+
+class Playbook:
+    """All rules in force: `Playbook(plans, audience, stopped, current)`.
+
+    `plans` may hold several versions of a journey; `current` names the one that new runs take (default: the last
+    given). `stopped` maps a journey ("*" for all) to the operator's reason.
+    """
+
+    def __init__(
+        self,
+        plans: Iterable[Plan],
+        audience: Audience | None = None,
+        stopped: Mapping[str, str] | None = None,
+        current: Mapping[str, str] | None = None,
+    ) -> None:
+        self.audience = audience or Audience()
+        self.policy = self.audience.policy
+        self.stopped = dict(stopped or {})
+        self._plans = {(plan.journey, plan.version): CompiledPlan(plan) for plan in plans}
+        self.current = dict(self._plans.keys()) | dict(current or {})
+        self.entries: dict[str, tuple[CompiledPlan, ...]] = self._entries()
+        self.measures = self._measures()
+        self.segments = {name: compile_condition(expr) for name, expr in self.audience.segments.items()}
+        self.stages = tuple((name, compile_truth(expr)) for name, expr in self.audience.stages.items())
+        self.stage_order = {name: place for place, name in enumerate(self.audience.stages)}
+        self.stage_events = self._stage_events()
+
+    def plan(self, journey: str, version: str) -> CompiledPlan | None:
+        """Return one version of a journey, None when it is not loaded."""
+        return self._plans.get((journey, version))
+
+    def live(self, journey: str) -> CompiledPlan | None:
+        """Return the version that new runs take, None for an unknown journey."""
+        return self._plans.get((journey, self.current.get(journey, "")))
+
+    def plans(self) -> list[CompiledPlan]:
+        """Return every loaded version."""
+        return list(self._plans.values())
+
+    def stop_reason(self, journey: str) -> str:
+        """Return why the journey is stopped, "" when it is not."""
+        return self.stopped.get("*") or self.stopped.get(journey, "")
+
+    def _entries(self) -> dict[str, tuple[CompiledPlan, ...]]:
+        entries: dict[str, tuple[CompiledPlan, ...]] = {}
+        for journey in self.current:
+            compiled = self.live(journey)
+            if compiled is None:
+                continue
+            for event in getattr(compiled.plan.enter, "events", ()):
+                entries[event] = (*entries.get(event, ()), compiled)
+        # When caps bind, the journey with the higher priority plans first; ties by name, so that a rerun agrees.
+        return {
+            event: tuple(sorted(found, key=lambda c: (-c.plan.priority, c.plan.journey)))
+            for event, found in entries.items()
+        }
+
+    def _measures(self) -> dict[str, tuple[CompiledMeasure, ...]]:
+        asked = list(self.audience.measures)
+        for compiled in self._plans.values():
+            asked += compiled.plan.measures
+        widest = {measure.key: measure for measure in sorted(asked, key=lambda m: m.window)}
+        by_event: dict[str, tuple[CompiledMeasure, ...]] = {}
+        for measure in widest.values():
+            by_event[measure.event] = (*by_event.get(measure.event, ()), compile_measure(measure))
+        return by_event
+
+    def _stage_events(self) -> frozenset[str]:
+        """Names of the events whose statistics the stages ask for: only these can move a customer on."""
+        asked = {
+            part.measure for expr in self.audience.stages.values() for part in walk(expr) if isinstance(part, Measured)
+        }
+        return frozenset(event for event, found in self.measures.items() if any(m.key in asked for m in found))
+
+
+def _truth(expr: Expr | None) -> Truth | None:
+    return None if expr is None else compile_truth(expr)

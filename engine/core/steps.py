@@ -1,0 +1,210 @@
+"""What each step does to a run: travel on until something must be waited for, or the road ends.
+
+Called by `decide` only. A step that sends plans a touch and goes on at once; outcomes come back as happenings.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from engine.core import calendar, experiment, gates
+from engine.core.commands import DropTouch, PlanTouch, Touch
+from engine.core.draft import Draft
+from engine.core.errors import RunawayJourney
+from engine.core.ids import Micros, derive
+from engine.core.plan import Branch, Daily, Send, Set, Split, Stop, Tag, Wait, WaitFor, WaitUntil
+from engine.core.playbook import CompiledPlan
+from engine.core.state import Held, Run, Travelled
+
+LEAP_LIMIT: Final = 1_000
+"""Steps a run may take without waiting; the lint refuses such loops, this is the last fence."""
+
+
+def travel(draft: Draft, compiled: CompiledPlan, run: Run, goes: str) -> None:
+    """Move the run to step `goes` and on, until it parks or ends; "" is the end of the road."""
+    for _ in range(LEAP_LIMIT):
+        node = compiled.plan.steps.get(goes)
+        if node is None or isinstance(node, Stop):
+            _complete(draft, run)
+            return
+        run = msgspec.structs.replace(run, step=node.id, since=draft.now, due=0, wake=0)
+        draft.context.run = run
+        match node:
+            case Wait() | WaitUntil() | WaitFor():
+                due = _due(draft, compiled, node)
+                if due is not None:
+                    _park(draft, run, node, due)
+                    return
+                assert not isinstance(node, WaitFor)
+                goes = node.next
+            case Branch():
+                goes = _choose(draft, compiled, run, node)
+            case Split():
+                arm = experiment.arm_of(node, run)
+                draft.note("step.split", run, {"split": node.name, "arm": arm.name})
+                run = msgspec.structs.replace(run, arms={**run.arms, node.name: arm.name})
+                goes = arm.next
+            case Send():
+                run = _send(draft, compiled, run, node)
+                goes = node.next
+            case Tag():
+                _tag(draft, run, node)
+                goes = node.next
+            case Set():
+                _set(draft, compiled, run, node)
+                goes = node.next
+    raise RunawayJourney(f"journey {run.journey} takes over {LEAP_LIMIT} steps without waiting, at step {run.step}")
+
+
+def resume(draft: Draft, compiled: CompiledPlan, run: Run) -> None:
+    """Let a run whose wait is over go on."""
+    node = compiled.plan.steps.get(run.step)
+    match node:
+        case WaitFor():
+            draft.note("step.timed_out", run, {"events": ", ".join(node.events)})
+            travel(draft, compiled, run, node.otherwise)
+        case Wait() | WaitUntil():
+            travel(draft, compiled, run, node.next)
+        case _:
+            # Only waits park; anything else is a step that a newer plan changed under a mapped run: take it.
+            travel(draft, compiled, run, run.step)
+
+
+def plan_touch(draft: Draft, compiled: CompiledPlan, run: Run, failed: Touch) -> None:
+    """Plan the same message over the channels that are left after `failed`."""
+    _plan(draft, compiled, run, failed, failed.others)
+
+
+def _due(draft: Draft, compiled: CompiledPlan, node: Wait | WaitUntil | WaitFor) -> Micros | None:
+    zone = calendar.zone_of(draft.customer, draft.playbook.policy)
+    match node:
+        case Wait():
+            due = calendar.add_span(draft.now, node.span, zone)
+        case WaitFor():
+            return max(calendar.add_span(draft.now, node.within, zone), draft.now + 1)
+        case WaitUntil(until=Daily() as daily):
+            return calendar.next_daily(draft.now, daily, zone)
+        case WaitUntil(until=on_date):
+            assert not isinstance(on_date, Daily)
+            value = compiled.values[node.id]["date"](draft.context)
+            found = calendar.on_date(value, on_date, zone)
+            due = 0 if found is None else found
+    return due if due > draft.now else None
+
+
+def _park(draft: Draft, run: Run, node: Wait | WaitUntil | WaitFor, due: Micros) -> None:
+    run = msgspec.structs.replace(run, due=due, wake=due)
+    draft.put_run(run)
+    if isinstance(node, WaitFor):
+        draft.note("step.wait_for", run, {"events": ", ".join(node.events), "until": due})
+    else:
+        draft.note("step.wait", run, {"until": due})
+
+
+def _complete(draft: Draft, run: Run) -> None:
+    draft.note("completed", run, {})
+    place = run.journey + ("#" + run.key if run.key else "")
+    past = draft.customer.travelled.get(place, Travelled(run.entered))
+    travelled = {**draft.customer.travelled, place: msgspec.structs.replace(past, completed=draft.now)}
+    draft.update(msgspec.structs.replace(draft.customer, travelled=travelled))
+    draft.end_run(msgspec.structs.replace(run, step="", due=0, wake=0, ended=draft.now, outcome="completed"))
+
+
+def _choose(draft: Draft, compiled: CompiledPlan, run: Run, node: Branch) -> str:
+    for number, (holds, goes) in enumerate(compiled.arms[node.id], start=1):
+        if holds(draft.context):
+            draft.note("step.branch", run, {"arm": number})
+            return goes
+    draft.note("step.branch", run, {"arm": "else"})
+    return node.otherwise
+
+
+def _tag(draft: Draft, run: Run, node: Tag) -> None:
+    zone = calendar.zone_of(draft.customer, draft.playbook.policy)
+    until = calendar.add_span(draft.now, node.lasts, zone) if node.lasts is not None else 0
+    tags = {name: held for name, held in draft.customer.tags.items() if name not in node.remove}
+    tags |= {name: Held(draft.now, until, f"journey:{run.journey}") for name in node.add}
+    draft.update(msgspec.structs.replace(draft.customer, tags=tags))
+    added, removed = (" ".join(sign + name for name in names) for sign, names in (("+", node.add), ("-", node.remove)))
+    draft.note("step.tag", run, {"add": added, "remove": removed})
+
+
+def _set(draft: Draft, compiled: CompiledPlan, run: Run, node: Set) -> None:
+    values = {name: value(draft.context) for name, value in compiled.values[node.id].items()}
+    kept = {name: value for name, value in draft.customer.traits.items() if name not in values}
+    traits = kept | {name: value for name, value in values.items() if value is not None}
+    said = draft.customer.traits_at | dict.fromkeys(values, draft.now)
+    draft.update(msgspec.structs.replace(draft.customer, traits=traits, traits_at=said))
+    draft.note("step.set", run, {"traits": ", ".join(values)})
+
+
+def _send(draft: Draft, compiled: CompiledPlan, run: Run, node: Send) -> Run:
+    visit = run.visits.get(node.id, 0)
+    run = msgspec.structs.replace(run, touches=run.touches + 1, visits={**run.visits, node.id: visit + 1})
+    if run.holdout:
+        draft.note("touch.held_out", run, {"template": node.template})
+        return run
+    expires = node.expires or compiled.plan.expires
+    zone = calendar.zone_of(draft.customer, draft.playbook.policy)
+    intent = Touch(
+        id="",
+        run=run.id,
+        journey=run.journey,
+        version=run.version,
+        step=node.id,
+        customer=draft.customer.id,
+        channel="",
+        template=node.template,
+        address="",
+        purpose=compiled.plan.purpose,
+        planned=draft.now,
+        due=draft.now,
+        expires=calendar.add_span(draft.now, expires, zone) if expires is not None else 0,
+        priority=compiled.plan.priority,
+        variables=_variables(draft, compiled.values[node.id]),
+        enter=run.enter,
+        arms=run.arms,
+        visit=visit,
+    )
+    _plan(draft, compiled, run, intent, node.channels)
+    return run
+
+
+def _variables(draft: Draft, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value(draft.context) for name, value in values.items()}
+
+
+def _plan(draft: Draft, compiled: CompiledPlan, run: Run, intent: Touch, channels: tuple[str, ...]) -> None:
+    """Plan `intent` over the first of `channels` that is reachable and that the gates let pass."""
+    policy, refusals = draft.playbook.policy, list[tuple[Touch, str]]()
+    for place, channel in enumerate(channels):
+        touch = msgspec.structs.replace(
+            intent,
+            id=derive("touch", run.id, intent.step, intent.visit, channel),
+            channel=channel,
+            address=gates.reach(draft.customer, policy, channel),
+            others=channels[place + 1 :],
+            planned=draft.now,
+            due=draft.now,
+        )
+        data = {"template": touch.template, "channel": channel}
+        match gates.check(touch, draft.customer, policy, compiled.plan.quiet or policy.quiet, draft.now):
+            case gates.Go():
+                due = draft.now
+            case gates.Defer(until=due, why=why):
+                draft.note("touch.deferred", run, {**data, "until": due, "why": why}, step=intent.step)
+            case gates.Drop(why=why):
+                draft.note("touch.dropped", run, {**data, "why": why}, step=intent.step)
+                refusals.append((touch, why))
+                continue
+        touch = msgspec.structs.replace(touch, due=due)
+        draft.update(gates.reserve(draft.customer, touch))
+        draft.command(PlanTouch(touch))
+        draft.note("touch.planned", run, {**data, "due": due}, step=intent.step)
+        return
+    if refusals:
+        draft.command(DropTouch(*refusals[0]))
+    draft.note(
+        "touch.no_channel", run, {"template": intent.template, "channels": ", ".join(channels)}, step=intent.step
+    )

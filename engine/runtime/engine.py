@@ -1,0 +1,95 @@
+"""The engine as a thing that steps: log, timers and schedules in their one order. Synchronous, no thread of its own.
+
+`embedded.py` runs it in a thread; simulation, history import and tests step it by hand. The log's time is its time:
+a timer fires when an entry later than it has been applied, or when the log is drained and the watermark has passed.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from engine.core.ids import Micros
+from engine.core.playbook import Playbook
+from engine.ports import EventLog, Store
+from engine.usecases.advance import Advanced, advance
+from engine.usecases.launch import NEVER, launch
+from engine.usecases.wake import wake
+
+BATCH: Final = 500
+
+
+class Engine:
+    """Steps through the log. `watermark` says up to when nothing more will arrive once the log is drained."""
+
+    def __init__(
+        self,
+        store: Store,
+        log: EventLog,
+        watermark: Callable[[], Micros],
+        load: Callable[[], Playbook],
+        *,
+        batch: int = BATCH,
+    ) -> None:
+        self.store, self.log = store, log
+        self._watermark, self._load, self._batch = watermark, load, batch
+        self.playbook = load()
+        self.time: Micros = 0
+        self.applied = 0
+        self.duplicates = 0
+        self.dead = 0
+        self._next_launch = self._read_schedules()
+
+    def reload(self) -> None:
+        """Take what was published or stopped since."""
+        self.playbook = self._load()
+        self._next_launch = self._read_schedules()
+
+    def step(self) -> bool:
+        """Do the next piece of work, one transaction or two; False when there is none for now."""
+        mark = self._watermark()
+        advanced = advance(self.store, self.log, self.playbook, limit=self._batch, before=self._next_launch)
+        if advanced is not None:
+            self._count(advanced)
+            self._wake(self.time)
+            return True
+        is_blocked = self.log.tail() > self.store.position()
+        if is_blocked or self._next_launch <= mark:
+            return self._launch()
+        return self._wake(mark)
+
+    def drain(self) -> None:
+        """Step until there is nothing to do."""
+        while self.step():
+            pass
+
+    def next_instant(self) -> Micros:
+        """Return when the next timer or schedule is due, 0 when none is."""
+        due = self.store.next_due()
+        instants = [instant for instant in (due, self._next_launch) if 0 < instant < NEVER]
+        return min(instants, default=0)
+
+    def _count(self, advanced: Advanced) -> None:
+        self.time = max(self.time, advanced.time)
+        self.applied += advanced.entries
+        self.duplicates += advanced.duplicates
+        self.dead += advanced.dead
+        if advanced.directed:
+            self.reload()
+
+    def _wake(self, until: Micros) -> bool:
+        woken = wake(self.store, self.playbook, until, limit=self._batch)
+        self.time = max(self.time, until if woken.customers else 0)
+        return woken.customers > 0
+
+    def _launch(self) -> bool:
+        """Fire the timers that come before the schedule, then expand a chunk of its audience."""
+        instant = self._next_launch
+        if self._wake(instant):
+            return True
+        looked_at = launch(self.store, self.playbook, instant, chunk=self._batch)
+        self._next_launch = self._read_schedules()
+        self.time = max(self.time, instant)
+        return looked_at > 0
+
+    def _read_schedules(self) -> Micros:
+        rows = self.store.schedules()
+        return min((row.expanding or row.due for row in rows), default=NEVER)

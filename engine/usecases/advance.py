@@ -1,0 +1,239 @@
+"""The engine's main verb: read the next entries of the log, apply each, commit everything in one transaction.
+
+Offset, dedupe keys, customers, runs, timers, touches and effects are committed together, so an entry is applied
+exactly once however often the process dies. A poison entry becomes a dead letter and stops nobody.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from engine.core.audience import identity
+from engine.core.commands import Decision, Note
+from engine.core.events import Directive, Entry, Event, Outcome, Receipt, decode
+from engine.core.ids import Micros, key64
+from engine.core.playbook import Playbook
+from engine.core.state import Customer
+from engine.ports import DeadLetter, EventLog, Logged, Store
+from engine.usecases.apply import carry, catch_up, happen, keep
+from engine.usecases.direct import direct
+from engine.usecases.receive import receive
+from engine.usecases.settle import settle
+from engine.usecases.work import Told, Work
+
+Known: TypeAlias = dict[str, str]
+"""Identifier "kind:value" -> customer id, as this batch sees it."""
+
+
+class Advanced(msgspec.Struct, frozen=True):
+    """What one batch did. `time` is the log's time after it; `directed` asks the caller to rebuild its playbook."""
+
+    offset: int
+    time: Micros
+    entries: int
+    duplicates: int = 0
+    dead: int = 0
+    touches: int = 0
+    directed: bool = False
+
+
+class Batch(msgspec.Struct):
+    """The entries of one transaction, decoded."""
+
+    entries: list[tuple[Logged, Entry]]
+    dead: list[DeadLetter]
+    offset: int
+    time: Micros
+
+
+def advance(
+    store: Store, log: EventLog, playbook: Playbook, *, limit: int = 500, before: Micros = 0
+) -> Advanced | None:
+    """Apply up to `limit` entries after the store's position; None when there is nothing to apply.
+
+    Only entries received before `before` are taken when it is given: a scheduled push comes first. A directive ends its
+    batch, so that what follows is decided with the new flags.
+    """
+    with store.unit() as unit:
+        batch = _take(log, unit.position(), limit, before)
+        if batch is None:
+            return None
+        work = Work(unit, batch.time)
+        work.changes.dead.extend(batch.dead)
+        fresh = _without_duplicates(work, log, batch.entries)
+        known = _gather(work, [entry for _, entry in fresh])
+        for logged, entry in fresh:
+            _apply_or_bury(work, playbook, known, (logged, entry))
+        changes = work.flush()
+        changes.offset = batch.offset
+        unit.commit(changes)
+    return Advanced(
+        offset=batch.offset,
+        time=batch.time,
+        entries=len(batch.entries),
+        duplicates=len(batch.entries) - len(fresh),
+        dead=len(changes.dead),
+        touches=len(changes.touches) + len(changes.rows),
+        directed=any(isinstance(entry, Directive) for _, entry in fresh),
+    )
+
+
+def _take(log: EventLog, position: int, limit: int, before: Micros) -> Batch | None:
+    batch = Batch([], [], position, 0)
+    for logged in log.read(position, limit):
+        try:
+            entry = decode(logged.body)
+        except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as problem:
+            batch.dead.append(DeadLetter(logged.offset, batch.time, f"cannot be decoded: {problem}", logged.body))
+            batch.offset = logged.offset
+            continue
+        if before and entry.received >= before:
+            break
+        batch.entries.append((logged, entry))
+        batch.offset, batch.time = logged.offset, max(batch.time, entry.received)
+        if isinstance(entry, Directive):
+            break
+    return batch if batch.offset > position else None
+
+
+# --- once each -------------------------------------------------------------------------------------
+
+
+def _dedupe_key(entry: Entry) -> tuple[str, str] | None:
+    match entry:
+        case Event():
+            return (entry.source, entry.id)
+        case Directive():
+            return ("\x00directive", entry.id)
+        case Outcome() | Receipt():
+            # An outcome is fenced by its token, a receipt by its fact row.
+            return None
+
+
+def _without_duplicates(
+    work: Work, log: EventLog, entries: Sequence[tuple[Logged, Entry]]
+) -> list[tuple[Logged, Entry]]:
+    """Drop entries whose (source, id) was applied inside the dedupe window or stands earlier in this batch."""
+    names = [_dedupe_key(entry) for _, entry in entries]
+    keys = [0 if name is None else key64(*name) for name in names]
+    applied = work.unit.seen([key for key in keys if key])
+    here: dict[tuple[str, str], int] = {}
+    fresh: list[tuple[Logged, Entry]] = []
+    for place, name, key in zip(entries, names, keys, strict=True):
+        if name is not None:
+            if name in here or (key in applied and _stands_at(log, applied[key], name)):
+                continue
+            here[name] = place[0].offset
+            work.changes.seen[key] = place[0].offset
+        fresh.append(place)
+    return fresh
+
+
+def _stands_at(log: EventLog, offset: int, name: tuple[str, str]) -> bool:
+    """Compare names, since two of them may share a 63-bit key; an entry no longer kept counts as the same."""
+    found = log.read(offset - 1, 1)
+    return not found or found[0].offset != offset or _dedupe_key(decode(found[0].body)) == name
+
+
+# --- apply -----------------------------------------------------------------------------------------
+
+
+def _gather(work: Work, entries: Sequence[Entry]) -> Known:
+    """Read every customer and touch that the batch speaks of, in a few queries."""
+    events = [entry for entry in entries if isinstance(entry, Event)]
+    asked = {key for event in events for key in identity.keys(event.identifiers)} if events else set()
+    known = work.unit.resolve(asked) if asked else {}
+    touches = {event.about for event in events if event.about}
+    touches |= {entry.touch for entry in entries if isinstance(entry, Outcome | Receipt) and entry.touch}
+    if touches:
+        work.gather_rows(touches)
+    work.gather(
+        dict.fromkeys([*known.values(), *(work.rows[id_].touch.customer for id_ in touches if id_ in work.rows)])
+    )
+    return known
+
+
+def _apply_or_bury(work: Work, playbook: Playbook, known: Known, place: tuple[Logged, Entry]) -> None:
+    logged, entry = place
+    try:
+        _apply(work, playbook, known, entry)
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as problem:
+        reason = f"{type(problem).__name__}: {problem}"[:500]
+        work.changes.dead.append(DeadLetter(logged.offset, entry.received, reason, logged.body))
+
+
+def _apply(work: Work, playbook: Playbook, known: Known, entry: Entry) -> None:
+    match entry:
+        case Event():
+            _apply_event(work, playbook, known, entry)
+        case Outcome():
+            _follow(work, playbook, settle(work, entry), entry.received)
+        case Receipt():
+            _follow(work, playbook, receive(work, entry), entry.received)
+        case Directive():
+            direct(work, playbook, entry, known)
+
+
+def _follow(work: Work, playbook: Playbook, told: Sequence[Told], now: Micros) -> None:
+    """Let the customers that a receipt or an outcome speaks of hear of it."""
+    for customer_id, happening in told:
+        customer = work.customer(customer_id)
+        if customer is not None:
+            happen(work, playbook, catch_up(work, playbook, customer, now), happening, now)
+
+
+def _apply_event(work: Work, playbook: Playbook, known: Known, event: Event) -> None:
+    now = event.received
+    if event.about:
+        row = work.row(event.about)
+        customer = work.customer(row.touch.customer) if row is not None else None
+        if customer is not None:
+            happen(work, playbook, catch_up(work, playbook, customer, now), event, now)
+        return
+    keys = identity.keys(event.identifiers)
+    customer = _who(work, playbook, known, event, keys)
+    happen(work, playbook, customer, event, now)
+
+
+def _who(work: Work, playbook: Playbook, known: Known, event: Event, keys: list[str]) -> Customer:
+    """Return the customer the event speaks of, caught up to now; link, create or merge on the way."""
+    now = event.received
+    ids = list(dict.fromkeys(known[key] for key in keys if key in known))
+    found = list({c.id: c for c in (work.customer(id_) for id_ in ids) if c is not None}.values())
+    if not found:
+        fresh = identity.begin(event.identifiers, min(event.at, now))
+        known.update(dict.fromkeys(keys, fresh.id))
+        work.changes.identifiers.update(dict.fromkeys(keys, fresh.id))
+        return fresh
+    if len(found) == 1 and _is_same(found[0], event.identifiers):
+        main = catch_up(work, playbook, found[0], now)
+        _learn(work, known, keys, main)
+        return main
+    resolution = identity.reconcile(event.identifiers, found, min(event.at, now))
+    main = catch_up(work, playbook, resolution.main, now)
+    for loser in resolution.absorbed:
+        merged = identity.merge(main, catch_up(work, playbook, loser, now), now)
+        main = merged.customer
+        work.merge(loser.id, main)
+        carry(work, Decision(merged.customer, merged.commands, merged.trace))
+    strangers = {key: c.id for c in resolution.conflicts for key in keys if known.get(key) == c.id}
+    for key, other in strangers.items():
+        keep(work, main.id, (Note("conflict", now, data={"identifier": key.partition(":")[0], "other": other}),))
+    _learn(work, known, [key for key in keys if key not in strangers], main)
+    return main
+
+
+def _is_same(customer: Customer, identifiers: Mapping[str, str]) -> bool:
+    user = identifiers.get("user_id")
+    held = customer.identifiers.get("user_id")
+    return user is None or held is None or user == held[-1]
+
+
+def _learn(work: Work, known: Known, keys: list[str], main: Customer) -> None:
+    for key in keys:
+        if known.get(key) != main.id:
+            known[key] = main.id
+            work.changes.identifiers[key] = main.id

@@ -1,0 +1,61 @@
+"""What a decision asks for, carried into the unit of work; and the timers that come before it.
+
+Shared by the verbs that decide (`advance`, `wake`, `launch`). It persists nothing itself: `Work` is flushed by them.
+"""
+
+from engine.core.commands import CancelTouches, Decision, DropTouch, Note, PlanTouch, RecordEffect, RecordRun
+from engine.core.decide import Happening, Wake, decide
+from engine.core.delivery import STOPPABLE, TouchState
+from engine.core.ids import Micros
+from engine.core.playbook import Playbook
+from engine.core.state import Customer
+from engine.usecases.work import Work
+
+
+def happen(work: Work, playbook: Playbook, customer: Customer, happening: Happening, now: Micros) -> Customer:
+    """Decide, carry the decision into the work, and return the customer after it."""
+    decision = decide(playbook, customer, happening, now)
+    carry(work, decision)
+    return decision.customer
+
+
+def catch_up(work: Work, playbook: Playbook, customer: Customer, until: Micros) -> Customer:
+    """Fire the customer's timers due at or before `until`, each at its own instant; return the customer after them."""
+    while customer.wake and customer.wake <= until:
+        due = customer.wake
+        customer = happen(work, playbook, customer, Wake(), due)
+        if customer.wake and customer.wake <= due:
+            raise AssertionError(f"customer {customer.id}: a fired timer is due again at {due}; time must move on")
+    return customer
+
+
+def carry(work: Work, decision: Decision) -> None:
+    """Put the decision's customer, commands and trace into the unit of work."""
+    customer = decision.customer
+    work.put(customer)
+    for command in decision.commands:
+        match command:
+            case PlanTouch(touch=touch):
+                work.plan(touch)
+            case DropTouch(touch=touch, why=why):
+                work.drop(touch, why)
+            case CancelTouches(run=run, why=why):
+                _cancel(work, run, why)
+            case RecordRun(run=changed):
+                work.changes.runs[changed.id] = (customer.id, changed)
+            case RecordEffect():
+                work.changes.effects.append(command)
+    keep(work, customer.id, decision.trace)
+
+
+def keep(work: Work, customer: str, trace: tuple[Note, ...]) -> None:
+    """Keep the reasons, so that `explain` can answer later."""
+    for note in trace:
+        work.note(customer, note)
+
+
+def _cancel(work: Work, run: str, why: str) -> None:
+    """Cancel in the store, and in this unit's own overlay, so that a later entry of the batch sees it."""
+    work.cancel(run, why)
+    for row in [row for row in work.rows.values() if row.touch.run == run and row.state in STOPPABLE]:
+        work.move(row, TouchState.CANCELLED, reason=why)

@@ -1,0 +1,61 @@
+"""Timers: fire what is due, each at its own instant, one transaction per batch of customers.
+
+Called after every batch with the log's time, and with the clock's once the log is drained. Nothing is polled: the
+caller sleeps until `Reader.next_due`.
+"""
+
+from typing import Any
+
+import msgspec
+
+from engine.core.ids import Micros
+from engine.core.playbook import Playbook
+from engine.core.state import Customer, next_wake
+from engine.ports import DeadLetter, Store
+from engine.usecases.apply import catch_up
+from engine.usecases.work import Work
+
+
+class Woken(msgspec.Struct, frozen=True):
+    """How many customers were due, and how many touch rows that made."""
+
+    customers: int
+    touches: int
+
+
+def wake(store: Store, playbook: Playbook, until: Micros, *, limit: int = 500) -> Woken:
+    """Fire the timers of up to `limit` customers due at or before `until`; call again until `customers` is 0."""
+    with store.unit() as unit:
+        due = unit.due(until, limit)
+        if not due:
+            return Woken(0, 0)
+        work = Work(unit, until)
+        work.gather(id_ for id_, _ in due)
+        for id_, _ in due:
+            customer = work.customer(id_)
+            if customer is not None:
+                _wake_or_hold(work, playbook, customer, until)
+        changes = work.flush()
+        unit.commit(changes)
+    return Woken(len(due), len(changes.touches))
+
+
+def _wake_or_hold(work: Work, playbook: Playbook, customer: Customer, until: Micros) -> None:
+    try:
+        catch_up(work, playbook, customer, until)
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as problem:
+        reason = f"timer of customer {customer.id}: {type(problem).__name__}: {problem}"[:500]
+        work.changes.dead.append(DeadLetter(0, until, reason, customer.id.encode()))
+        work.put(_held(work.customer(customer.id) or customer, until))
+
+
+def _held(customer: Customer, until: Micros) -> Customer:
+    """Take the timer off the runs that are due, so that they wait for an operator instead of for ever failing."""
+    hold: dict[str, Any] = {"due": 0, "wake": 0}
+    runs = tuple(
+        msgspec.structs.replace(run, **hold) if run.wake and run.wake <= until else run for run in customer.runs
+    )
+    customer = msgspec.structs.replace(customer, runs=runs)
+    return msgspec.structs.replace(customer, wake=next_wake(customer))
