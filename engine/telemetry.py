@@ -123,8 +123,11 @@ LOG_EVENTS: Final[dict[str, str]] = {
 """Every log event and what it tells ops."""
 
 FIELDS: Final = frozenset(
-    "event level timestamp logger at code status route method source journey version step run touch channel provider "
-    "outcome reason offset count seconds kind fact state error where pid port path retry_at token problem".split()
+    (
+        *("event", "level", "timestamp", "logger", "code", "status", "route", "method", "source", "error", "where"),
+        *("journey", "version", "step", "run", "touch", "attempt", "channel", "provider", "outcome", "reason", "state"),
+        *("offset", "count", "seconds", "kind", "fact", "pid", "host", "port", "at", "retry_at", "problem"),
+    )
 )
 """The fields that may appear in a log. Ids of touches and runs are hashes; no field holds what a person typed."""
 

@@ -22,7 +22,7 @@ class SignedLinks:
         self.keys = keys
 
     def click(self, touch_id: str, index: int, url: str) -> str:
-        """Return the tracked form of link `index`; what cannot be tracked (mailto:, tel:, userinfo) returns as it is."""
+        """Return the tracked form of link `index`; what cannot be tracked (mailto:, userinfo) returns unchanged."""
         if not is_trackable(url):
             return url
         return f"{self.base_url}/t/c/{self.keys.sign('click', Signed(touch_id, index, url))}"
@@ -48,7 +48,7 @@ def is_trackable(url: str) -> bool:
         return False
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - reading it validates it
+        has_port = parts.port != 0  # reading it raises for a port that is none
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    return has_port and parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc

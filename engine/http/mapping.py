@@ -1,0 +1,177 @@
+"""One Segment message -> one `Event`. Pure: the HTTP face and the CLI's import call the same function.
+
+Names: identify -> identified, page -> page_viewed, screen -> screen_viewed, group -> account_joined, alias -> aliased.
+A track keeps its event name in snake case ("Order Paid" -> order_paid); the name as sent stays in
+`properties.original_name` when it differs. See docs for the table of fields.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final, Literal, TypeAlias, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from engine.core.errors import BadInput
+from engine.core.events import KINDS, Event, Identifiers
+from engine.core.ids import Micros
+from engine.http.fields import (
+    as_email,
+    as_phone,
+    happened,
+    read_choices,
+    read_flag,
+    read_object,
+    read_text,
+)
+
+Kind: TypeAlias = Literal["identify", "track", "page", "screen", "group", "alias"]
+
+MESSAGE_KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+_NAMES: Final[dict[Kind, str]] = {
+    "identify": "identified",
+    "page": "page_viewed",
+    "screen": "screen_viewed",
+    "group": "account_joined",
+    "alias": "aliased",
+}
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_GAPS: Final = re.compile(r"[\W_]+")
+
+
+def to_event(
+    message: Mapping[str, Any], *, kind: Kind, source: str, received: Micros, mint: Callable[[], str], region: str
+) -> Event:
+    """Return the event that a (strictly parsed) message of `kind` tells of.
+
+    `mint` makes an id where `messageId` is missing. Raises `BadInput` whose `field` is the path within the message.
+    """
+    context = read_object(message, "context")
+    traits = dict(read_object(context, "traits"))
+    if kind == "identify":
+        traits.update(read_object(message, "traits"))
+    consents = {
+        **read_choices(
+            read_object(context, "consent").get("categoryPreferences"), "context.consent.categoryPreferences"
+        ),
+        **read_choices(traits.pop("consents", None), "traits.consents"),
+    }
+    _add_surroundings(traits, context)
+    name, properties = _describe(message, kind)
+    identifiers = _identify(message, kind, context, traits, region)
+    return Event(
+        id=read_text(message, "messageId") or mint(),
+        name=name,
+        at=happened(message, received),
+        received=received,
+        source=source,
+        identifiers=identifiers,
+        properties=properties,
+        traits=traits,
+        consents=consents,
+        backfill=read_flag(message, "backfill"),
+    )
+
+
+def to_name(given: str) -> str:
+    """Return an event name in snake case.
+
+    >>> to_name("Order Paid"), to_name("orderPaid"), to_name("order_paid"), to_name("订单 支付")
+    ('order_paid', 'order_paid', 'order_paid', '订单_支付')
+    """
+    return _GAPS.sub("_", _CAMEL.sub("_", given)).strip("_").lower()
+
+
+def _describe(message: Mapping[str, Any], kind: Kind) -> tuple[str, dict[str, Any]]:
+    """Return the event's name and properties."""
+    match kind:
+        case "track":
+            given = read_text(message, "event", limit=128)
+            name = to_name(given)
+            if not name:
+                raise BadInput("A track needs the name of its event", 'Add "event": "order_paid"', "event")
+            properties = dict(read_object(message, "properties"))
+            if name != given:
+                properties.setdefault("original_name", given)
+            return name, properties
+        case "page" | "screen":
+            properties = dict(read_object(message, "properties"))
+            for key in ("name", "category"):
+                if text := read_text(message, key):
+                    properties.setdefault(key, text)
+            return _NAMES[kind], properties
+        case "group":
+            account = read_text(message, "groupId")
+            if not account:
+                raise BadInput("A group needs its groupId", 'Add "groupId": "acme"', "groupId")
+            return _NAMES[kind], {**read_object(message, "traits"), "account_id": account}
+        case "alias":
+            previous = read_text(message, "previousId")
+            if not previous:
+                raise BadInput("An alias needs the id it replaces", 'Add "previousId"', "previousId")
+            return _NAMES[kind], {"previous_id": previous}
+        case "identify":
+            return _NAMES[kind], {}
+
+
+def _identify(
+    message: Mapping[str, Any], kind: Kind, context: Mapping[str, Any], traits: dict[str, Any], region: str
+) -> Identifiers:
+    """Return who it was; e-mail and phone traits are replaced by their normal form on the way."""
+    found: Identifiers = _external_ids(context, region)
+    if device := read_text(read_object(context, "device"), "id"):
+        found["device_id"] = device
+    for kind_, normal in (("email", as_email), ("phone", lambda text: as_phone(text, region))):
+        value = traits.get(kind_)
+        if isinstance(value, str) and (address := normal(value)):
+            found[kind_] = traits[kind_] = address
+    if anonymous := read_text(message, "anonymousId"):
+        found["anonymous_id"] = anonymous
+    if user := read_text(message, "userId"):
+        found["user_id"] = user
+    if kind == "alias":
+        if not user:
+            raise BadInput("An alias needs the userId that stays", 'Add "userId"', "userId")
+        found["anonymous_id"] = read_text(message, "previousId")
+    if not found:
+        raise BadInput("Nobody is named", "Add userId, anonymousId or another identifier", "userId")
+    return found
+
+
+def _external_ids(context: Mapping[str, Any], region: str) -> Identifiers:
+    """Return the identifiers of `context.externalIds`; types we do not know are left out."""
+    given = context.get("externalIds")
+    if given is None:
+        return {}
+    remedy = 'Write it like [{"type": "openid", "id": "o6_bm..."}]'
+    if not isinstance(given, list):
+        raise BadInput("context.externalIds is not a list", remedy, "context.externalIds")
+    found: Identifiers = {}
+    for index, item in enumerate(given):
+        if not isinstance(item, dict):
+            raise BadInput("An external id is not an object", remedy, f"context.externalIds[{index}]")
+        kind, value = read_text(item, "type"), read_text(item, "id")
+        if kind == "email":
+            value = as_email(value)
+        elif kind == "phone":
+            value = as_phone(value, region)
+        if kind in KINDS and value:
+            found[kind] = value
+    return found
+
+
+def _add_surroundings(traits: dict[str, Any], context: Mapping[str, Any]) -> None:
+    """Add the time zone and locale that the client saw, unless the traits say them."""
+    zone = context.get("timezone")
+    if isinstance(zone, str) and _is_zone(zone):
+        traits.setdefault("timezone", zone)
+    locale = context.get("locale")
+    if isinstance(locale, str) and 2 <= len(locale) <= 35 and locale.isprintable():
+        traits.setdefault("locale", locale)
+
+
+@lru_cache(maxsize=1024)
+def _is_zone(name: str) -> bool:
+    try:
+        return bool(ZoneInfo(name).key)
+    except (ValueError, OSError, ZoneInfoNotFoundError):  # no zone, a path, a folder
+        return False

@@ -1,0 +1,62 @@
+"""A gateway that keeps everything in memory: for tests of the HTTP face and for trying it without an engine.
+
+It decides and sends nothing; what was accepted stands in `entries`, in order.
+"""
+
+from collections.abc import Collection, Sequence
+
+from engine.core.errors import StoreFull
+from engine.core.events import Entry, decode, encode
+from engine.http.gateway import Make, Overloaded
+from engine.ports import Clock, TouchQuery, TouchRow
+from engine.telemetry import Telemetry
+
+
+class MemoryGateway:
+    """A `Gateway` over lists. `capacity` entries fill it (`StoreFull`); `closed` makes it refuse (`Overloaded`)."""
+
+    def __init__(self, clock: Clock, *, capacity: int = 1_000_000) -> None:
+        self.clock, self.telemetry, self.capacity = clock, Telemetry(), capacity
+        self.entries: list[Entry] = []
+        self.rows: dict[str, TouchRow] = {}
+        self.published: set[str] = set()
+        self.reasons: list[str] = []
+        self.closed = False
+
+    async def accept(self, make: Make) -> int:
+        """Keep the entries (through the journal's codec, so that what cannot be stored fails here too)."""
+        if self.closed:
+            raise Overloaded(2.0)
+        made = [decode(encode(entry)) for entry in make(self.clock.now())]
+        if len(self.entries) + len(made) > self.capacity:
+            raise StoreFull("The memory is full")
+        self.entries += made
+        return len(self.entries) if made else 0
+
+    def ready(self) -> Sequence[str]:
+        """Return `reasons`."""
+        return self.reasons
+
+    def metrics(self) -> bytes:
+        """Return the metrics."""
+        return self.telemetry.render()
+
+    async def journeys(self) -> Collection[str]:
+        """Return `published`."""
+        return self.published
+
+    async def touches(self, query: TouchQuery) -> list[TouchRow]:
+        """Return the rows that match the query's state, channel, journey and customer."""
+        wanted = [
+            row
+            for row in self.rows.values()
+            if query.state in {"", row.state}
+            and query.channel in {"", row.touch.channel}
+            and query.journey in {"", row.touch.journey}
+            and query.customer in {"", row.touch.customer}
+        ]
+        return wanted[: query.limit]
+
+    async def touch(self, touch_id: str) -> TouchRow | None:
+        """Return one row."""
+        return self.rows.get(touch_id)
