@@ -1,0 +1,151 @@
+"""What in a condition changes by time alone: windows that empty, ages passed, tags that expire, the clock.
+
+A leaf answers the next instant after `now` at which its own value may change, 0 for never. Not public:
+`predicates.Condition` walks these instants until the whole condition turns.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+from engine.core import calendar
+from engine.core.audience.behaviour import next_change
+from engine.core.closures import value_of
+from engine.core.comparisons import is_number
+from engine.core.context import Context
+from engine.core.expression import (
+    AllOf,
+    AnyOf,
+    Arithmetic,
+    Compare,
+    Exists,
+    Expr,
+    HasTag,
+    InSegment,
+    Measured,
+    Not,
+    Text,
+    Today,
+    Touched,
+)
+from engine.core.ids import HOUR, Micros
+from engine.core.plan import Daily
+
+Leaf: TypeAlias = Callable[[Context], Micros]
+
+
+def leaves(expr: Expr) -> Iterator[Leaf]:
+    """Yield a leaf for everything in the condition that time alone can change."""
+    match expr:
+        case HasTag(name=name):
+            yield _tag_expiry(name)
+        case InSegment(name=name):
+            yield _segment_change(name)
+        case Measured() if expr.within and not expr.since_enter:
+            yield _window_change(expr)
+        case Touched() if expr.within and not expr.since_enter:
+            yield _heard_change(expr)
+        case Today():
+            yield _clock_change(expr)
+        case Compare(left=left, right=right):
+            yield from _age_leaves(left, right)
+            yield from leaves(left)
+            yield from leaves(right)
+        case Arithmetic(left=left, right=right):
+            if any(_is_age(part) for part in (left, right)):
+                yield _each_hour
+            yield from leaves(left)
+            yield from leaves(right)
+        case _:
+            for part in parts_of(expr):
+                yield from leaves(part)
+
+
+def _is_age(expr: Expr) -> bool:
+    return isinstance(expr, Measured) and expr.function in {"first", "last"}
+
+
+def _age_leaves(left: Expr, right: Expr) -> Iterator[Leaf]:
+    # Two ages grow together: their order changes only when one leaves its window, which `leaves` knows.
+    if _is_age(left) != _is_age(right):
+        yield _age_change(left, right) if _is_age(left) else _age_change(right, left)
+
+
+def _age_change(age: Expr, limit: Expr) -> Leaf:
+    old, most = value_of(age), value_of(limit)
+
+    def change(context: Context) -> Micros:
+        age_now, bound = old(context), most(context)
+        if age_now is None or not is_number(bound) or not -_FAR < bound < _FAR:
+            return 0
+        left = int(bound // 1) - age_now
+        # At `left` the age equals the limit, one microsecond later it is above: `>=` turns at one, `>` at the other.
+        return next((context.now + ahead for ahead in (left, left + 1) if ahead > 0), 0)
+
+    return change
+
+
+_FAR: Final = 1 << 60
+
+
+def _each_hour(context: Context) -> Micros:
+    return context.now + HOUR
+
+
+def _tag_expiry(name: str) -> Leaf:
+    def change(context: Context) -> Micros:
+        held = context.customer.tags.get(name)
+        return held.until if held is not None and held.until > context.now else 0
+
+    return change
+
+
+def _segment_change(name: str) -> Leaf:
+    def change(context: Context) -> Micros:
+        ask = getattr(context.segments.get(name), "horizon", None)
+        return 0 if ask is None else int(ask(context))
+
+    return change
+
+
+def _window_change(expr: Measured) -> Leaf:
+    key, function, within = expr.measure, expr.function, expr.within
+    return lambda context: next_change(context.customer.behaviour.get(key), function, context.now, within)
+
+
+def _heard_change(expr: Touched) -> Leaf:
+    template, what, within = expr.template, expr.what, expr.within
+
+    def change(context: Context) -> Micros:
+        heard = context.customer.heard.get(template)
+        at: Micros = getattr(heard, what, 0)
+        return at + within if at and at + within > context.now else 0
+
+    return change
+
+
+_MIDNIGHT: Final = Daily(0, 0)
+
+
+def _clock_change(expr: Today) -> Leaf:
+    is_hour = expr.what == "hour"
+
+    def change(context: Context) -> Micros:
+        zone = calendar.zone_of(context.customer, context.policy)
+        if is_hour:
+            return calendar.next_hour(context.now, zone)
+        return calendar.next_daily(context.now, _MIDNIGHT, zone)
+
+    return change
+
+
+def parts_of(expr: Expr) -> tuple[Expr, ...]:
+    """Return the expressions that the expression is made of."""
+    match expr:
+        case Compare(left=left, right=right) | Text(left=left, right=right) | Arithmetic(left=left, right=right):
+            return (left, right)
+        case AllOf(parts=parts) | AnyOf(parts=parts):
+            return parts
+        case Not(part=part) | Exists(part=part):
+            return (part,)
+        case _:
+            return ()

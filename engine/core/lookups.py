@@ -1,0 +1,183 @@
+"""The leaves of a condition as closures: what is read from the event, the run, the customer and the clock.
+
+Not public: `core/closures.py` composes them, callers use `core/predicates.py`. Nothing here raises; missing is None.
+"""
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, Final, cast
+
+from engine.core import calendar
+from engine.core.audience import behaviour
+from engine.core.context import Closure, Context, Truth
+from engine.core.expression import Journeyed, Measured, Path, Today, Touched
+from engine.core.ids import Micros
+
+
+def path(expr: Path) -> Closure:
+    """Return the reader of a value of the event, the run, the customer or the account."""
+    if not expr.parts:
+        return _missing
+    first, *deeper = expr.parts
+    read = _root(expr.root, first)
+    if not deeper:
+        return read
+    rest = tuple(deeper)
+
+    def reach(context: Context) -> Any:
+        value = read(context)
+        for part in rest:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(part)
+        return value
+
+    return reach
+
+
+def _missing(_context: Context) -> None:
+    return None
+
+
+def _root(root: str, name: str) -> Closure:
+    if root == "event":
+        return _event_name if name == "name" else _property(name)
+    if root == "enter":
+        return lambda context: None if context.run is None else context.run.enter.get(name)
+    if root == "customer":
+        return _customer_value(name)
+    return _missing  # accounts are not known yet
+
+
+def _property(name: str) -> Closure:
+    def read(context: Context) -> Any:
+        event = context.event
+        return None if event is None else event.properties.get(name)
+
+    return read
+
+
+def property_test(name: str, test: Callable[[Any], bool]) -> Truth:
+    """Return the test of one property of the event, in one closure: the commonest condition there is."""
+
+    def holds(context: Context) -> bool:
+        event = context.event
+        return event is not None and test(event.properties.get(name))
+
+    return holds
+
+
+def _event_name(context: Context) -> Any:
+    event = context.event
+    if event is None:
+        return None
+    said = event.properties.get("name")
+    return event.name if said is None else said
+
+
+_OWN: Final = {"id": attrgetter("id"), "created": attrgetter("created"), "stage": attrgetter("stage")}
+
+
+def _customer_value(name: str) -> Closure:
+    own = _OWN.get(name)
+
+    def read(context: Context) -> Any:
+        customer = context.customer
+        value = customer.traits.get(name)
+        if value is not None:
+            return value
+        values = customer.identifiers.get(name)
+        if values:
+            return values[-1]
+        return None if own is None else own(customer)
+
+    return read
+
+
+def measured(expr: Measured) -> Closure:
+    """Return the reader of a behaviour statistic; missing when it counts from a run and there is none."""
+    key, function, within, since_enter = expr.measure, expr.function, expr.within, expr.since_enter
+    read = behaviour.read
+    if since_enter:
+
+        def since(context: Context) -> Any:
+            run = context.run
+            if run is None:
+                return None
+            return read(context.customer.behaviour.get(key), function, context.now, run.entered)
+
+        return since
+    if within:
+
+        def inside(context: Context) -> Any:
+            now = context.now
+            return read(context.customer.behaviour.get(key), function, now, now - within)
+
+        return inside
+    return lambda context: read(context.customer.behaviour.get(key), function, context.now, None)
+
+
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def today(expr: Today) -> Closure:
+    """Return the reader of the weekday, hour or date on the customer's clock."""
+    what = expr.what
+
+    def read(context: Context) -> Any:
+        wall = calendar.local(context.now, calendar.zone_of(context.customer, context.policy))
+        if what == "hour":
+            return wall.hour
+        return _WEEKDAYS[wall.weekday()] if what == "weekday" else wall.date().isoformat()
+
+    return read
+
+
+def has_tag(name: str) -> Truth:
+    """Return whether the customer carries the tag now."""
+
+    def holds(context: Context) -> bool:
+        held = context.customer.tags.get(name)
+        return held is not None and (not held.until or held.until > context.now)
+
+    return holds
+
+
+def in_segment(name: str) -> Truth:
+    """Return whether the segment's own condition holds; an unknown segment is empty."""
+
+    def holds(context: Context) -> bool:
+        segment = context.segments.get(name)
+        return segment is not None and bool(segment(context))
+
+    return holds
+
+
+def touched(expr: Touched) -> Truth:
+    """Return whether the customer received, opened or clicked the template."""
+    template, within, since_enter = expr.template, expr.within, expr.since_enter
+    when = cast("Callable[[Any], Micros]", attrgetter(expr.what))
+
+    def holds(context: Context) -> bool:
+        heard = context.customer.heard.get(template)
+        at = 0 if heard is None else when(heard)
+        if not at:
+            return False
+        if since_enter:
+            return context.run is not None and at >= context.run.entered
+        return not within or at > context.now - within
+
+    return holds
+
+
+def journeyed(expr: Journeyed) -> Truth:
+    """Return whether the customer is in the journey, or has completed it."""
+    journey = expr.journey
+    if expr.what == "in_journey":
+        return lambda context: any(run.journey == journey and run.is_active for run in context.customer.runs)
+
+    def completed(context: Context) -> bool:
+        past = context.customer.travelled.get(journey)
+        return past is not None and past.completed > 0
+
+    return completed
