@@ -7,59 +7,19 @@ the log. Woken by commits, freed slots and due instants; it never polls. Started
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final
 
-import msgspec
-
-from engine.core.backoff import Backoff, next_retry
 from engine.core.delivery import Retry
 from engine.core.errors import TemplateProblem
-from engine.core.events import Entry, Outcome, Receipt
-from engine.core.ids import SECOND, Micros, derive
-from engine.core.playbook import Playbook
-from engine.ports import Channel, Clock, NotSent, Rendered, Rendering, Result, Sent, Store, TouchRow, Unclear
+from engine.core.ids import SECOND, Micros
+from engine.ports import Channel, Clock, NotSent, Rendered, Rendering, Result, TouchRow, Unclear
+from engine.runtime.dispatching import Dispatching, EngineCalls, HandedOver, Make, Trip, entries_of
 from engine.runtime.rates import Lane, Pace
 from engine.usecases import deliver, doubt
 from engine.usecases.deliver import Candidate, Leased, Refused
 
-T = TypeVar("T")
-Make: TypeAlias = Callable[[Micros], Sequence[Entry]]
-Trip: TypeAlias = Callable[[str], None]
-
-POINTS: Final = ("commit.before", "commit.after", "send.before", "send.after", "outcome.before", "outcome.after")
-"""Where `Dispatcher.trip` is called: the crash harness kills the process there."""
-
 PAUSE: Final = 1.0
 """Seconds to wait after the store or the log refused; everything is tried again."""
-
-
-class EngineCalls(Protocol):
-    """What the dispatcher asks of the engine."""
-
-    async def call(self, use_case: Callable[[Store, Playbook], T]) -> T:
-        """Run it in the engine's thread, between two batches."""
-        ...
-
-    async def accept(self, make: Make) -> int:
-        """Append the entries durably; they are made when their `received` stamp is known."""
-        ...
-
-    async def drained(self) -> None:
-        """Return once the log is applied up to the tail it has now."""
-        ...
-
-
-class Dispatching(msgspec.Struct, frozen=True):
-    """The dials. `paces` by channel (absent: the default pace). A send is given up on after 30 % of the lease."""
-
-    terms: doubt.Terms = doubt.Terms()
-    paces: Mapping[str, Pace] = {}
-    backoff: Backoff = Backoff()
-
-    @property
-    def time_out(self) -> Micros:
-        """How long one hand-over may take: under a third of the lease, so that a zombie is noticed in time."""
-        return self.terms.lease * 3 // 10
 
 
 class Dispatcher:
@@ -83,7 +43,7 @@ class Dispatcher:
         self.trouble: Callable[[Exception], None] = _ignore
         self._woken, self._progressed, self._reported = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._turning = asyncio.Lock()
-        self._reports: list[tuple[Leased, Result, Micros, Micros]] = []
+        self._reports: list[HandedOver] = []
         self._hand_overs: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -245,7 +205,8 @@ class Dispatcher:
     async def _hand_over(self, leased: Leased) -> None:
         started = self._clock.now()
         result = await self._send(leased, started)
-        self._reports.append((leased, result, started, self._clock.now()))
+        provider = self._channels[leased.message.channel].provider
+        self._reports.append(HandedOver(leased, result, provider, started, self._clock.now()))
         self._reported.set()
 
     async def _send(self, leased: Leased, started: Micros) -> Result:
@@ -273,10 +234,10 @@ class Dispatcher:
             self._reported.clear()
             taken, self._reports = self._reports, []
             self.trip("outcome.before")
-            await self._append(partial(self._entries, taken))
+            await self._append(partial(entries_of, taken, self._dials.backoff))
             self.trip("outcome.after")
-            for leased, result, _, ended in taken:
-                self.lanes[leased.message.channel].finish(result, ended)
+            for done in taken:
+                self.lanes[done.leased.message.channel].finish(done.result, done.ended)
             self._progressed.set()
             self.wake()
 
@@ -291,16 +252,6 @@ class Dispatcher:
             else:
                 return
 
-    def _entries(self, taken: Sequence[tuple[Leased, Result, Micros, Micros]], stamp: Micros) -> list[Entry]:
-        entries: list[Entry] = []
-        for leased, result, started, ended in taken:
-            provider = self._channels[leased.message.channel].provider
-            entries.append(outcome_of(leased, result, (started, ended, stamp), provider, self._dials.backoff))
-            if isinstance(result, Sent) and result.delivered:
-                receipt = derive("delivered", leased.message.key)
-                entries.append(Receipt(receipt, "DELIVERED", ended, stamp, provider, touch=leased.message.key))
-        return entries
-
     async def _progress(self) -> None:
         self._progressed.clear()
         if self.in_flight:
@@ -312,41 +263,11 @@ class Dispatcher:
         while True:
             try:
                 await self._engine.drained()
-                now = self._clock.now()
-                if await self._engine.call(lambda store, _, now=now: doubt.sweep(store, now, terms)):
+                if await self._engine.call(lambda store, _: doubt.sweep(store, self._clock.now(), terms)):
                     self.wake()
             except Exception as problem:
                 self.trouble(problem)
             await asyncio.sleep(terms.lease / 2 / SECOND)
-
-
-def outcome_of(
-    leased: Leased, result: Result, times: tuple[Micros, Micros, Micros], provider: str, backoff: Backoff
-) -> Outcome:
-    """Return the log's word for a result. `times`: started, ended, the log's stamp."""
-    started, ended, stamp = times
-    outcome = Outcome(
-        touch=leased.message.key,
-        token=leased.row.token,
-        kind="uncertain",
-        at=ended,
-        received=stamp,
-        provider=provider,
-        latency=ended - started,
-        detail=result.detail,
-    )
-    match result:
-        case Sent(provider_id=provider_id):
-            return msgspec.structs.replace(outcome, kind="sent", provider_id=provider_id)
-        case Unclear():
-            return msgspec.structs.replace(outcome, reason=Retry.UNKNOWN)
-        case NotSent(retry=retry, code=code, retry_after=retry_after):
-            again = next_retry(retry, leased.row.token, leased.message.key, ended, retry_after, backoff)
-            detail = f"{code} {result.detail}".strip()
-            told = msgspec.structs.replace(outcome, reason=retry, detail=detail)
-            if again is None:
-                return msgspec.structs.replace(told, kind="failed")
-            return msgspec.structs.replace(told, kind="deferred", retry_at=again)
 
 
 def _pass(point: str) -> None:

@@ -33,8 +33,7 @@ class Lane:
         """Return how many hand-overs may start at `now`."""
         if now < max(self.paused_until, self.breaker.next_probe):
             return 0
-        self.breaker, width = self.breaker.width(self.pace.concurrency)
-        free = max(width - self.in_flight, 0)
+        free = max(self.breaker.width(self.pace.concurrency) - self.in_flight, 0)
         bucket, granted = self._bucket, 0
         while granted < free:
             bucket, wait = bucket.take(now)
@@ -48,7 +47,7 @@ class Lane:
         blocked_until = max(self.paused_until, self.breaker.next_probe)
         if now < blocked_until:
             return blocked_until
-        if self.in_flight >= self.breaker.width(self.pace.concurrency)[1]:
+        if self.in_flight >= self.breaker.width(self.pace.concurrency):
             return 0
         wait = self._bucket.take(now)[1]
         return now + wait if wait else 0
