@@ -202,10 +202,10 @@ def _enrol(draft: Draft, compiled: CompiledPlan, event: str, occurrence: str, pr
         draft.note_for(plan.journey, "skipped.stopped", {})
     elif compiled.where is not None and not compiled.where(context):
         draft.note_for(plan.journey, "skipped.where", {"event": event})
-    elif any(run.is_active and run.journey == plan.journey and run.key == key for run in customer.runs):
-        draft.note_for(plan.journey, "skipped.already_in", {})
     elif not _may_travel_again(draft, compiled, place):
         draft.note_for(plan.journey, "skipped.again", {"policy": plan.again.policy})
+    elif any(run.is_active and run.journey == plan.journey and run.key == key for run in customer.runs):
+        draft.note_for(plan.journey, "skipped.already_in", {})
     elif not gates.allows(customer, draft.playbook.policy, plan.purpose):
         draft.note_for(plan.journey, "skipped.consent", {"purpose": plan.purpose})
     else:

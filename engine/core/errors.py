@@ -77,3 +77,13 @@ class StoreFull(JourneydError):
     """The disk is full: free space; ingest answers 503 until then and nothing accepted is lost."""
 
     code: ClassVar[str] = "store_full"
+
+
+class Overloaded(JourneydError):
+    """Too many requests wait for the log: send the same again after `retry_after` seconds; nothing was written."""
+
+    code: ClassVar[str] = "overloaded"
+
+    def __init__(self, retry_after: float = 1.0) -> None:
+        super().__init__("Too many requests wait for the log. Send the same request again later")
+        self.retry_after = retry_after

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from engine.core.errors import JourneydError
+from engine.core.errors import Overloaded
 from engine.core.events import Entry, decode, encode
 from engine.core.ids import Micros
 from engine.ports import Clock, EventLog
@@ -17,16 +17,6 @@ Make: TypeAlias = Callable[[Micros], Sequence[Entry]]
 
 WAITING_LIMIT: Final = 2_000
 """Requests that may wait for the log at once; further ones are asked to come back (429)."""
-
-
-class Overloaded(JourneydError):
-    """Too many requests wait for the log: send again after the seconds in Retry-After."""
-
-    code = "overloaded"
-
-    def __init__(self, retry_after: float = 1.0) -> None:
-        super().__init__("too many requests wait for the log; send the same again later")
-        self.retry_after = retry_after
 
 
 class Inbox:

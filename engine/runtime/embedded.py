@@ -1,0 +1,141 @@
+"""The whole system in one process: the inbox, the engine's thread and the dispatcher round one log and one store.
+
+`bootstrap.py` puts the parts in; `journeyd run` and the history import start it. The HTTP face speaks to it through
+its `Gateway`, the dispatcher through `EngineCalls`: this class is both.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from engine.core.playbook import Playbook
+from engine.ports import Channel, Clock, EventLog, Rendering, Store, TouchQuery, TouchRow
+from engine.runtime.dispatcher import Dispatcher, Dispatching
+from engine.runtime.engine import Engine
+from engine.runtime.inbox import Inbox, Make
+from engine.runtime.thread import EngineThread
+from engine.telemetry import Telemetry
+from engine.usecases.doubt import lapse
+
+T = TypeVar("T")
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What an embedded system is made of. `faces` reads the last commit (never the writer's connection)."""
+
+    store: Store
+    log: EventLog
+    clock: Clock
+    load: Callable[[], Playbook]
+    channels: Mapping[str, Channel]
+    renderer: Rendering
+    dials: Dispatching
+    telemetry: Telemetry
+
+
+class Embedded:
+    """Start it in a running loop; `failed` is set when the engine's thread has died."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.inbox = Inbox(parts.log, parts.clock)
+        self.engine = Engine(parts.store, parts.log, self.inbox.watermark, parts.load)
+        self.thread = EngineThread(self.engine, parts.clock, self._stepped)
+        self.dispatcher = Dispatcher(self, parts.channels, parts.renderer, parts.clock, parts.dials)
+        self.dispatcher.trouble = self._trouble
+        self.failed = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Apply what the log still holds, settle what the last process left in flight, then begin to send."""
+        self._loop = asyncio.get_running_loop()
+        self._parts.log.on_append(self.thread.notice)
+        self.inbox.start()
+        self.thread.start()
+        await self.drained()
+        # The lock says that nobody else sends: whatever is in flight now was cut off, and no word of it will come.
+        forever = 1 << 62
+        await self.call(lambda store, _: lapse(store, forever))
+        await self.dispatcher.start()
+        self.dispatcher.wake()
+
+    async def stop(self, deadline: float = 10.0) -> None:
+        """Stop sending, write what waits, finish the step, in that order."""
+        await self.dispatcher.stop(deadline)
+        await self.inbox.close()
+        if not self.failed.is_set():
+            await self.drained()
+        await asyncio.to_thread(self.thread.stop)
+
+    # --- what the dispatcher asks
+
+    async def call(self, use_case: Callable[[Store, Playbook], T]) -> T:
+        """Run it in the engine's thread, between two batches."""
+        return await self.thread.call(lambda: use_case(self._parts.store, self.engine.playbook))
+
+    async def drained(self) -> None:
+        """Return once the log is applied up to the tail it has now."""
+        tail = self._parts.log.tail()
+        while not self.failed.is_set():
+            self._progress.clear()
+            if await self.thread.call(self._parts.store.position) >= tail:
+                return
+            await self._progress.wait()
+
+    # --- what the HTTP face asks
+
+    @property
+    def clock(self) -> Clock:
+        """Return the process's clock."""
+        return self._parts.clock
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Return the process's metrics."""
+        return self._parts.telemetry
+
+    async def accept(self, make: Make) -> int:
+        """Stamp, append durably and return the last offset."""
+        return await self.inbox.accept(make)
+
+    def ready(self) -> Sequence[str]:
+        """Return the reasons why the engine is not ready; empty when it is."""
+        if self.failed.is_set():
+            return [f"the engine has stopped: {self.thread.failure}"]
+        return [] if self._loop is not None else ["the engine is starting"]
+
+    def metrics(self) -> bytes:
+        """Return the metrics in Prometheus text form, gauges brought up to date."""
+        return self._parts.telemetry.render()
+
+    async def journeys(self) -> Collection[str]:
+        """Return the names of the published journeys."""
+        return [journey for journey, version in self.engine.playbook.current.items() if version]
+
+    async def touches(self, query: TouchQuery) -> list[TouchRow]:
+        """Return the delivery log, newest first."""
+        return await asyncio.to_thread(self._parts.store.find_touches, query)
+
+    async def touch(self, touch_id: str) -> TouchRow | None:
+        """Return one touch, None when unknown."""
+        found = await asyncio.to_thread(self._parts.store.touches, [touch_id])
+        return found.get(touch_id)
+
+    # --- called in the engine's thread
+
+    def _stepped(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        if self.thread.failure is not None:
+            self.failed.set()
+        self._progress.set()
+        self.dispatcher.wake()
+
+    def _trouble(self, problem: Exception) -> None:
+        structlog.get_logger("dispatcher").warning("dispatch_trouble", detail=f"{type(problem).__name__}: {problem}")
