@@ -7,8 +7,8 @@ from engine.core.errors import IllegalMove
 from engine.core.ids import Micros
 from engine.core.state import Customer, Run
 from engine.ports import Attempt, Changes, DeadLetter, FactRow, ScheduleRow, TouchRow
+from engine.store.conventions import oldest_kept, slice_of
 from engine.store.memory.tables import Draft, Tables
-from engine.store.slices import oldest_kept, slice_of
 
 
 def apply(tables: Tables, changes: Changes, window: Micros) -> None:

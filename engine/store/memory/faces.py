@@ -5,6 +5,7 @@ from collections import Counter
 from engine.core.commands import Note, RecordEffect
 from engine.core.state import Run
 from engine.ports import Attempt, Counts, DeadLetter, FactRow, RunQuery, TouchQuery, TouchRow
+from engine.store.conventions import place_of
 from engine.store.memory.reader import EngineReads
 
 
@@ -96,8 +97,3 @@ class MemoryReader(EngineReads):
             dead=dead,
             parked=parked,
         )
-
-
-def place_of(run: Run) -> str:
-    """Return where reports count a run: its step while it travels, then its outcome."""
-    return run.step if run.is_active else run.outcome

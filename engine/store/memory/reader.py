@@ -8,6 +8,7 @@ from engine.core.ids import Micros
 from engine.core.plan import Plan
 from engine.core.state import Customer
 from engine.ports import FactRow, ScheduleRow, TouchRow
+from engine.store.conventions import one_of
 from engine.store.memory.tables import Tables
 
 
@@ -133,10 +134,3 @@ class EngineReads:
         """Return journey -> current version."""
         with self._lock:
             return dict(self._tables.current)
-
-
-def one_of(rows: list[TouchRow], recipient: str) -> TouchRow | None:
-    """Return the row sent to `recipient`; without a match the only row there is, else None: a guess is no receipt."""
-    exact = [row for row in rows if recipient and row.touch.address == recipient]
-    candidates = exact or rows
-    return candidates[0] if len(candidates) == 1 else None

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 from engine.core.ids import Micros
 from engine.ports import Changes
+from engine.store.conventions import WINDOW
 from engine.store.memory.apply import apply
 from engine.store.memory.faces import MemoryReader
 from engine.store.memory.tables import Tables
-from engine.store.slices import WINDOW
 
 
 class MemoryUnit(MemoryReader):

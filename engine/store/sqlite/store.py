@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.core.ids import Micros
 from engine.ports import Unit
-from engine.store.slices import WINDOW
+from engine.store.conventions import WINDOW
 
 
 class SqliteStore:
