@@ -28,6 +28,7 @@ CREATE INDEX IF NOT EXISTS accepted_by_recipient ON accepted (provider, recipien
 """
 _FIELDS = "seq, at, provider, key, recipient, provider_id, subject, text, body_hash, size, deduped, fault"
 _INSERT = f"INSERT INTO accepted ({_FIELDS}, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_LAST_SEQ = (1 << 63) - 1
 _TOUCH_ID = re.compile(r"([a-z2-7]{26})(?![a-zA-Z0-9])")
 
 
@@ -67,11 +68,12 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which lines: every given field must match; `since` is a seq to start after. Oldest first unless `newest`."""
+    """Which lines: all given fields must match; `since` and `before` are seqs, both excluded. Oldest first unless `newest`."""
 
     provider: str = ""
     recipient: str = ""
     since: int = 0
+    before: int = 0
     from_at: Micros = 0
     limit: int = -1
     newest: bool = False
@@ -91,7 +93,7 @@ def read_record(path: Path | str, query: RecordQuery | None = None) -> list[Acce
 
 
 class Recorder:
-    """The writer. `append` returns once the lines are on disk; `OSError` or an apsw error means they are not."""
+    """The writer. `append` returns once the lines are on disk; `OSError` means they are not."""
 
     def __init__(self, settings: SandboxSettings, now: Callable[[], Micros]) -> None:
         self._path = settings.record
@@ -170,7 +172,7 @@ class Recorder:
                     ends.append(seq)
                 connection.executemany(_INSERT, rows)
         except (apsw.Error, OSError) as error:
-            failure = error
+            failure = OSError(f"the record could not be written: {error}")
         assert self._loop is not None
         try:
             self._loop.call_soon_threadsafe(_resolve, [future for _, future in batch], ends, failure)
@@ -210,8 +212,8 @@ def _select(connection: apsw.Connection, query: RecordQuery) -> list[Accepted]:
     order = "DESC" if query.newest else "ASC"
     body = "body" if query.bodies else "x''"
     # Only names written above are put into the text; every value is bound.
-    sql = f"SELECT {_FIELDS}, {body} FROM accepted WHERE seq > ? AND at >= ?{where} ORDER BY seq {order} LIMIT ?"  # noqa: S608
-    bound = (query.since, query.from_at, *(value for _, value in wanted), query.limit)
+    sql = f"SELECT {_FIELDS}, {body} FROM accepted WHERE seq > ? AND seq < ? AND at >= ?{where} ORDER BY seq {order} LIMIT ?"  # noqa: S608
+    bound = (query.since, query.before or _LAST_SEQ, query.from_at, *(value for _, value in wanted), query.limit)
     return [
         Accepted(
             seq=seq, at=at, provider=provider, key=key, recipient=recipient, provider_id=provider_id, subject=subject,
