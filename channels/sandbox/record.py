@@ -68,7 +68,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which lines: all given fields must match; `since` and `before` are seqs, both excluded. Oldest first unless `newest`."""
+    """Which lines: all given fields must match; `since` and `before` are seqs, excluded. Oldest first unless `newest`."""
 
     provider: str = ""
     recipient: str = ""
@@ -212,7 +212,8 @@ def _select(connection: apsw.Connection, query: RecordQuery) -> list[Accepted]:
     order = "DESC" if query.newest else "ASC"
     body = "body" if query.bodies else "x''"
     # Only names written above are put into the text; every value is bound.
-    sql = f"SELECT {_FIELDS}, {body} FROM accepted WHERE seq > ? AND seq < ? AND at >= ?{where} ORDER BY seq {order} LIMIT ?"  # noqa: S608
+    sql = f"SELECT {_FIELDS}, {body} FROM accepted WHERE seq > ? AND seq < ? AND at >= ?"  # noqa: S608
+    sql += f"{where} ORDER BY seq {order} LIMIT ?"
     bound = (query.since, query.before or _LAST_SEQ, query.from_at, *(value for _, value in wanted), query.limit)
     return [
         Accepted(

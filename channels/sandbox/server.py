@@ -29,6 +29,7 @@ from channels.sandbox.settings import SandboxSettings
 from channels.sandbox.smtp import SmtpHost
 from channels.sandbox.wechat import WechatAccountServer
 from channels.sandbox.wechatpush import Packer
+from engine.core.errors import BadSetting
 from engine.core.ids import Micros
 
 _Handler: TypeAlias = Callable[[Request], Awaitable[Response | None]]
@@ -74,8 +75,13 @@ class Sandbox:
         )
         self.wechat.recall()
         self._smtp = SmtpHost(settings.smtp, self.dials, self.recorder, self._now)
-        smtp_port = await self._smtp.start(settings.host, settings.smtp_port)
-        listening = _listen(settings.host, settings.http_port)
+        try:
+            smtp_port = await self._smtp.start(settings.host, settings.smtp_port)
+            listening = _listen(settings.host, settings.http_port)
+        except OSError as taken:
+            await self._close()
+            wanted = f"{settings.host} ports {settings.smtp_port} (SMTP) and {settings.http_port} (HTTP)"
+            raise BadSetting(f"cannot listen on {wanted}: {taken}. Stop what uses them, or choose others") from taken
         self._http = _Server(_config(self._app()))
         self._serving = asyncio.get_running_loop().create_task(self._http.serve([listening]))
         self.address = Address(settings.host, smtp_port, listening.getsockname()[1])
@@ -90,10 +96,13 @@ class Sandbox:
         """Close both ports, drop receipts under way, finish the record; idempotent."""
         if self._serving is None:
             return
-        await self._smtp.stop()
         self._http.should_exit = True
         await self._serving
         self._serving = None
+        await self._close()
+
+    async def _close(self) -> None:
+        await self._smtp.stop()
         for courier in self.couriers.values():
             await courier.stop()
         await self.recorder.close()
@@ -163,14 +172,16 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def run_sandbox(settings: SandboxSettings, now: Callable[[], Micros], started: Callable[[Address], None]) -> None:
     """Run until SIGINT or SIGTERM; `started` is told the address once both ports are open."""
+    with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+        runner.run(_until_told(settings, now, started))
+
+
+def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:
     try:
         import uvloop
-
-        factory = uvloop.new_event_loop
     except ImportError:  # not made for every platform; the standard loop serves as well
-        factory = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_until_told(settings, now, started))
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
 
 
 async def _until_told(settings: SandboxSettings, now: Callable[[], Micros], started: Callable[[Address], None]) -> None:

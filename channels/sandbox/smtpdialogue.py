@@ -15,6 +15,7 @@ from channels.sandbox.mail import summarise
 from channels.sandbox.record import Draft, Recorder
 from channels.sandbox.settings import SmtpAccount
 from channels.sandbox.smtpauth import Login
+from channels.sandbox.smtpreplies import is_said_at_rcpt, reply_of
 from engine.core.ids import Micros
 
 _MAX_LINE: Final = 4_096
@@ -22,14 +23,6 @@ _MAX_RECIPIENTS: Final = 100
 _FROM: Final = re.compile(r"FROM:\s*<([^<>\s]*)>(.*)", re.IGNORECASE | re.DOTALL)
 _TO: Final = re.compile(r"TO:\s*<([^<>\s]+)>(.*)", re.IGNORECASE | re.DOTALL)
 _SIZE: Final = re.compile(r"\bSIZE=(\d{1,18})\b", re.IGNORECASE)
-_REPLIES: Final[dict[str, str]] = {
-    Fault.REFUSE: "550 5.1.1 no such user here",
-    Fault.RATE_LIMIT: "421 4.7.0 too many messages, slow down",
-    Fault.ERROR_BEFORE: "451 4.3.0 local error, try again later",
-    Fault.ERROR_AFTER: "554 5.3.0 transaction failed",
-    "full": "452 4.2.2 mailbox is full",
-    "spam": "554 5.7.1 message looks like spam",
-}
 
 
 @dataclass
@@ -182,7 +175,7 @@ class SmtpConnection(asyncio.Protocol):
         else:
             self._trouble = self._host.dials.pick("smtp")
             if self._trouble is not None and self._trouble.fault is Fault.RATE_LIMIT:
-                self._say(_reply(self._trouble))
+                self._say(reply_of(self._trouble))
                 return
             self._sender = found.group(1)
             self._say("250 2.1.0 sender ok")
@@ -199,8 +192,8 @@ class SmtpConnection(asyncio.Protocol):
             self._say("452 4.5.3 too many recipients")
         else:
             trouble = magic_name(found.group(1).partition("@")[0].lower()) or self._trouble
-            if trouble is not None and _is_said_at_rcpt(trouble):
-                self._say(_reply(trouble))
+            if trouble is not None and is_said_at_rcpt(trouble):
+                self._say(reply_of(trouble))
                 return
             self._trouble = trouble
             self._recipients.append(found.group(1))
@@ -238,7 +231,7 @@ class SmtpConnection(asyncio.Protocol):
         trouble, recipients = self._trouble, self._recipients
         self._reset()
         if trouble is not None and trouble.fault in (Fault.ERROR_BEFORE, Fault.REFUSE):
-            self._say(_reply(trouble))
+            self._say(reply_of(trouble))
             return
         queued, summary = self._host.mint(), summarise(body)
         drafts = [
@@ -273,7 +266,7 @@ class SmtpConnection(asyncio.Protocol):
             case Fault.STALL if trouble is not None:
                 asyncio.get_running_loop().call_later(trouble.seconds, self._ready, reply)
             case Fault.ERROR_AFTER if trouble is not None:
-                self._ready(_reply(trouble))
+                self._ready(reply_of(trouble))
             case _:
                 self._ready(reply)
 
@@ -308,13 +301,3 @@ class SmtpConnection(asyncio.Protocol):
         self._login = Login(self._host.account)
         self._reset()
         self._go_on()
-
-
-def _is_said_at_rcpt(trouble: Trouble) -> bool:
-    return trouble.fault is Fault.RATE_LIMIT or (trouble.fault is Fault.REFUSE and trouble.code != "spam")
-
-
-def _reply(trouble: Trouble) -> str:
-    if trouble.code[:3].isdigit():
-        return trouble.code.replace("\r", " ").replace("\n", " ")
-    return _REPLIES.get(trouble.code) or _REPLIES[trouble.fault]
