@@ -1,0 +1,121 @@
+"""The kinds of value that settings are made of: durations with their unit, and secrets by reference.
+
+A secret is never written into a settings file: `env:NAME` or `file:path` says where it is, and it does not print.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from stat import S_IMODE
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from engine.core.ids import DAY, HOUR, MILLISECOND, MINUTE, SECOND, WEEK, Micros
+
+_UNITS: Final = {"ms": MILLISECOND, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
+_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d|w)")
+_LARGEST_SECRET: Final = 65_536
+
+
+def parse_duration(said: object) -> Micros:
+    """Return a duration in microseconds; raises `ValueError` with the remedy.
+
+    >>> parse_duration("30s"), parse_duration("1h30m")
+    (30000000, 5400000000)
+    """
+    text = said.replace(" ", "") if isinstance(said, str) else ""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError("is no duration; write a number and a unit: 500ms, 30s, 15m, 2h, 3d or 2w")
+    return round(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def _is_positive(micros: Micros) -> Micros:
+    if micros <= 0:
+        raise ValueError("must be longer than nothing; write 30s, for example")
+    return micros
+
+
+Duration = Annotated[Micros, BeforeValidator(parse_duration)]
+"""Microseconds, written with a unit: "30s"."""
+
+Positive = Annotated[Duration, AfterValidator(_is_positive)]
+"""A duration that is not zero."""
+
+
+class SecretRef:
+    """Where a secret is (`env:NAME` or `file:path`); after `resolve`, its value. Printing shows the reference only."""
+
+    __slots__ = ("_value", "reference")
+
+    def __init__(self, reference: str) -> None:
+        kind, _, name = reference.partition(":")
+        if kind not in {"env", "file"} or not name or name != name.strip():
+            raise ValueError(
+                "is a literal secret; write env:NAME or file:path here and keep the value out of the settings"
+            )
+        self.reference: Final = reference
+        self._value: str | None = None
+
+    def reveal(self) -> str:
+        """Return the value itself: never log, store or raise it."""
+        if self._value is None:
+            raise LookupError(f"the secret {self.reference} was not resolved")
+        return self._value
+
+    def resolve(self, root: Path, environ: Mapping[str, str]) -> None:
+        """Read the value; raises `ValueError` with the remedy. Relative files are looked up from `root`."""
+        kind, _, name = self.reference.partition(":")
+        value = _from_environment(name, environ) if kind == "env" else _from_file(root / name, name)
+        if not value:
+            raise ValueError(f"{self.reference} is empty; put the secret there")
+        self._value = value
+
+    def __repr__(self) -> str:
+        return f"SecretRef({self.reference})"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretRef) and other.reference == self.reference
+
+    def __hash__(self) -> int:
+        return hash(self.reference)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not serialised: keep its reference")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Accept the reference as a string."""
+        return core_schema.no_info_plain_validator_function(
+            cls._read, serialization=core_schema.plain_serializer_function_ser_schema(lambda ref: ref.reference)
+        )
+
+    @classmethod
+    def _read(cls, said: object) -> "SecretRef":
+        if isinstance(said, SecretRef):
+            return said
+        return cls(said if isinstance(said, str) else "")
+
+
+def _from_environment(name: str, environ: Mapping[str, str]) -> str:
+    if name not in environ:
+        raise ValueError(f"the environment has no variable {name}; set it, or point to a file with file:path")
+    return environ[name]
+
+
+def _from_file(path: Path, name: str) -> str:
+    try:
+        mode = S_IMODE(path.stat().st_mode)
+        if not path.is_file() or path.stat().st_size > _LARGEST_SECRET:
+            raise ValueError(f"file:{name} is no small file; put the secret alone into it")
+        if mode & 0o077:
+            raise ValueError(f"file:{name} can be read by others (mode {mode:04o}); run: chmod 600 {name}")
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise ValueError(f"file:{name} does not exist; make it with mode 0600") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ValueError(f"file:{name} cannot be read ({type(problem).__name__}); check it and its mode") from None
