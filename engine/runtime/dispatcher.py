@@ -18,6 +18,8 @@ from engine.runtime.rates import Lane, Pace
 from engine.usecases import deliver, doubt
 from engine.usecases.deliver import Candidate, Leased, Refused
 
+__all__ = ["Dispatcher", "Dispatching", "EngineCalls", "Pace"]
+
 PAUSE: Final = 1.0
 """Seconds to wait after the store or the log refused; everything is tried again."""
 

@@ -59,7 +59,7 @@ class Embedded:
         await self.drained()
         # The lock says that nobody else sends: whatever is in flight now was cut off, and no word of it will come.
         forever = 1 << 62
-        await self.call(lambda store, _: lapse(store, forever))
+        await self.call(lambda store, _: lapse(store, self._parts.clock.now(), leased_before=forever))
         await self.dispatcher.start()
         self.dispatcher.wake()
 

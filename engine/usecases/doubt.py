@@ -39,16 +39,25 @@ class Terms(msgspec.Struct, frozen=True):
     hold: Micros = HOUR
 
 
-def lapse(store: Store, now: Micros, limit: int = _SCAN) -> int:
+def lapse(store: Store, now: Micros, *, leased_before: Micros = 0) -> int:
     """Move touches whose lease ended in flight to uncertain (to sent where a receipt proves it); return how many.
 
-    Call it only when the log is drained: an outcome that waits there is the better word. Never makes a touch ready.
+    `leased_before` takes leases that end before that instant instead of `now`: at a start nobody else sends. Call it
+    only when the log is drained: an outcome that waits there is the better word. Never makes a touch ready.
     """
-    if not store.lapsed(now, 1):
+    ended = max(now, leased_before)
+    moved = 0
+    while count := _lapse_some(store, now, ended):
+        moved += count
+    return moved
+
+
+def _lapse_some(store: Store, now: Micros, ended: Micros) -> int:
+    if not store.lapsed(ended, 1):
         return 0
     with store.unit() as unit:
         work = Work(unit, now)
-        rows = unit.lapsed(now, limit)
+        rows = unit.lapsed(ended, _SCAN)
         for row in rows:
             proved = bool(Fact(row.facts) & EVIDENCE)
             state = TouchState.SENT if proved else TouchState.UNCERTAIN

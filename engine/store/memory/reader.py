@@ -68,10 +68,11 @@ class EngineReads:
             ]
         return sorted(rows, key=lambda row: (-row.touch.priority, row.due))[:limit]
 
-    def next_send(self) -> Micros:
-        """Return the earliest due of a planned, ready or deferred touch, 0 when none."""
+    def next_send(self, channels: Sequence[str] | None = None) -> Micros:
+        """Return the earliest due of a planned, ready or deferred touch (of these channels), 0 when none."""
         with self._lock:
-            return min((row.due for row in self._tables.queued.values()), default=0)
+            waiting = self._tables.queued.values()
+            return min((row.due for row in waiting if channels is None or row.touch.channel in channels), default=0)
 
     def lapsed(self, now: Micros, limit: int) -> list[TouchRow]:
         """Return in_flight touches whose lease ended before `now`, the longest ago first."""
