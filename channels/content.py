@@ -5,7 +5,7 @@ gives the same bytes, so that a hash of them proves what was sent.
 """
 
 from hashlib import blake2b
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -36,10 +36,13 @@ class SmsContent(msgspec.Struct, frozen=True):
     params: dict[str, str] = {}
 
 
+WechatKind: TypeAlias = Literal["template", "text", "news"]
+
+
 class WechatContent(msgspec.Struct, frozen=True):
     """A message of an official account. `news` keeps title, description and picture in `data`."""
 
-    type: Literal["template", "text", "news"]
+    type: WechatKind
     template_id: str = ""
     url: str = ""
     data: dict[str, str] = {}

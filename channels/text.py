@@ -1,0 +1,119 @@
+"""One piece of Liquid text: parsed once, rendered many times within limits, able to say which variables it wants.
+
+No includes, no clock, no objects: the context is plain values, and a customer's data is only ever a value, never
+parsed. `templates.py` reads the files, `render.py` supplies the context.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from liquid import BoundTemplate, Environment, Mode
+from liquid.exceptions import LiquidError
+
+from channels import filters
+from engine.core.errors import Place, TemplateProblem
+
+SOURCE_LIMIT: Final = 200_000
+_TAGS: Final = frozenset({"include", "render", "illegal"})
+_REMOVED: Final = _TAGS - {"illegal"}
+_CONDITION: Final = re.compile(r"\{%-?\s*(if|unless|elsif|case|when)\b[^%]*$")
+_DEFAULT: Final = re.compile(r"^[^|}%]*\|\s*default\b")
+
+
+class BadTemplate(TemplateProblem):
+    """A template is wrong at a place: `place` says where, `problem` what, `remedy` what to write instead."""
+
+    def __init__(self, place: Place, problem: str, remedy: str = "") -> None:
+        super().__init__(f"{place}: {problem}" + (f"; {remedy}" if remedy else ""))
+        self.place, self.problem, self.remedy = place, problem, remedy
+
+
+class Variable(msgspec.Struct, frozen=True):
+    """A variable a text uses, such as customer.name. `is_guarded`: it has a `default`, or is what an `if` asks."""
+
+    path: str
+    place: Place
+    is_guarded: bool
+
+    @property
+    def root(self) -> str:
+        """Its first name."""
+        return re.split(r"[.\[]", self.path, maxsplit=1)[0]
+
+
+class _Limited(Environment):
+    block_nesting_limit = 30
+    context_depth_limit = 30
+    loop_iteration_limit = 5_000
+    local_namespace_limit = 200_000
+    output_stream_limit = 1_000_000
+
+
+def _environment(*, autoescape: bool) -> Environment:
+    environment = _Limited(tolerance=Mode.STRICT, autoescape=autoescape)
+    filters.restrict(environment)
+    environment.tags = {name: tag for name, tag in environment.tags.items() if name not in _REMOVED}
+    return environment
+
+
+_PLAIN: Final = _environment(autoescape=False)
+_HTML: Final = _environment(autoescape=True)
+
+
+class Text:
+    """A parsed text. `place` is where its first character stands in its file."""
+
+    __slots__ = ("_parsed", "place", "source")
+
+    def __init__(self, source: str, place: Place, *, is_html: bool = False) -> None:
+        """Parse; raises `BadTemplate`. `is_html` escapes every value."""
+        self.source, self.place = source, place
+        if len(source) > SOURCE_LIMIT:
+            raise BadTemplate(place, f"the template has {len(source)} characters", f"keep it under {SOURCE_LIMIT}")
+        self._refuse_unclosed()
+        try:
+            self._parsed: BoundTemplate = (_HTML if is_html else _PLAIN).from_string(source)
+        except LiquidError as error:
+            raise self._bad(error) from None
+        except RecursionError:
+            raise BadTemplate(place, "the template is nested too deeply") from None
+
+    def render(self, context: Mapping[str, Any]) -> str:
+        """Return the text with values; a missing one is empty. Raises `BadTemplate` when a limit or filter says no."""
+        try:
+            return self._parsed.render(**context)
+        except LiquidError as error:
+            raise self._bad(error) from None
+        except Exception as error:
+            # Filters meet whatever a customer's traits hold; their own surprises are the template's problem.
+            raise BadTemplate(self.place, f"cannot render: {type(error).__name__}: {error}") from error
+
+    def variables(self) -> Iterator[Variable]:
+        """Return the variables it takes from its context, in no order."""
+        for uses in self._parsed.analyze(include_partials=False).globals.values():
+            for use in uses:
+                yield Variable(str(use), self._at(use.span.index), self._is_guarded(use.span.index))
+
+    def _is_guarded(self, index: int) -> bool:
+        before, after = self.source[:index], self.source[index:]
+        return bool(_DEFAULT.match(after)) or bool(_CONDITION.search(before[max(0, index - 500) :]))
+
+    def _refuse_unclosed(self) -> None:
+        """Find a tag that never ends before the parser does: its search for the end is quadratic."""
+        for start, end in (("{{", "}}"), ("{%", "%}")):
+            opened = self.source.rfind(start)
+            if opened > self.source.rfind(end):
+                raise BadTemplate(self._at(opened), f"'{start}' is never closed", f"write '{end}' after it")
+
+    def _bad(self, error: LiquidError) -> BadTemplate:
+        token = error.token
+        place = self._at(token.start_index) if token is not None and token.start_index >= 0 else self.place
+        return BadTemplate(place, str(error.message))
+
+    def _at(self, index: int) -> Place:
+        before = self.source[:index]
+        lines = before.count("\n")
+        column = index - before.rfind("\n") if lines else self.place.column + index
+        return Place(self.place.file, self.place.line + lines, column)
