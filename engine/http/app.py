@@ -39,7 +39,7 @@ def make_app(
         yield
         await recorder.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *ingest.routes(),
             *Ops(ingest).routes(),
@@ -51,3 +51,6 @@ def make_app(
         exception_handlers=handlers(lambda code: gateway.telemetry.count("journeyd_refused_total", code=code)),
         lifespan=lifespan,
     )
+    # A redirect would send a POST's caller to whatever the Host header said.
+    app.router.redirect_slashes = False
+    return app

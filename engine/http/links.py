@@ -20,7 +20,7 @@ from engine.tracking.machine import Hit
 from engine.tracking.receipts import of_unsubscribe
 from engine.tracking.tokens import Purpose, Signed
 
-_GIF: Final = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+_GIF: Final = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
 _FRESH: Final = {"Cache-Control": "no-store, private", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
 _FORM_LIMIT: Final = 8_192
 

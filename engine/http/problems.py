@@ -90,7 +90,7 @@ def handlers(count: Callable[[str], None]) -> Mapping[Any, Handler]:
         if problem.status >= 500:
             _log.error("http_failed", code=problem.problem_code, status=problem.status, exc_info=error)
         else:
-            _log.info("http_refused", code=problem.problem_code, status=problem.status, method=request.method)
+            _log.debug("http_refused", code=problem.problem_code, status=problem.status, method=request.method)
         return answer(problem)
 
     kinds = (JourneydError, HTTPException, ClientDisconnect, UnicodeError, msgspec.MsgspecError, Exception)
