@@ -30,12 +30,11 @@ def settle(work: Work, outcome: Outcome) -> list[Told]:
     work.changes.attempts.append(_attempt(outcome))
     if outcome.token != row.token or row.state not in _AWAITED:
         return []
-    if outcome.kind == "sent":
-        return _sent(work, row, outcome)
-    if Fact(row.facts) & EVIDENCE:
-        # A receipt came first and proves that the provider had it, whatever the connection said.
-        return _sent(work, row, replace(outcome, reason="receipt"))
+    if outcome.kind != "sent":
+        outcome = _in_the_light_of(work, row, outcome)
     match outcome.kind:
+        case "sent":
+            return _sent(work, row, outcome)
         case "failed":
             return _failed(work, row, outcome)
         case "deferred":
@@ -44,6 +43,23 @@ def settle(work: Work, outcome: Outcome) -> list[Told]:
             if row.state is TouchState.IN_FLIGHT:
                 work.move(row, TouchState.UNCERTAIN, reason=outcome.reason or Retry.UNKNOWN, detail=outcome.detail)
     return []
+
+
+def _in_the_light_of(work: Work, row: TouchRow, outcome: Outcome) -> Outcome:
+    """Return the outcome corrected by what else is known of the touch."""
+    if Fact(row.facts) & EVIDENCE:
+        # A receipt came first and proves that the provider had it, whatever the connection said.
+        return replace(outcome, kind="sent", reason="receipt")
+    if _was_doubtful(work, row):
+        # An earlier hand-over may have arrived: that a resend was refused does not prove that it did not.
+        return replace(outcome, kind="uncertain")
+    return outcome
+
+
+def _was_doubtful(work: Work, row: TouchRow) -> bool:
+    return row.token > 1 and any(
+        attempt.token < row.token and attempt.outcome == "uncertain" for attempt in work.unit.attempts(row.touch.id)
+    )
 
 
 def _attempt(outcome: Outcome) -> Attempt:
