@@ -1,0 +1,233 @@
+"""A plan, and what became of one customer, in plain words (English and Chinese), and a plan as a Mermaid drawing.
+
+Called by `journeyd explain`, the console and the docs. The sentences of the trace stand in `core/trace.py`; those of
+conditions in `phrases.py`. Nothing is decided here.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from engine.core.commands import Note
+from engine.core.delivery import TouchState
+from engine.core.plan import (
+    Again,
+    Branch,
+    Every,
+    Exit,
+    Goal,
+    Manual,
+    Node,
+    Once,
+    OnEvent,
+    Plan,
+    Quiet,
+    Send,
+    Split,
+    WaitFor,
+)
+from engine.core.state import Run
+from engine.core.trace import say
+from engine.ports import TouchRow
+from journeys import phrases
+from journeys.road import edges, if_so, measures_of, step_in_words
+
+_INSTANTS: Final = frozenset({"until", "due"})
+_STATES: Final[dict[TouchState, str]] = {
+    TouchState.PLANNED: "已计划",
+    TouchState.READY: "待发送",
+    TouchState.IN_FLIGHT: "发送中",
+    TouchState.DEFERRED: "稍后重试",
+    TouchState.UNCERTAIN: "结果未知",
+    TouchState.SENT: "已发送",
+    TouchState.FAILED: "失败",
+    TouchState.DROPPED: "未发送",
+    TouchState.EXPIRED: "已过期",
+    TouchState.CANCELLED: "已取消",
+}
+
+
+# --- a plan ----------------------------------------------------------------------------------------
+
+
+def explain_plan(plan: Plan, lang: str = "en") -> str:
+    """Return the journey in plain words, one line per rule and step, ending with a newline."""
+    return "\n".join([*_head(plan, lang), "", *_road(plan, lang)]) + "\n"
+
+
+def _head(plan: Plan, lang: str) -> Iterable[str]:
+    zh = lang == "zh"
+    yield f"{plan.title} ({plan.journey}, {plan.stage}, {plan.version})"
+    if plan.programme.goal:
+        yield ("目标：" if zh else "Aim: ") + plan.programme.goal
+    yield ("进入：" if zh else "Enters: ") + _entrance(plan, lang)
+    yield ("再次进入：" if zh else "Again: ") + _again(plan.again, lang)
+    if plan.holdout:
+        share = f"{plan.holdout:.0%}"
+        yield f"对照组：{share} 只经过不接收" if zh else f"Control group: {share} travel and receive nothing"
+    for way_out in plan.exits:
+        yield ("离开：" if zh else "Leaves: ") + _exit(way_out, plan, lang)
+    if plan.goal is not None:
+        yield ("转化：" if zh else "Goal: ") + _goal(plan.goal, plan, lang)
+    if plan.quiet is not None:
+        yield _quiet(plan.quiet, lang)
+
+
+def _entrance(plan: Plan, lang: str) -> str:
+    zh, words = lang == "zh", phrases.condition
+    match plan.enter:
+        case OnEvent(events=events):
+            said = f"发生 {' / '.join(events)}" if zh else f"on {' or '.join(events)}"
+        case Once(at=at, audience=audience):
+            when = phrases.instant(at, ZoneInfo("UTC")) + " UTC"
+            said = f"一次性，于 {when}" if zh else f"once, at {when}"
+            said += if_so(None if audience is None else words(audience, measures_of(plan), lang), lang)
+        case Every(cron=cron, zone=zone, audience=audience):
+            said = f"按计划 {cron}（{zone}）" if zh else f"on the schedule {cron} ({zone})"
+            said += if_so(None if audience is None else words(audience, measures_of(plan), lang), lang)
+        case Manual():
+            said = "由 API、命令行或其他旅程" if zh else "by the API, the command line or another journey"
+    return said + if_so(None if plan.where is None else words(plan.where, measures_of(plan), lang), lang)
+
+
+def _again(again: Again, lang: str) -> str:
+    match again.policy:
+        case "never":
+            return "只走一次" if lang == "zh" else "never"
+        case "always":
+            return "随时可以" if lang == "zh" else "always"
+        case "after":
+            span = phrases.span(again.span, lang)
+            return f"距上次进入 {span} 之后" if lang == "zh" else f"{span} after the last entrance"
+
+
+def _exit(way_out: Exit, plan: Plan, lang: str) -> str:
+    measures, zh = measures_of(plan), lang == "zh"
+    if way_out.when is not None:
+        said = phrases.condition(way_out.when, measures, lang)
+        return f"一旦{said}" if zh else f"as soon as {said}"
+    events = (" / " if zh else " or ").join(way_out.events)
+    where = None if way_out.where is None else phrases.condition(way_out.where, measures, lang)
+    return (f"发生 {events}" if zh else f"on {events}") + if_so(where, lang)
+
+
+def _goal(goal: Goal, plan: Plan, lang: str) -> str:
+    events = (" / " if lang == "zh" else " or ").join(goal.events)
+    within = phrases.length(goal.within, lang)
+    where = None if goal.where is None else phrases.condition(goal.where, measures_of(plan), lang)
+    return (f"{within}内发生 {events}" if lang == "zh" else f"{events} within {within}") + if_so(where, lang)
+
+
+def _quiet(quiet: Quiet, lang: str) -> str:
+    hours = f"{phrases.minutes(quiet.start)}-{phrases.minutes(quiet.end)}"
+    if lang == "zh":
+        return f"安静时段：{hours}（客户当地时间），" + ("之后再发" if quiet.late == "wait" else "不发送")
+    return f"Quiet: {hours} in the customer's zone; messages " + ("wait" if quiet.late == "wait" else "are dropped")
+
+
+def _road(plan: Plan, lang: str) -> Iterable[str]:
+    """One line per step in the order of the file, indented as deep as its id says."""
+    for node in plan.nodes:
+        depth = node.id.count(".") + 1
+        yield f"{'  ' * depth}{node.id}. {step_in_words(node, plan, lang)}"
+
+
+# --- a customer ------------------------------------------------------------------------------------
+
+
+def explain_customer(
+    notes: Sequence[Note],
+    runs: Sequence[Run],
+    touches: Sequence[TouchRow],
+    lang: str = "en",
+    zone: str = "UTC",
+) -> list[str]:
+    """Return why a customer did or did not get each message: the trace, then where runs and messages stand.
+
+    `notes` oldest first; times are shown in `zone`, the customer's. An unknown zone is shown as UTC.
+    """
+    clock = _zone(zone)
+    zh = lang == "zh"
+    lines = [explain_note(note, clock, lang) for note in notes]
+    standing = [_run_line(run, clock, lang) for run in runs if run.is_active]
+    if standing:
+        lines += ["", "仍在进行的旅程：" if zh else "Still travelling:", *standing]
+    if touches:
+        lines += ["", "触达：" if zh else "Messages:", *(_touch_line(row, clock, lang) for row in touches)]
+    if not notes and not touches:
+        lines.append("没有任何记录。" if zh else "Nothing is recorded of this customer here.")
+    return lines
+
+
+def explain_note(note: Note, zone: ZoneInfo, lang: str = "en") -> str:
+    """Return one line of a trace in words: when, in which journey and step, what and why."""
+    data = {name: _shown(name, value, zone) for name, value in note.data.items()}
+    where = note.journey + (f" [{note.step}]" if note.step else "")
+    return "  ".join(part for part in (phrases.instant(note.at, zone), where, say(note.code, data, lang)) if part)
+
+
+def _shown(name: str, value: object, zone: ZoneInfo) -> object:
+    if name in _INSTANTS and isinstance(value, int) and not isinstance(value, bool):
+        return phrases.instant(value, zone)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+def _run_line(run: Run, zone: ZoneInfo, lang: str) -> str:
+    since, wake = phrases.instant(run.entered, zone), phrases.instant(run.wake, zone) if run.wake else ""
+    if lang == "zh":
+        return f"  {run.journey}：{since} 进入，位于步骤 {run.step}" + (f"，{wake} 继续" if wake else "")
+    return f"  {run.journey}: since {since}, at step {run.step}" + (f", moves on at {wake}" if wake else "")
+
+
+def _touch_line(row: TouchRow, zone: ZoneInfo, lang: str) -> str:
+    touch, zh = row.touch, lang == "zh"
+    state = _STATES[row.state] if zh else row.state.value
+    why = "" if not row.reason else f"（{row.reason}）" if zh else f" ({row.reason})"
+    return f"  {phrases.instant(row.updated, zone)}  {touch.template} / {touch.channel}: {state}{why}"
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+# --- a drawing -------------------------------------------------------------------------------------
+
+
+def mermaid(plan: Plan, lang: str = "en") -> str:
+    """Return the plan as a Mermaid flowchart, ending with a newline."""
+    zh = lang == "zh"
+    names = {node.id: f"n{number}" for number, node in enumerate(plan.nodes)} | {"": "done"}
+    lines = ["flowchart TD", f'    start(["{_label(_entrance(plan, lang))}"])']
+    lines += [f"    {names[node.id]}{_shape(node, plan, lang)}" for node in plan.nodes]
+    lines.append(f'    done(["{"终点" if zh else "the end"}"])')
+    lines.append(f"    start --> {names[plan.nodes[0].id] if plan.nodes else 'done'}")
+    for node in plan.nodes:
+        for label, goes in edges(node, lang):
+            arrow = f' -- "{_label(label)}" --> ' if label else " --> "
+            lines.append(f"    {names[node.id]}{arrow}{names[goes]}")
+    return "\n".join(lines) + "\n"
+
+
+def _shape(node: Node, plan: Plan, lang: str) -> str:
+    said = step_in_words(node, plan, lang)
+    match node:
+        case Split(name=name):
+            return f'{{"{_label(name)}"}}'
+        case Branch():
+            return f'{{"{_label(said.partition(" → ")[0])}"}}'
+        case WaitFor():
+            return f'{{"{_label(said.partition(" → ")[0].rpartition(": ")[0])}"}}'
+        case Send():
+            return f'["✉ {_label(said)}"]'
+        case _:
+            return f'("{_label(said)}")'
+
+
+def _label(text: str) -> str:
+    """Mermaid reads quotes and angle brackets as syntax: write them as entities."""
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
