@@ -52,8 +52,8 @@ def advance(
 ) -> Advanced | None:
     """Apply up to `limit` entries after the store's position; None when there is nothing to apply.
 
-    Only entries received before `before` are taken when it is given: a scheduled push comes first. A directive ends its
-    batch, so that what follows is decided with the new flags.
+    Only entries received before `before` are taken when it is given: a scheduled push comes first. A directive has a
+    batch of its own: it sees all that came before it, and what follows is decided with the new flags.
     """
     with store.unit() as unit:
         batch = _take(log, unit.position(), limit, before)
@@ -89,6 +89,8 @@ def _take(log: EventLog, position: int, limit: int, before: Micros) -> Batch | N
             batch.offset = logged.offset
             continue
         if before and entry.received >= before:
+            break
+        if isinstance(entry, Directive) and batch.entries:
             break
         batch.entries.append((logged, entry))
         batch.offset, batch.time = logged.offset, max(batch.time, entry.received)

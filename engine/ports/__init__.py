@@ -1,0 +1,31 @@
+"""What the use cases ask of the world, one Protocol each. Adapters implement them; nobody else imports adapters."""
+
+from engine.ports.channel import Channel, Message, NotSent, Rendered, Rendering, Result, Sent, Unclear
+from engine.ports.rows import Attempt, Changes, Counts, DeadLetter, FactRow, RunQuery, ScheduleRow, TouchQuery, TouchRow
+from engine.ports.store import Clock, EventLog, Logged, Reader, Store, Unit
+
+__all__ = [
+    "Attempt",
+    "Changes",
+    "Channel",
+    "Clock",
+    "Counts",
+    "DeadLetter",
+    "EventLog",
+    "FactRow",
+    "Logged",
+    "Message",
+    "NotSent",
+    "Reader",
+    "Rendered",
+    "Rendering",
+    "Result",
+    "RunQuery",
+    "ScheduleRow",
+    "Sent",
+    "Store",
+    "TouchQuery",
+    "TouchRow",
+    "Unclear",
+    "Unit",
+]

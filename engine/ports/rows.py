@@ -1,0 +1,145 @@
+"""The rows that stores keep and faces show, and the `Changes` that one unit of work writes. Values only."""
+
+from typing import Literal
+
+import msgspec
+
+from engine.core.commands import Note, RecordEffect, Touch
+from engine.core.delivery import TouchState
+from engine.core.ids import Micros
+from engine.core.plan import Plan
+from engine.core.state import Customer, Run
+
+
+class DeadLetter(msgspec.Struct, frozen=True, gc=False):
+    """An entry that could not be applied, kept once with the reason; `body` is what came."""
+
+    offset: int
+    at: Micros
+    reason: str
+    body: bytes
+
+
+class TouchRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A touch and where it stands: what the delivery log shows.
+
+    `due` is when it may next be leased. `token` counts attempts and fences them. `facts` is a `delivery.Fact` mask.
+    """
+
+    touch: Touch
+    state: TouchState
+    due: Micros
+    updated: Micros
+    token: int = 0
+    lease_until: Micros = 0
+    first_attempt: Micros = 0
+    provider: str = ""
+    provider_id: str = ""
+    reason: str = ""
+    detail: str = ""
+    facts: int = 0
+    body_hash: str = ""
+    content: bytes = b""
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One hand-off, as the delivery log keeps it: key (touch, token)."""
+
+    touch: str
+    token: int
+    started: Micros
+    ended: Micros = 0
+    outcome: str = ""
+    reason: str = ""
+    detail: str = ""
+    provider: str = ""
+    provider_id: str = ""
+
+
+class FactRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A receipt that was applied or parked: `id` unique; parked while `touch` is ""."""
+
+    id: str
+    touch: str
+    fact: str
+    at: Micros
+    provider: str = ""
+    provider_id: str = ""
+    detail: str = ""
+    link: str = ""
+    machine: bool = False
+
+
+class ScheduleRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A scheduled entrance: next `due`, and the `cursor` (last customer done) while it expands."""
+
+    journey: str
+    version: str
+    due: Micros
+    occurrence: int = 0
+    expanding: Micros = 0
+    cursor: str = ""
+
+
+class Changes(msgspec.Struct):
+    """Everything one unit of work writes, in one transaction. Lists may be empty; order inside a list is kept.
+
+    `offset` 0 leaves the stored offset as it is. `seen` maps a dedupe key (ids.key64 of source, message id) to the
+    offset it stands at. `identifiers` maps "kind:value" to a customer id. `merged` maps a loser's id to the winner's;
+    the loser's row is removed in the same transaction. `touches` are inserted if absent; `rows` overwrite by touch id
+    and must be legal moves (`IllegalMove` otherwise). `cancelled` moves every STOPPABLE touch of a run.
+    """
+
+    offset: int = 0
+    now: Micros = 0
+    seen: dict[int, int] = msgspec.field(default_factory=dict)
+    customers: dict[str, Customer] = msgspec.field(default_factory=dict)
+    identifiers: dict[str, str] = msgspec.field(default_factory=dict)
+    merged: dict[str, str] = msgspec.field(default_factory=dict)
+    runs: dict[str, tuple[str, Run]] = msgspec.field(default_factory=dict)  # run id -> (customer id, run)
+    touches: list[Touch] = msgspec.field(default_factory=list)
+    rows: list[TouchRow] = msgspec.field(default_factory=list)
+    cancelled: list[tuple[str, str]] = msgspec.field(default_factory=list)  # (run id, why)
+    attempts: list[Attempt] = msgspec.field(default_factory=list)
+    facts: list[FactRow] = msgspec.field(default_factory=list)
+    effects: list[RecordEffect] = msgspec.field(default_factory=list)
+    notes: list[tuple[str, Note]] = msgspec.field(default_factory=list)  # (customer id, note)
+    dead: list[DeadLetter] = msgspec.field(default_factory=list)
+    schedules: list[ScheduleRow] = msgspec.field(default_factory=list)
+    flags: dict[str, str] = msgspec.field(default_factory=dict)  # "" deletes the flag
+    plans: list[Plan] = msgspec.field(default_factory=list)  # published: becomes the journey's current version
+
+
+class TouchQuery(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which touches the delivery log shows: every given field must match; newest first."""
+
+    journey: str = ""
+    channel: str = ""
+    state: str = ""
+    customer: str = ""
+    run: str = ""
+    template: str = ""
+    since: Micros = 0
+    limit: int = 100
+
+
+class RunQuery(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which runs: every given field must match. `active` "" = both, "yes" or "no"."""
+
+    customer: str = ""
+    journey: str = ""
+    active: Literal["", "yes", "no"] = ""
+    limit: int = 1000
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Totals for reports, `/metrics` and audits."""
+
+    customers: int
+    touches: dict[tuple[str, str, str], int]  # (journey, channel, state) -> n
+    runs: dict[tuple[str, str, str], int]  # (journey, version, step or outcome) -> n
+    stages: dict[str, int]  # current stage -> customers
+    reached: dict[str, int]  # stage ever reached -> customers
+    conversions: dict[str, tuple[int, float]]  # journey -> (n, value)
+    dead: int
+    parked: int
