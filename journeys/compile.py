@@ -1,11 +1,28 @@
-"""Syntax -> sealed Plan: stub of the signatures, the body follows."""
+"""Journey text -> sealed Plan. The front door of the language: `load_journey` for one file, `load_folder` for all.
 
-from dataclasses import dataclass, field
+A file with errors gives no plan and all its complaints. Names that only the workspace knows (templates, segments,
+channels) are checked by `check.py`. Called by the CLI, the composition root and stories.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
 
+from engine.core import plan
 from engine.core.errors import Place
+from engine.core.ids import DAY, Micros
 from engine.core.plan import Plan
-from journeys.problems import Problem
+from journeys import flow
+from journeys.parse import Parsed, parse_journey
+from journeys.positions import MAX_BYTES, Document
+from journeys.problems import Problem, has_errors
+from journeys.step_compiler import StepCompiler
+from journeys.syntax import AnyEntry, EveryForm, GoalForm, JourneyForm, ManualForm, OnceForm, OnForm
+
+GOAL_WINDOW: Final = 7 * DAY
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -16,6 +33,7 @@ class Loaded:
     plan: Plan | None
     problems: list[Problem]
     places: dict[str, Place] = field(default_factory=dict)
+    document: Document | None = None
 
 
 @dataclass(frozen=True)
@@ -28,10 +46,146 @@ class Folder:
 
 
 def load_journey(text: str | bytes, file: str, lang: str = "en") -> Loaded:
-    """Compile one journey."""
-    raise NotImplementedError
+    """Compile one journey; never raises for what the text says.
+
+    >>> loaded = load_journey("journey: hi\\nstage: acquire\\nenter: {on: signed_up}\\nsteps: [stop]", "hi.yaml")
+    >>> loaded.plan.journey, loaded.plan.steps.keys(), loaded.problems
+    ('hi', dict_keys(['1']), [])
+    """
+    parsed = parse_journey(text, file)
+    problems = list(parsed.problems)
+    compiled: Plan | None = None
+    places: dict[str, Place] = {}
+    if parsed.form is not None:
+        compiled, places, found = _compile(parsed, parsed.form)
+        problems += found
+    told = sorted((problem.in_language(lang) for problem in problems), key=_order)
+    return Loaded(file, None if has_errors(told) else compiled, told, places, parsed.document)
 
 
 def load_folder(folder: Path, lang: str = "en") -> Folder:
-    """Compile every *.yaml of a folder and below, stories (*.story.yaml) left out."""
-    raise NotImplementedError
+    """Compile every *.yaml and *.yml below `folder`; stories, audience and template files are left out."""
+    files: list[Loaded] = []
+    owners: dict[str, str] = {}
+    for path in journey_files(folder):
+        loaded = _load_file(path, lang)
+        if loaded.plan is not None:
+            more = _name_problems(loaded, loaded.plan, path, owners)
+            plan_ = None if has_errors(more) else loaded.plan
+            loaded = replace(loaded, plan=plan_, problems=loaded.problems + [one.in_language(lang) for one in more])
+        files.append(loaded)
+    plans = [loaded.plan for loaded in files if loaded.plan is not None]
+    return Folder(plans, [problem for loaded in files for problem in loaded.problems], files)
+
+
+def journey_files(folder: Path) -> list[Path]:
+    """Return the journey files below `folder`, sorted."""
+    found = [path for path in folder.rglob("*") if path.suffix in {".yaml", ".yml"} and path.is_file()]
+    skipped = {"audience", "templates"}
+    return sorted(
+        path
+        for path in found
+        if not path.stem.endswith(".story") and not skipped & {*path.relative_to(folder).parts[:-1]}
+    )
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes, one more than the limit at most; raises `OSError`."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _load_file(path: Path, lang: str) -> Loaded:
+    try:
+        source = read_file(path)
+    except OSError:
+        return Loaded(str(path), None, [Problem("J001", Place(str(path)), {}, lang)])
+    return load_journey(source, str(path), lang)
+
+
+def _name_problems(loaded: Loaded, compiled: Plan, path: Path, owners: dict[str, str]) -> list[Problem]:
+    name = compiled.journey
+    place = loaded.document.place(("journey",)) if loaded.document else Place(loaded.file)
+    problems: list[Problem] = []
+    if name in owners:
+        problems.append(Problem("J080", place, {"name": name, "other": owners[name]}))
+    owners.setdefault(name, str(path))
+    if path.stem != name:
+        problems.append(Problem("J081", place, {"name": name, "file": path.name}))
+    return problems
+
+
+def _order(problem: Problem) -> tuple[int, int, str]:
+    return (problem.place.line, problem.place.column, problem.code)
+
+
+def _compile(parsed: Parsed[JourneyForm], form: JourneyForm) -> tuple[Plan, dict[str, Place], list[Problem]]:
+    """Return the sealed plan, the place of every step, and what is wrong beyond each value by itself."""
+    document = parsed.document
+    steps = StepCompiler(document)
+    nodes = steps.compile(form.steps)
+    problems = [*steps.problems, *_goal_problems(form.goal, document)]
+    enter, found = _entrance(form.enter, document)
+    problems += found
+    if not has_errors(problems):
+        problems += flow.unreachable(nodes, steps.places)
+    is_push = isinstance(form.enter, EveryForm)
+    default_again = plan.Again("always" if is_push else "never")
+    draft = Plan(
+        journey=form.journey,
+        title=form.title or form.journey,
+        stage=form.stage,
+        enter=enter,
+        nodes=nodes,
+        programme=plan.Programme(form.plan.goal, form.plan.owner, form.plan.budget),
+        where=form.enter.where if isinstance(form.enter, OnForm | ManualForm) else None,
+        again=form.enter.again or default_again,
+        key=form.enter.key if isinstance(form.enter, OnForm | ManualForm) else None,
+        holdout=form.enter.holdout,
+        exits=tuple(plan.Exit(one.on, one.where, one.when) for one in form.exit),
+        goal=_goal(form.goal),
+        quiet=form.quiet,
+        expires=form.expires,
+        priority=form.priority,
+        purpose=form.purpose,
+        measures=parsed.measures,
+    )
+    return plan.seal(draft), steps.places, problems
+
+
+def _entrance(form: AnyEntry, document: Document) -> tuple[plan.Entrance, list[Problem]]:
+    match form:
+        case OnForm():
+            return plan.OnEvent(form.on), []
+        case EveryForm():
+            return plan.Every(form.every, form.zone, form.audience), []
+        case ManualForm():
+            return plan.Manual(), []
+        case OnceForm():
+            at = _instant(form)
+            if at is None:
+                place = document.place(("enter", "once"))
+                return plan.Once(0), [Problem("J036", place, {"value": form.once.isoformat()})]
+            return plan.Once(at, form.audience), []
+
+
+def _instant(form: OnceForm) -> Micros | None:
+    at = form.once
+    if at.tzinfo is None:
+        if not form.zone:
+            return None
+        at = at.replace(tzinfo=ZoneInfo(form.zone))
+    elapsed = at.astimezone(UTC) - _EPOCH
+    return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
+
+
+def _goal(form: GoalForm | None) -> plan.Goal | None:
+    if form is None:
+        return None
+    return plan.Goal(form.on, form.within or GOAL_WINDOW, form.where, form.value)
+
+
+def _goal_problems(form: GoalForm | None, document: Document) -> list[Problem]:
+    if form is None or form.within is not None:
+        return []
+    return [Problem("J072", document.key_place(("goal",)))]

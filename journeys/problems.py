@@ -4,12 +4,13 @@ The words stand in `wording.py`; this module only fills them in. Made by everyth
 `journeyd lint`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from difflib import get_close_matches
+from typing import Any, Final, Literal
 
 from engine.core.errors import Place
-from journeys.wording import CODES
+from journeys.wording import CODES, KINDS
 
 Severity = Literal["error", "warning"]
 
@@ -36,13 +37,13 @@ class Problem:
     def message(self) -> str:
         """What is wrong, in the problem's language."""
         words = CODES[self.code]
-        return _fill(words.zh if self.lang == "zh" else words.en, self.data)
+        return self._fill(words.zh if self.lang == "zh" else words.en)
 
     @property
     def remedy(self) -> str:
         """What to write instead, in the problem's language."""
         words = CODES[self.code]
-        return _fill(words.zh_remedy if self.lang == "zh" else words.en_remedy, self.data)
+        return self._fill(words.zh_remedy if self.lang == "zh" else words.en_remedy)
 
     def in_language(self, lang: str) -> "Problem":
         """Return the same problem told in `en` or `zh`."""
@@ -60,6 +61,13 @@ class Problem:
             "remedy": self.remedy,
         }
 
+    def _fill(self, template: str) -> str:
+        shown = _Blank({name: _clip(value) for name, value in self.data.items()})
+        for name in _KIND_NAMES:
+            if shown.get(name, "") in KINDS:
+                shown[name] = KINDS[shown[name]][self.lang == "zh"]
+        return template.format_map(shown)
+
     def __str__(self) -> str:
         if self.lang == "zh":
             severity = "错误" if self.severity == "error" else "警告"
@@ -72,13 +80,22 @@ def has_errors(problems: list[Problem]) -> bool:
     return any(problem.severity == "error" for problem in problems)
 
 
-def _fill(template: str, data: Mapping[str, Any]) -> str:
-    return template.format_map(_Blank({name: _clip(value) for name, value in data.items()}))
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that `word` was probably meant to be, "" when none is near.
+
+    >>> nearest("stepps", ["steps", "stage"])
+    'steps'
+    """
+    found = get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
+    return found[0] if found else ""
+
+
+_KIND_NAMES: Final = ("expected", "found", "left", "right", "kind")
 
 
 def _clip(value: Any) -> str:
     """Keep a marketer's 4,000-character line from flooding the terminal."""
-    text = str(value)
+    text = " ".join(str(value).split())
     return text if len(text) <= 200 else text[:197] + "..."
 
 

@@ -1,0 +1,89 @@
+"""The field types of the forms: each reads itself and knows its JSON Schema. Used by the syntax modules."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator
+
+from engine.core.expression import Expr
+from engine.core.ids import Micros
+from engine.core.plan import Again, Quiet, Span
+from journeys import scalars
+from journeys.expressions import CUSTOMER, ENTRANCE, EVENT, RUN, TRAVEL
+from journeys.reading import Read, condition, formula, value
+
+_SPAN: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": r"^\s*([0-9]+(mo|[smhdw]))+\s*$",
+    "description": "A duration: 90s 15m 1h 3d 2w, or calendar months 1mo.",
+}
+_EXACT: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": r"^\s*([0-9]+[smhdw])+\s*$",
+    "description": "A duration without calendar months: 90s 15m 1h 3d 2w.",
+}
+_NAME: Final[dict[str, Any]] = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}
+_EVENT: Final[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": 100}
+_CLOCK: Final[dict[str, Any]] = {"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$"}
+_HOURS: Final[dict[str, Any]] = {"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2} *- *[0-9]{1,2}:[0-9]{2}$"}
+_SHARE: Final[dict[str, Any]] = {
+    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "^[0-9.]+ ?%$"}]
+}
+
+Name = Annotated[str, Read(scalars.name, _NAME)]
+PlainText = Annotated[str, Read(scalars.plain_text, {"type": ["string", "number"]})]
+StepId = Annotated[str, Read(scalars.step_id, {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"})]
+Length = Annotated[Span, Read(scalars.span, _SPAN)]
+MaybeLength = Annotated[Span | None, Read(scalars.span, _SPAN)]
+Exact = Annotated[Micros, Read(scalars.length, _EXACT)]
+MaybeExact = Annotated[Micros | None, Read(scalars.length, _EXACT)]
+Days = Annotated[int, Read(scalars.days, {"type": "string", "pattern": "^[-+]?[0-9]+[dw]$"})]
+Clock = Annotated[tuple[int, int], Read(scalars.clock, _CLOCK)]
+Weekday = Annotated[int | None, Read(scalars.weekday, {"enum": list(scalars.WEEKDAYS)})]
+Events = Annotated[
+    tuple[str, ...], Read(scalars.events, {"anyOf": [_EVENT, {"type": "array", "items": _EVENT, "minItems": 1}]})
+]
+QuietHours = Annotated[
+    Quiet | None,
+    Read(
+        scalars.quiet,
+        {
+            "anyOf": [
+                _HOURS,
+                {
+                    "type": "object",
+                    "properties": {"hours": _HOURS, "late": {"enum": ["wait", "drop"]}},
+                    "required": ["hours"],
+                    "additionalProperties": False,
+                },
+            ]
+        },
+    ),
+]
+AgainRule = Annotated[
+    Again | None, Read(scalars.again, {"type": "string", "pattern": "^(never|always|after +([0-9]+(mo|[smhdw]))+)$"})
+]
+Fraction = Annotated[float, Read(scalars.fraction, _SHARE)]
+Weight = Annotated[float, Read(scalars.weight, _SHARE)]
+Zone = Annotated[str, Read(scalars.zone, {"type": "string", "examples": ["Asia/Shanghai", "Europe/Berlin"]})]
+Instant = Annotated[datetime, Read(scalars.instant, {"type": "string", "examples": ["2026-11-11T00:00+08:00"]})]
+Cron = Annotated[str, Read(scalars.cron, {"type": "string", "examples": ["0 10 * * MON"]})]
+
+EntranceWhere = Annotated[Expr | None, condition(ENTRANCE)]
+TravelWhere = Annotated[Expr | None, condition(TRAVEL)]
+RunWhen = Annotated[Expr, condition(RUN)]
+MaybeRunWhen = Annotated[Expr | None, condition(RUN)]
+CustomerWhen = Annotated[Expr, condition(CUSTOMER)]
+MaybeCustomerWhen = Annotated[Expr | None, condition(CUSTOMER)]
+Key = Annotated[Expr | None, formula(EVENT)]
+Amount = Annotated[Expr | None, formula(TRAVEL, "number", "any")]
+Moment = Annotated[Expr, formula(RUN, "any")]
+Value = Annotated[Expr, value(RUN)]
+
+
+def _listed(given: Any) -> Any:
+    return given if isinstance(given, list) else [given]
+
+
+AsList: Final = BeforeValidator(_listed)
+"""Metadata: one item may be written without its list."""

@@ -1,0 +1,57 @@
+"""Journey text -> syntax models, with every complaint of the file located. Called by `compile.py` and the audience.
+
+Never raises for bad input: YAML mistakes, unknown keys, wrong values and bad conditions all come back as problems.
+"""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from engine.core.errors import Place
+from engine.core.expression import Measure
+from journeys.functions import merge
+from journeys.positions import Document, read_document
+from journeys.problems import Problem
+from journeys.reading import Form, Reading, complaints
+from journeys.syntax import JourneyForm
+
+AnyForm = TypeVar("AnyForm", bound=Form)
+
+
+@dataclass
+class Parsed(Generic[AnyForm]):
+    """A file as its form (None when it has errors), with the document for places and the measures it asks for."""
+
+    form: AnyForm | None
+    document: Document
+    measures: tuple[Measure, ...]
+    problems: list[Problem]
+
+
+def parse_journey(source: str | bytes, file: str) -> Parsed[JourneyForm]:
+    """Parse one journey file.
+
+    >>> [str(problem) for problem in parse_journey("journey: a", "a.yaml").problems][0]
+    'a.yaml:1:1: error J012: `stage` is missing. Add `stage:`'
+    """
+    return parse_form(source, file, JourneyForm)
+
+
+def parse_form(source: str | bytes, file: str, form: type[AnyForm]) -> Parsed[AnyForm]:
+    """Parse one file of any form; problems are ordered by place, one per place from the YAML itself."""
+    document = read_document(source, file)
+    reading = Reading(document)
+    found: AnyForm | None = None
+    late: list[Problem] = []
+    if document.data is not None:
+        try:
+            found = form.model_validate(document.data, context=reading)
+        except ValidationError as error:
+            late = complaints(document, error.errors(include_url=False))
+        except RecursionError:
+            late = [Problem("J005", Place(file, 1, 1), {"limit": 50})]
+    said = {problem.place for problem in document.problems}
+    problems = document.problems + [p for p in reading.problems + late if p.place not in said]
+    problems.sort(key=lambda problem: (problem.place.line, problem.place.column, problem.code))
+    return Parsed(None if problems else found, document, merge(reading.measures), problems)

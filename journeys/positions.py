@@ -1,0 +1,287 @@
+"""YAML text -> plain data that remembers where each value stands.
+
+Reads YAML 1.2 events itself instead of building objects: no tags, no anchors, no aliases, no code, bounded depth and
+size, and scalars as the core schema has them (`on`, `NO`, `22:30` and `010` are text). Called by `parse.py`.
+"""
+
+import re
+from dataclasses import dataclass, field
+from math import isinf
+from typing import Any, Final, TypeAlias
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from engine.core.errors import Place
+from journeys.problems import Problem
+
+MAX_BYTES: Final = 1_000_000
+MAX_DEPTH: Final = 50
+MAX_VALUES: Final = 50_000
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a value begins (0-based) and the span of its text in the file."""
+
+    line: int
+    column: int
+    start: int
+    end: int
+
+
+@dataclass
+class Document:
+    """A YAML file as dicts, lists and scalars, with the mark of every value and key by path."""
+
+    file: str
+    text: str
+    data: Any = None
+    problems: list[Problem] = field(default_factory=list)
+    marks: dict[Path, Mark] = field(default_factory=dict)
+    keys: dict[Path, Mark] = field(default_factory=dict)
+    paths: dict[int, Path] = field(default_factory=dict)
+
+    def place(self, path: Path, offset: int | None = None) -> Place:
+        """Return where the value at `path` stands, or the character `offset` of it; the nearest parent if absent."""
+        while path and path not in self.marks:
+            path, offset = path[:-1], None
+        mark = self.marks.get(path, Mark(0, 0, 0, 0))
+        if offset is not None:
+            return self._inside(mark, path, offset)
+        return Place(self.file, mark.line + 1, mark.column + 1)
+
+    def key_place(self, path: Path) -> Place:
+        """Return where the key of the value at `path` stands."""
+        mark = self.keys.get(path)
+        return self.place(path) if mark is None else Place(self.file, mark.line + 1, mark.column + 1)
+
+    def value(self, path: Path) -> Any:
+        """Return the plain value at `path`."""
+        found = self.data
+        for part in path:
+            found = found[part]
+        return found
+
+    def _inside(self, mark: Mark, path: Path, offset: int) -> Place:
+        """Align value and source: folding and quoting change only white space, quotes and escapes."""
+        value, at = str(self.value(path)), mark.start
+        for character in value[: offset + 1]:
+            if character.isspace():
+                continue
+            found = self.text.find(character, at, mark.end)
+            if found < 0:
+                break
+            at = found + 1
+        at = max(at - 1, mark.start)
+        line_start = self.text.rfind("\n", 0, at) + 1
+        return Place(self.file, self.text.count("\n", 0, at) + 1, at - line_start + 1)
+
+
+def read_document(source: str | bytes, file: str) -> Document:
+    """Read one YAML document; everything wrong with it stands in `problems`, and reading goes on where it can."""
+    text, problem = _decode(source, file)
+    document = Document(file, text)
+    if problem is not None:
+        document.problems.append(problem)
+        return document
+    builder = _Builder(document)
+    try:
+        yaml = YAML(typ="safe", pure=True)
+        for event in yaml.parse(text):
+            builder.take(event)
+    except _Stop:
+        pass
+    except MarkedYAMLError as error:
+        builder.complain_of_syntax(error)
+    except Exception as error:
+        # The scanner is a third party's and this is a stranger's file: whatever it stumbles over is a bad file.
+        document.problems.append(Problem("J002", Place(file), {"detail": " ".join(str(error).split())}))
+    if not document.problems and document.data is None:
+        document.problems.append(Problem("J003", Place(file, 1, 1)))
+    return document
+
+
+def _decode(source: str | bytes, file: str) -> tuple[str, Problem | None]:
+    if len(source) > MAX_BYTES:
+        return "", Problem("J004", Place(file), {"limit": f"{MAX_BYTES:,}"})
+    if isinstance(source, str):
+        if any("\ud800" <= character <= "\udfff" for character in source):
+            return "", Problem("J001", Place(file))
+        return source.removeprefix("\ufeff"), None
+    try:
+        return source.decode("utf-8-sig"), None
+    except UnicodeDecodeError as error:
+        before = source[: error.start]
+        column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+        return "", Problem("J001", Place(file, before.count(b"\n") + 1, column))
+
+
+class _Stop(Exception):
+    """The file is not worth reading further."""
+
+
+@dataclass
+class _Frame:
+    """An open mapping or sequence."""
+
+    container: Any
+    path: Path
+    key: str | None = None
+    skips: bool = False  # the value of a duplicate key: read, kept nowhere
+
+
+class _Builder:
+    """Turns events into data, one at a time, without recursion."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.stack: list[_Frame] = []
+        self.documents = 0
+        self.values = 0
+
+    def take(self, event: Event) -> None:
+        match event:
+            case DocumentStartEvent():
+                self._start(event)
+            case AliasEvent():
+                self._complain("J006", event, name=event.anchor)
+                self._put(event, None)
+            case ScalarEvent():
+                self._scalar(event)
+            case MappingStartEvent():
+                self._open(event, {})
+            case SequenceStartEvent():
+                self._open(event, [])
+            case MappingEndEvent() | SequenceEndEvent():
+                self.stack.pop()
+            case _:
+                pass
+
+    def complain_of_syntax(self, error: MarkedYAMLError) -> None:
+        mark = error.problem_mark or error.context_mark
+        place = Place(self.document.file, mark.line + 1, mark.column + 1) if mark else Place(self.document.file)
+        detail = " ".join(str(error.problem or error.context or "").split())
+        self.document.problems.append(Problem("J002", place, {"detail": detail}))
+
+    def _start(self, event: Any) -> None:
+        self.documents += 1
+        if self.documents > 1 or event.tags or event.version not in {None, (1, 2)}:
+            self._complain("J009", event)
+            raise _Stop
+
+    def _open(self, event: Any, container: Any) -> None:
+        if len(self.stack) >= MAX_DEPTH:
+            self._complain("J005", event, limit=MAX_DEPTH)
+            raise _Stop
+        if self.stack and isinstance(self.stack[-1].container, dict) and self.stack[-1].key is None:
+            self._complain("J018", event)
+            raise _Stop
+        self._refuse_extras(event)
+        frame = self._put(event, container)
+        self.stack.append(_Frame(container, frame[0], skips=frame[1]))
+
+    def _scalar(self, event: Any) -> None:
+        if any("\ud800" <= character <= "\udfff" for character in event.value):
+            self._complain("J001", event)
+            raise _Stop
+        self._refuse_extras(event)
+        frame = self.stack[-1] if self.stack else None
+        if frame is not None and isinstance(frame.container, dict) and frame.key is None:
+            self._key(frame, event)
+        else:
+            is_plain = event.style is None or event.style == ""
+            self._put(event, resolve(event.value) if is_plain else event.value)
+
+    def _key(self, frame: _Frame, event: Any) -> None:
+        name = event.value
+        if name in frame.container and not frame.skips:
+            first = self.document.keys[(*frame.path, name)]
+            self._complain("J008", event, key=name, line=first.line + 1)
+            frame.key = "\0" + name  # kept aside: the first one counts
+            return
+        frame.key = name
+        if not frame.skips:
+            self.document.keys[(*frame.path, name)] = _mark(event)
+
+    def _put(self, event: Any, value: Any) -> tuple[Path, bool]:
+        """Store the value in the open container; return its path and whether it is being skipped."""
+        self.values += 1
+        if self.values > MAX_VALUES:
+            self._complain("J004", event, limit=f"{MAX_VALUES:,}")
+            raise _Stop
+        path: Path = ()
+        if self.stack:
+            frame = self.stack[-1]
+            if isinstance(frame.container, list):
+                path = (*frame.path, len(frame.container))
+                frame.container.append(value)
+            else:
+                name, frame.key = frame.key or "", None
+                path = (*frame.path, name)
+                if name.startswith("\0"):
+                    return path, True
+                frame.container[name] = value
+            if frame.skips:
+                return path, True
+        else:
+            self.document.data = value
+        self.document.marks[path] = _mark(event)
+        if isinstance(value, dict | list):
+            self.document.paths[id(value)] = path
+        return path, False
+
+    def _refuse_extras(self, event: Any) -> None:
+        if event.anchor is not None:
+            self._complain("J006", event, name=event.anchor)
+        if event.tag is not None:
+            self._complain("J007", event, tag=event.tag)
+
+    def _complain(self, code: str, event: Any, **data: Any) -> None:
+        mark = event.start_mark
+        self.document.problems.append(Problem(code, Place(self.document.file, mark.line + 1, mark.column + 1), data))
+
+
+def _mark(event: Any) -> Mark:
+    begin, end = event.start_mark, event.end_mark
+    return Mark(begin.line, begin.column, begin.index, end.index)
+
+
+_INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_DECIMAL: Final = re.compile(r"[-+]?(?=\.?[0-9])(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][-+]?[0-9]{1,3})?")
+_WORDS: Final[dict[str, bool | None]] = {
+    **dict.fromkeys(["", "~", "null", "Null", "NULL"]),
+    **dict.fromkeys(["true", "True", "TRUE"], True),
+    **dict.fromkeys(["false", "False", "FALSE"], False),
+}
+
+
+def resolve(text: str) -> Any:
+    """Return what a plain scalar means: null, true, false, a decimal number, or the text itself.
+
+    Numbers with leading zeros, over 18 digits, in octal or hex, and .inf and .nan stay text: in a marketer's file
+    they are phone numbers, identifiers and codes.
+
+    >>> [resolve(text) for text in ("on", "22:30", "NO", "010", "12", "0.5", "true", "+engaged")]
+    ['on', '22:30', 'NO', '010', 12, 0.5, True, '+engaged']
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _DECIMAL.fullmatch(text) and len(text) <= 40:
+        number = float(text)
+        return text if isinf(number) else number
+    return text

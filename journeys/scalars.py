@@ -1,0 +1,236 @@
+"""The small written values of the language: durations, clock times, shares, instants, names.
+
+Each reader takes the plain YAML value and returns a value of the plan, or raises `BadValue` with a complaint code.
+Used by `syntax.py` and, for durations, by conditions.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from engine.core.ids import DAY, HOUR, MINUTE, SECOND, WEEK, Micros
+from engine.core.plan import Again, Quiet, Span
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+LONGEST: Final = 10 * 366 * DAY
+
+_UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
+_PIECE: Final = re.compile(r"([0-9]{1,9})(mo|[smhdw])")
+_CLOCK: Final = re.compile(r"([0-9]{1,2}):([0-9]{2})")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_LABEL: Final = re.compile(r"[^\W_][\w.:-]{0,63}")
+_STEP_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+
+
+class BadValue(ValueError):
+    """A value that cannot be read: `code` and `data` make the complaint."""
+
+    def __init__(self, code: str, **data: Any) -> None:
+        super().__init__(code)
+        self.code, self.data = code, data
+
+
+def span(value: Any) -> Span:
+    """Read a duration: 90s 15m 1h 3d 2w, calendar months 1mo, or several together ("1d12h").
+
+    >>> span("1h"), span("1mo")
+    (Span(micros=3600000000, months=0), Span(micros=0, months=1))
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    pieces = _PIECE.findall(text)
+    if not pieces or "".join(number + unit for number, unit in pieces) != text:
+        raise BadValue("J020", value=value)
+    months = sum(int(number) for number, unit in pieces if unit == "mo")
+    micros = sum(int(number) * _UNITS[unit] for number, unit in pieces if unit != "mo")
+    if not micros and not months:
+        raise BadValue("J020", value=value)
+    if micros > LONGEST or months > 120:
+        raise BadValue("J021", value=value)
+    return Span(micros, months)
+
+
+def length(value: Any) -> Micros:
+    """Read a duration that must be exact: no calendar months.
+
+    >>> length("7d") // DAY
+    7
+    """
+    read = span(value)
+    if read.months:
+        raise BadValue("J022", value=value)
+    return read.micros
+
+
+def days(value: Any) -> int:
+    """Read a signed offset in whole days: -1d, 3d, 1w.
+
+    >>> days("-3d")
+    -3
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    micros = length(text.lstrip("+-")) if text not in {"0d", "0"} else 0
+    if micros % DAY:
+        raise BadValue("J023", value=value)
+    return -(micros // DAY) if text.startswith("-") else micros // DAY
+
+
+def clock(value: Any) -> tuple[int, int]:
+    """Read a time of day as (hour, minute).
+
+    >>> clock("09:30")
+    (9, 30)
+    """
+    found = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
+        raise BadValue("J024", value=value)
+    return int(found[1]), int(found[2])
+
+
+def weekday(value: Any) -> int:
+    """Read a weekday: mon is 0, sun is 6."""
+    if value not in WEEKDAYS:
+        raise BadValue("J014", value=value, choices=", ".join(WEEKDAYS))
+    return WEEKDAYS.index(value)
+
+
+def quiet(value: Any) -> Quiet:
+    """Read quiet hours: "21:00-09:00" or {hours: "21:00-09:00", late: drop}."""
+    late: Any = "wait"
+    hours = value
+    if isinstance(value, dict):
+        for key in value:
+            if key not in {"hours", "late"}:
+                raise BadValue("J011", key=key, known="hours, late")
+        hours, late = value.get("hours"), value.get("late", "wait")
+    if late not in {"wait", "drop"}:
+        raise BadValue("J014", value=late, choices="wait, drop")
+    first, dash, second = hours.partition("-") if isinstance(hours, str) else ("", "", "")
+    try:
+        (start, start_minute), (end, end_minute) = clock(first), clock(second)
+    except BadValue:
+        raise BadValue("J025", value=hours) from None
+    if not dash or (start, start_minute) == (end, end_minute):
+        raise BadValue("J025", value=hours)
+    return Quiet(start * 60 + start_minute, end * 60 + end_minute, "drop" if late == "drop" else "wait")
+
+
+def again(value: Any) -> Again:
+    """Read `never`, `always` or `after <duration>`."""
+    if value == "never":
+        return Again("never")
+    if value == "always":
+        return Again("always")
+    word, _, rest = value.strip().partition(" ") if isinstance(value, str) else ("", "", "")
+    if word != "after":
+        raise BadValue("J026", value=value)
+    return Again("after", span(rest))
+
+
+def fraction(value: Any) -> float:
+    """Read a holdout: "10%" or 0.1; at least 0, below 1."""
+    number = _percent(value)
+    if number is None and isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+    if number is None or not 0 <= number < 1:
+        raise BadValue("J027", value=value)
+    return number
+
+
+def weight(value: Any) -> float:
+    """Read a split arm's share: a positive weight, or a percentage."""
+    number = _percent(value)
+    if number is not None:
+        number *= 100
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+    if number is None or not 0 < number <= 1_000_000:
+        raise BadValue("J028", value=value)
+    return number
+
+
+def instant(value: Any) -> datetime:
+    """Read an ISO 8601 date and time, with or without an offset."""
+    try:
+        return datetime.fromisoformat(value.strip()) if isinstance(value, str) and "T" in value else _refuse(value)
+    except ValueError:
+        raise BadValue("J029", value=value) from None
+
+
+def zone(value: Any) -> str:
+    """Read the name of a time zone of the tz database."""
+    try:
+        if not isinstance(value, str) or len(value) > 64:
+            raise ValueError
+        ZoneInfo(value)
+    except (ValueError, OSError, LookupError):
+        raise BadValue("J030", value=value) from None
+    return value
+
+
+def cron(value: Any) -> str:
+    """Read a five-field cron line that comes due at least once."""
+    text = " ".join(value.split()) if isinstance(value, str) and len(value) <= 200 else ""
+    try:
+        if len(text.split()) != 5:
+            raise BadValue("J031", value=value)
+        next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration, ValueError):
+        raise BadValue("J031", value=value) from None
+    return text
+
+
+def name(value: Any) -> str:
+    """Read the name of a journey, template, segment, channel or purpose."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise BadValue("J032", value=value)
+    return value
+
+
+def label(value: Any) -> str:
+    """Read a tag: letters of any language, digits, and . _ : - between them."""
+    if not isinstance(value, str) or not _LABEL.fullmatch(value):
+        raise BadValue("J033", value=value)
+    return value
+
+
+def step_id(value: Any) -> str:
+    """Read a marketer's own step id: it begins with a letter, so it never equals a path."""
+    if not isinstance(value, str) or not _STEP_ID.fullmatch(value) or value in {"then", "else", "arms"}:
+        raise BadValue("J034", value=value)
+    return value
+
+
+def events(value: Any) -> tuple[str, ...]:
+    """Read one event name or a list of them."""
+    names = value if isinstance(value, list) else [value]
+    if not 1 <= len(names) <= 50:
+        raise BadValue("J035", value=value)
+    for one in names:
+        if not isinstance(one, str) or not one.strip() or len(one) > 100 or not one.isprintable():
+            raise BadValue("J035", value=one)
+    return tuple(dict.fromkeys(names))
+
+
+def plain_text(value: Any) -> str:
+    """Read a line of free text; a bare number counts as its digits."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise BadValue("J013", expected="text", found=kind_of(value))
+    return str(value)
+
+
+def kind_of(value: Any) -> str:
+    """Name the kind of a plain YAML value, as `wording.KINDS` knows it."""
+    kinds = {bool: "yesno", str: "text", int: "number", float: "number", list: "list", dict: "map"}
+    return kinds.get(type(value), "nothing")
+
+
+def _percent(value: Any) -> float | None:
+    found = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%", value) if isinstance(value, str) else None
+    return float(found[1]) / 100 if found else None
+
+
+def _refuse(value: Any) -> datetime:
+    raise BadValue("J029", value=value)
