@@ -67,7 +67,11 @@ def _is_signed(callback: Callback, settings: WechatSettings, name: str, *more: s
 def _check_url(callback: Callback, settings: WechatSettings) -> Reply:
     """Answer the echo; it is text, never markup, whatever a stranger puts into it."""
     echo = callback.query.get("echostr", "")
-    return Reply(200, echo.encode(), _TEXT) if _is_signed(callback, settings, "signature") else _FORBIDDEN
+    return (
+        Reply(200, echo.encode("utf-8", "replace"), _TEXT)
+        if _is_signed(callback, settings, "signature")
+        else _FORBIDDEN
+    )
 
 
 def _fields(body: bytes) -> dict[str, str]:

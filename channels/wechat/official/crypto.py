@@ -27,7 +27,7 @@ def signature(token: Secret, *parts: str) -> str:
     'f464b24fc39322e44b38aa78f5edd27bd1441696'
     """
     # WeChat's protocol fixes SHA-1; the secret token is inside.
-    return sha1("".join(sorted([token.reveal(), *parts])).encode(), usedforsecurity=False).hexdigest()
+    return sha1("".join(sorted([token.reveal(), *parts])).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
 
 
 def is_signed(given: str, token: Secret, *parts: str) -> bool:
