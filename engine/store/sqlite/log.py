@@ -1,33 +1,177 @@
-"""The event log in a SQLite file (skeleton)."""
+"""The event log in a SQLite file of its own, `journal.db`.
 
+One thread writes. Everybody who appends while a commit is under way shares the next one (group commit), so that the
+price of one fsync is split; `append` returns when it is on disk.
+"""
+
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
 
+import apsw
+
+from engine.core.errors import BadInput, JourneydError, NewerSchema
 from engine.ports import Logged
+from engine.store.sqlite.connection import Checkpoints, full_disk_is_said, open_reader, open_writer
+
+_VERSION: Final = 1
+_GROUP: Final = 5_000  # entries in one transaction, so that a flood does not starve the first caller of its answer
+
+
+class _Waiting(NamedTuple):
+    bodies: Sequence[bytes]
+    answer: "Future[int]"
 
 
 class SqliteLog:
-    """An `EventLog` in `journal.db` with group commit."""
+    """An `EventLog` in `journal.db`. `queue` bounds the entries that wait for a commit: beyond it, appending blocks."""
 
-    def __init__(self, path: Path, *, queue: int = 1024) -> None:
-        raise NotImplementedError
+    def __init__(self, path: Path, *, queue: int = 20_000) -> None:
+        self._bound = queue
+        self._writer: apsw.Connection | None = open_writer(path)
+        found = int(self._writer.pragma("user_version"))
+        if found > _VERSION:
+            self._writer.close()
+            raise NewerSchema(f"{path} has schema {found}, this journeyd knows {_VERSION}. Upgrade journeyd")
+        self._writer.execute("CREATE TABLE IF NOT EXISTS entries (offset INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+        self._writer.pragma("user_version", _VERSION)
+        self._checkpoints = Checkpoints(self._writer)
+        self._prepare(path)
+        self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open_readonly(cls, path: Path) -> Self:
+        """Open for reading, also while a daemon writes; `append` then raises `BadInput`."""
+        log = cls.__new__(cls)
+        log._writer = None
+        log._prepare(path)
+        return log
+
+    def _prepare(self, path: Path) -> None:
+        self._reader = open_reader(path)
+        self._reading = threading.Lock()
+        self._turn = threading.Condition()
+        self._waiting: list[_Waiting] = []
+        self._pending = 0
+        self._closed = False
+        self._wakes: list[Callable[[], None]] = []
+        self._tail = self._last()
+
+    def _last(self) -> int:
+        last: int | None = self._reader.execute("SELECT max(offset) FROM entries").get
+        return last or 0
+
+    # --- appending
 
     def append(self, bodies: Sequence[bytes]) -> int:
-        """Write the entries in order, durably, and return the last one's offset."""
-        raise NotImplementedError
+        """Write the entries in order, durably, and return the last one's offset; raises `StoreFull`."""
+        if not bodies:
+            return self._tail
+        return self.submit(bodies).result()
+
+    def submit(self, bodies: Sequence[bytes]) -> "Future[int]":
+        """Queue the entries and return at once; the result is `append`'s. For callers that must not block."""
+        if self._writer is None:
+            raise BadInput("the journal is open for reading only", "Send events to the running daemon")
+        answer: Future[int] = Future()
+        answer.set_running_or_notify_cancel()  # a caller that goes away must not stop the writer
+        with self._turn:
+            while self._pending and self._pending + len(bodies) > self._bound and not self._closed:
+                self._turn.wait()
+            if self._closed:
+                raise JourneydError("the journal is closed: journeyd is stopping")
+            self._waiting.append(_Waiting(bodies, answer))
+            self._pending += len(bodies)
+            self._turn.notify_all()
+        return answer
+
+    def pending(self) -> int:
+        """Return how many entries wait for a commit."""
+        return self._pending
+
+    def on_append(self, wake: Callable[[], None]) -> None:
+        """Call `wake` in the writer thread after each commit; it must be quick."""
+        self._wakes.append(wake)
+
+    # --- reading
 
     def read(self, after: int, limit: int) -> list[Logged]:
         """Return up to `limit` entries with an offset above `after`, in order."""
-        raise NotImplementedError
+        query = "SELECT offset, body FROM entries WHERE offset > ?1 ORDER BY offset LIMIT ?2"
+        with self._reading:
+            rows: list[Any] = self._reader.execute(query, (after, max(limit, 0))).fetchall()
+        return [Logged(offset, body) for offset, body in rows]
 
     def tail(self) -> int:
         """Return the last durable offset, 0 when empty."""
-        raise NotImplementedError
-
-    def on_append(self, wake: Callable[[], None]) -> None:
-        """Call `wake` (in the writer thread) after each commit."""
-        raise NotImplementedError
+        if self._writer is None:
+            with self._reading:
+                return self._last()
+        return self._tail
 
     def close(self) -> None:
-        """Flush and release; idempotent."""
-        raise NotImplementedError
+        """Write what waits, then release the file; idempotent."""
+        with self._turn:
+            self._closed = True
+            self._turn.notify_all()
+        if self._writer is not None:
+            self._thread.join()
+            self._writer.close()
+        with self._reading:
+            self._reader.close()
+
+    # --- the writer thread
+
+    def _write(self) -> None:
+        while group := self._next_group():
+            try:
+                last = self._commit([body for waiting in group for body in waiting.bodies])
+            except Exception as error:  # whatever it is, it is the callers' answer
+                for waiting in group:
+                    waiting.answer.set_exception(error)
+                continue
+            offset = last - sum(len(waiting.bodies) for waiting in group)
+            for waiting in group:
+                offset += len(waiting.bodies)
+                waiting.answer.set_result(offset)
+            for wake in tuple(self._wakes):
+                with suppress(RuntimeError):  # the listener's event loop is gone: we are stopping
+                    wake()
+
+    def _next_group(self) -> list[_Waiting]:
+        """Wait for appends and take as many as one transaction should hold; nothing once closed and drained."""
+        with self._turn:
+            while not self._waiting and not self._closed:
+                self._turn.wait()
+            group: list[_Waiting] = []
+            size = 0
+            for waiting in self._waiting:
+                if group and size + len(waiting.bodies) > _GROUP:
+                    break
+                group.append(waiting)
+                size += len(waiting.bodies)
+            del self._waiting[: len(group)]
+            self._pending -= size
+            self._turn.notify_all()
+            return group
+
+    def _commit(self, bodies: list[bytes]) -> int:
+        writer = self._writer
+        assert writer is not None
+        with full_disk_is_said():
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                rows = enumerate(bodies, start=self._tail + 1)
+                writer.executemany("INSERT INTO entries (offset, body) VALUES (?1, ?2)", rows)
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
+            self._tail += len(bodies)
+        self._checkpoints.run()
+        return self._tail

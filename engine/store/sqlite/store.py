@@ -1,28 +1,74 @@
-"""The store in a SQLite file (skeleton)."""
+"""The store in one SQLite file: a writer connection for units of work, a read-only one for everybody else."""
 
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
+import apsw
+
+from engine.core.errors import BadInput
 from engine.core.ids import Micros
-from engine.ports import Unit
 from engine.store.conventions import WINDOW
+from engine.store.sqlite.connection import check_version, full_disk_is_said, migrate, open_reader, open_writer
+from engine.store.sqlite.faces import SqliteReader
+from engine.store.sqlite.unit import SqliteUnit, Writer
 
 
-class SqliteStore:
-    """A `Store` in `store.db`."""
+class SqliteStore(SqliteReader):
+    """A `Store` in `store.db`. One process may write: hold the `WorkspaceLock` first.
+
+    `hot` bounds the decoded customers kept in memory; `dedupe_window` is how long a message id is remembered.
+    """
 
     def __init__(self, path: Path, *, hot: int = 100_000, dedupe_window: Micros = WINDOW) -> None:
-        raise NotImplementedError
+        writer = open_writer(path)
+        try:
+            migrate(writer)
+            self._open(path, Writer(writer, hot, dedupe_window))
+        except BaseException:
+            writer.close()
+            raise
 
     @classmethod
-    def open_readonly(cls, path: Path) -> "SqliteStore":
-        """Open for reading while a daemon writes."""
-        raise NotImplementedError
+    def open_readonly(cls, path: Path) -> Self:
+        """Open for reading, also while a daemon writes; `unit` then raises `BadInput`."""
+        store = cls.__new__(cls)
+        store._open(path, None)
+        return store
 
-    def unit(self) -> AbstractContextManager[Unit]:
-        """Open a write transaction; leaving without `commit` rolls back."""
-        raise NotImplementedError
+    def _open(self, path: Path, writer: Writer | None) -> None:
+        self._path = path
+        self._writer = writer
+        self._writing = threading.RLock()
+        reader = open_reader(path)
+        try:
+            check_version(reader)
+        except BaseException:
+            reader.close()
+            raise
+        self._reader: apsw.Connection = reader
+        super().__init__(lambda: self._reader, threading.RLock())
+
+    @contextmanager
+    def unit(self) -> Iterator[SqliteUnit]:
+        """Open a write transaction; one at a time, others wait; leaving without `commit` rolls back."""
+        if self._writer is None:
+            raise BadInput(f"{self._path} is open for reading only", "Ask the running daemon to change it")
+        with self._writing:
+            connection = self._writer.connection
+            with full_disk_is_said():
+                connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteUnit(self._writer, self._writing)
+            finally:
+                if connection.in_transaction:
+                    self._writer.rollback()
 
     def close(self) -> None:
-        """Release files and locks; idempotent."""
-        raise NotImplementedError
+        """Close the files; idempotent."""
+        with self._writing, self._lock:
+            self._reader.close()
+            if self._writer is not None:
+                self._writer.connection.close()

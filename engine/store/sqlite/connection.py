@@ -1,0 +1,108 @@
+"""Opening SQLite files the one safe way, and what SQLite's errors mean here.
+
+WAL with synchronous=FULL: a commit that returned is on disk. One writer connection per file, which also owns the
+checkpoints; every other connection is read-only.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from engine.core.errors import BadInput, NewerSchema, StoreFull
+from engine.store.sqlite.queries import resource
+
+MIGRATIONS: Final = ("schema.sql",)
+"""What makes version n+1 of store.db from version n; append, never change what was released."""
+
+_SOFT: Final = 4_000  # WAL pages (16 MB): copy them into the file while readers go on
+_HARD: Final = 12_000  # WAL pages (48 MB): a reader held the copy up; wait for it and start the WAL afresh
+
+
+def open_writer(path: Path) -> apsw.Connection:
+    """Open (or make) a file for writing; the caller runs `checkpoint` after commits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(2_000)
+    connection.pragma("journal_mode", "wal")
+    connection.pragma("synchronous", "FULL")
+    connection.pragma("foreign_keys", "OFF")
+    connection.pragma("journal_size_limit", 64 * 1024 * 1024)
+    connection.pragma("temp_store", "MEMORY")
+    _size_cache(connection, megabytes=64)
+    return connection
+
+
+def open_reader(path: Path) -> apsw.Connection:
+    """Open a file for reading only; raises `BadInput` when there is none."""
+    if not path.exists():
+        raise BadInput(f"there is no data at {path}", "Run `journeyd run` in the workspace once, or name another one")
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(2_000)
+    connection.pragma("query_only", "ON")
+    _size_cache(connection, megabytes=16)
+    return connection
+
+
+def _size_cache(connection: apsw.Connection, *, megabytes: int) -> None:
+    # SQLite's default of 2 MB spills dirty pages in the middle of a batch.
+    connection.pragma("cache_size", -1024 * megabytes)
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """Bring store.db to this version; raises `NewerSchema` when a newer journeyd wrote it."""
+    check_version(connection)
+    for version in range(int(connection.pragma("user_version")), len(MIGRATIONS)):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute(resource(MIGRATIONS[version]))
+            connection.pragma("user_version", version + 1)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+
+def check_version(connection: apsw.Connection) -> None:
+    """Raise `NewerSchema` when the file is of a version that this program does not know."""
+    found = int(connection.pragma("user_version"))
+    if found > len(MIGRATIONS):
+        raise NewerSchema(
+            f"{connection.filename} has schema {found}, this journeyd knows {len(MIGRATIONS)}. "
+            "Upgrade journeyd, or restore a backup"
+        )
+
+
+class Checkpoints:
+    """Keeps a writer's WAL short: copies at 16 MB, insists at 48 MB."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._pages = 0
+        connection.set_wal_hook(self._note)
+
+    def _note(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
+        self._pages = pages
+        return apsw.SQLITE_OK
+
+    def run(self) -> None:
+        """Call after a commit: copies the WAL into the file when it has grown. Never raises: committed is committed."""
+        if self._pages < _SOFT:
+            return
+        mode = apsw.SQLITE_CHECKPOINT_PASSIVE if self._pages < _HARD else apsw.SQLITE_CHECKPOINT_RESTART
+        try:
+            self._connection.wal_checkpoint(mode=mode)
+        except apsw.Error:
+            return  # a reader is in the way, or the disk is full; the next commit tries again
+        self._pages = 0
+
+
+@contextmanager
+def full_disk_is_said() -> Iterator[None]:
+    """Turn SQLite's "database or disk is full" into `StoreFull`."""
+    try:
+        yield
+    except apsw.FullError as error:
+        raise StoreFull("the disk is full: free space; nothing accepted is lost") from error

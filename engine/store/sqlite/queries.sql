@@ -1,0 +1,299 @@
+-- Every statement of the SQLite store, each with its name and what it is for. Loaded by queries.py.
+-- carray(?) is a list bound as one value: one step for many keys.
+
+-- name: meta
+-- The applied offset and the log's time.
+SELECT name, value FROM meta;
+
+-- name: put_meta
+-- Moves the offset or the log's time.
+INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: slices
+-- The dedupe tables there are.
+SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'seen_[0-9]*';
+
+-- name: resolve
+-- Identifier names to the customers they stand for today.
+SELECT a.value, coalesce(w.oneid, c.oneid)
+FROM carray(?1) AS a
+CROSS JOIN identifiers AS i ON i.name = a.value
+CROSS JOIN customers AS c ON c.num = i.num
+LEFT JOIN customers AS w ON w.num = c.winner;
+
+-- name: numbers
+-- Ids to numbers, with what the index columns hold; a merged id gives its winner's id too.
+SELECT c.oneid, c.num, c.known, c.winner, w.oneid, c.wake, c.stage, c.reached
+FROM carray(?1) AS a
+CROSS JOIN customers AS c ON c.oneid = a.value
+LEFT JOIN customers AS w ON w.num = c.winner;
+
+-- name: load_states
+-- The values of customers by id, merged ids followed.
+SELECT a.value, s.num, s.body
+FROM carray(?1) AS a
+CROSS JOIN customers AS c ON c.oneid = a.value
+CROSS JOIN states AS s ON s.num = coalesce(c.winner, c.num);
+
+-- name: last_number
+-- The highest customer number given.
+SELECT coalesce(max(num), 0) FROM customers;
+
+-- name: add_customer
+-- An id heard of for the first time.
+INSERT INTO customers (num, oneid) VALUES (?1, ?2);
+
+-- name: move_customer
+-- New index columns of a customer; skipped when none changed.
+UPDATE customers SET known = 1, wake = ?2, stage = ?3, reached = ?4 WHERE num = ?1;
+
+-- name: put_state
+-- A customer's new value.
+INSERT INTO states (num, body) VALUES (?1, ?2) ON CONFLICT (num) DO UPDATE SET body = excluded.body;
+
+-- name: put_identifier
+-- Points an identifier at a customer.
+INSERT INTO identifiers (name, num) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET num = excluded.num;
+
+-- name: merge_customer
+-- Leaves of the loser only the way to the winner.
+UPDATE customers SET known = 0, winner = ?2, wake = 0, stage = '', reached = '' WHERE num = ?1;
+
+-- name: merge_redirects
+-- Earlier losers of the loser lead to the winner at once.
+UPDATE customers SET winner = ?2 WHERE winner = ?1;
+
+-- name: merge_state
+-- The loser's value goes.
+DELETE FROM states WHERE num = ?1;
+
+-- name: merge_runs
+-- The loser's runs are found under the winner.
+UPDATE runs SET num = ?2 WHERE num = ?1;
+
+-- name: merge_touches
+-- The loser's touches are found under the winner.
+UPDATE touches SET num = ?2 WHERE num = ?1;
+
+-- name: merge_notes
+-- The loser's trace is found under the winner.
+UPDATE notes SET num = ?2 WHERE num = ?1;
+
+-- name: due
+-- Customers with a timer due, earliest first.
+SELECT oneid, wake FROM customers WHERE wake > 0 AND wake <= ?1 ORDER BY wake, num LIMIT ?2;
+
+-- name: next_due
+-- The earliest timer.
+SELECT wake FROM customers WHERE wake > 0 ORDER BY wake LIMIT 1;
+
+-- name: scan
+-- A page of customer ids in id order.
+SELECT oneid FROM customers WHERE oneid > ?1 AND known = 1 ORDER BY oneid LIMIT ?2;
+
+-- name: queue_channel
+-- The next channel that has a queue.
+SELECT channel FROM touches
+WHERE state IN ('planned', 'ready', 'deferred') AND channel > ?1 ORDER BY channel LIMIT 1;
+
+-- name: queue_top
+-- The highest priority in a channel's queue.
+SELECT priority FROM touches
+WHERE state IN ('planned', 'ready', 'deferred') AND channel = ?1 ORDER BY priority DESC LIMIT 1;
+
+-- name: queue_below
+-- The next lower priority in a channel's queue.
+SELECT priority FROM touches
+WHERE state IN ('planned', 'ready', 'deferred') AND channel = ?1 AND priority < ?2 ORDER BY priority DESC LIMIT 1;
+
+-- name: queue_due
+-- The due touches of one channel and priority, earliest first.
+SELECT priority, due, seq, body FROM touches
+WHERE state IN ('planned', 'ready', 'deferred') AND channel = ?1 AND priority = ?2 AND due <= ?3
+ORDER BY due LIMIT ?4;
+
+-- name: queue_next
+-- When the first touch of one channel and priority is due.
+SELECT due FROM touches
+WHERE state IN ('planned', 'ready', 'deferred') AND channel = ?1 AND priority = ?2 ORDER BY due LIMIT 1;
+
+-- name: lapsed
+-- Hand-offs whose lease ended, the longest ago first.
+SELECT body FROM touches WHERE state = 'in_flight' AND lease_until < ?1 ORDER BY lease_until, seq LIMIT ?2;
+
+-- name: touches
+-- Touches by id.
+SELECT t.id, t.seq, t.body FROM carray(?1) AS a CROSS JOIN touches AS t ON t.id = a.value;
+
+-- name: touches_of_run
+-- A run's touches that have not left yet.
+SELECT id, seq, body FROM touches WHERE run = ?1 AND state IN ('planned', 'ready', 'deferred') ORDER BY seq;
+
+-- name: touches_by_provider
+-- The touches under a provider's id.
+SELECT body FROM touches WHERE provider_id = ?2 AND provider = ?1 AND provider_id <> '' ORDER BY seq;
+
+-- name: add_touch
+-- A touch planned for the first time.
+INSERT INTO touches (seq, id, num, run, journey, channel, template, planned, priority, state, due, lease_until,
+  provider, provider_id, body)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15);
+
+-- name: move_touch
+-- Where a touch stands now.
+UPDATE touches SET state = ?2, due = ?3, lease_until = ?4, provider = ?5, provider_id = ?6, body = ?7 WHERE seq = ?1;
+
+-- name: last_touch
+-- The highest touch number given.
+SELECT coalesce(max(seq), 0) FROM touches;
+
+-- name: runs_by_id
+-- What the tallies need of runs that are written again.
+SELECT r.id, r.seq, r.version, r.place FROM carray(?1) AS a CROSS JOIN runs AS r ON r.id = a.value;
+
+-- name: add_run
+-- A run entered.
+INSERT INTO runs (id, num, journey, entered, version, place, active, goal_until, body)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+
+-- name: move_run
+-- A run moved or ended.
+UPDATE runs SET version = ?1, place = ?2, active = ?3, goal_until = ?4, body = ?5 WHERE seq = ?6;
+
+-- name: put_attempt
+-- One hand-off, begun or ended.
+INSERT INTO attempts (touch, token, body) VALUES (?1, ?2, ?3)
+ON CONFLICT (touch, token) DO UPDATE SET body = excluded.body;
+
+-- name: attempts
+-- The hand-offs of a touch.
+SELECT body FROM attempts WHERE touch = ?1 ORDER BY token;
+
+-- name: put_fact
+-- A receipt; a parked one may still find its touch, an applied one stays.
+INSERT INTO facts (id, touch, at, provider, provider_id, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+ON CONFLICT (id) DO UPDATE SET touch = excluded.touch, at = excluded.at, provider = excluded.provider,
+  provider_id = excluded.provider_id, body = excluded.body
+WHERE facts.touch = '';
+
+-- name: has_fact
+-- Was this receipt seen?
+SELECT 1 FROM facts WHERE id = ?1;
+
+-- name: facts
+-- The receipts of a touch.
+SELECT body FROM facts WHERE touch = ?1 AND touch <> '' ORDER BY at, seq;
+
+-- name: parked
+-- The receipts that wait for their touch.
+SELECT body FROM facts WHERE provider_id = ?2 AND provider = ?1 AND touch = '' ORDER BY seq;
+
+-- name: count_parked
+-- How many receipts wait for their touch.
+SELECT count(*) FROM facts WHERE touch = '';
+
+-- name: add_effect
+-- An effect, counted once per key; returns a row only when it is new.
+INSERT INTO effects (key, journey, kind, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO NOTHING RETURNING seq;
+
+-- name: effects
+-- Effects, oldest first.
+SELECT body FROM effects WHERE (?1 = '' OR journey = ?1) AND (?2 = '' OR kind = ?2) ORDER BY seq LIMIT ?3;
+
+-- name: add_notes
+-- A customer's trace lines of one commit.
+INSERT INTO notes (num, body) VALUES (?1, ?2);
+
+-- name: notes
+-- A customer's trace, newest commit first.
+SELECT body FROM notes
+WHERE num = (SELECT coalesce(winner, num) FROM customers WHERE oneid = ?1) ORDER BY seq DESC;
+
+-- name: runs
+-- Runs, newest entrance first.
+SELECT c.oneid, r.body FROM runs AS r CROSS JOIN customers AS c ON c.num = r.num
+WHERE (?1 = '' OR r.journey = ?1) AND (?2 < 0 OR r.active = ?2) ORDER BY r.entered DESC, r.id LIMIT ?3;
+
+-- name: runs_of_journey
+-- A journey's runs, newest entrance first.
+SELECT c.oneid, r.body FROM runs AS r CROSS JOIN customers AS c ON c.num = r.num
+WHERE r.journey = ?1 AND (?2 < 0 OR r.active = ?2) ORDER BY r.entered DESC, r.id LIMIT ?3;
+
+-- name: runs_of_customer
+-- A customer's runs, newest entrance first.
+SELECT c.oneid, r.body FROM customers AS a
+CROSS JOIN runs AS r ON r.num = coalesce(a.winner, a.num)
+CROSS JOIN customers AS c ON c.num = r.num
+WHERE a.oneid = ?4 AND (?1 = '' OR r.journey = ?1) AND (?2 < 0 OR r.active = ?2)
+ORDER BY r.entered DESC, r.id LIMIT ?3;
+
+-- name: owner_of_run
+-- The customer number behind a run.
+SELECT num FROM runs WHERE id = ?1;
+
+-- name: owner
+-- The customer number behind an id, merged ids followed.
+SELECT coalesce(winner, num) FROM customers WHERE oneid = ?1;
+
+-- name: add_dead
+-- An entry that could not be applied, kept once.
+INSERT INTO dead (offset, at, reason, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (offset) DO NOTHING;
+
+-- name: dead
+-- Entries that could not be applied, newest first.
+SELECT offset, at, reason, body FROM dead ORDER BY offset DESC LIMIT ?1;
+
+-- name: count_dead
+-- How many entries could not be applied.
+SELECT count(*) FROM dead;
+
+-- name: put_schedule
+-- The next time of a scheduled entrance.
+INSERT INTO schedules (journey, due, body) VALUES (?1, ?2, ?3)
+ON CONFLICT (journey) DO UPDATE SET due = excluded.due, body = excluded.body;
+
+-- name: schedules
+-- Scheduled entrances, earliest first.
+SELECT body FROM schedules ORDER BY due, journey;
+
+-- name: put_flag
+-- Raises an operator's flag.
+INSERT INTO flags (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: drop_flag
+-- Lowers an operator's flag.
+DELETE FROM flags WHERE name = ?1;
+
+-- name: flags
+-- The operator's flags.
+SELECT name, value FROM flags;
+
+-- name: retire_plans
+-- No version of the journey is current.
+UPDATE plans SET current = 0 WHERE journey = ?1 AND current = 1;
+
+-- name: put_plan
+-- A published plan is its journey's current version.
+INSERT INTO plans (journey, version, current, body) VALUES (?1, ?2, 1, ?3)
+ON CONFLICT (journey, version) DO UPDATE SET current = 1, body = excluded.body;
+
+-- name: plans
+-- Plans that are current or still travelled, or whose goal window is open at ?1.
+SELECT p.body FROM plans AS p
+WHERE p.current = 1 OR EXISTS (
+  SELECT 1 FROM runs AS r
+  WHERE r.journey = p.journey AND r.version = p.version AND (r.active = 1 OR r.goal_until > ?1))
+ORDER BY p.journey, p.version;
+
+-- name: current
+-- Journeys and their current versions.
+SELECT journey, version FROM plans WHERE current = 1;
+
+-- name: add_tally
+-- Adds to a kept total.
+INSERT INTO tallies (kind, a, b, c, n, value) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+ON CONFLICT (kind, a, b, c) DO UPDATE SET n = n + excluded.n, value = value + excluded.value;
+
+-- name: tallies
+-- The kept totals.
+SELECT kind, a, b, c, n, value FROM tallies WHERE n <> 0;

@@ -1,0 +1,73 @@
+"""Writes what is kept beside customers and touches: runs, traces, effects, dead letters, schedules, flags, plans."""
+
+from typing import Final
+
+import apsw
+import msgspec
+
+from engine.core import plan
+from engine.core.commands import Note
+from engine.ports import Changes
+from engine.store.conventions import place_of
+from engine.store.sqlite.queries import SQL
+from engine.store.sqlite.roster import Roster
+from engine.store.sqlite.tally import Tallies
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def write_runs(connection: apsw.Connection, changes: Changes, roster: Roster, tallies: Tallies) -> None:
+    """Insert new runs and move known ones."""
+    if not changes.runs:
+        return
+    known = {
+        run_id: (seq, version, place)
+        for run_id, seq, version, place in connection.execute(SQL["runs_by_id"], (apsw.carray(tuple(changes.runs)),))
+    }
+    added, moved = [], []
+    for run_id, (owner, run) in changes.runs.items():
+        place = place_of(run)
+        now = (run.version, place, int(run.is_active), run.goal_until, _encode(run))
+        if run_id in known:
+            seq, version, before = known[run_id]
+            tallies.add("run", (run.journey, version, before), -1)
+            moved.append((*now, seq))
+        else:
+            added.append((run_id, roster.number(owner), run.journey, run.entered, *now))
+        tallies.add("run", (run.journey, run.version, place), 1)
+    connection.executemany(SQL["add_run"], added)
+    connection.executemany(SQL["move_run"], moved)
+
+
+def write_notes(connection: apsw.Connection, changes: Changes, roster: Roster) -> None:
+    """Append each customer's trace lines as one row."""
+    lines: dict[int, list[Note]] = {}
+    for customer, note in changes.notes:
+        lines.setdefault(roster.number(customer), []).append(note)
+    connection.executemany(SQL["add_notes"], [(num, _encode(notes)) for num, notes in lines.items()])
+
+
+def write_effects(connection: apsw.Connection, changes: Changes, tallies: Tallies) -> None:
+    """Insert effects whose key is new, and count conversions."""
+    for effect in changes.effects:
+        row = (effect.key, effect.journey, effect.kind, _encode(effect))
+        is_new = connection.execute(SQL["add_effect"], row).fetchall()
+        if is_new and effect.kind == "converted":
+            tallies.add("converted", (effect.journey,), 1, effect.value)
+
+
+def write_rest(connection: apsw.Connection, changes: Changes) -> None:
+    """Write dead letters, schedules, flags and plans."""
+    dead = [(letter.offset, letter.at, letter.reason, letter.body) for letter in changes.dead]
+    connection.executemany(SQL["add_dead"], dead)
+    schedules = [(row.journey, row.due, _encode(row)) for row in changes.schedules]
+    connection.executemany(SQL["put_schedule"], schedules)
+    for name, value in changes.flags.items():
+        if value:
+            connection.execute(SQL["put_flag"], (name, value))
+        else:
+            connection.execute(SQL["drop_flag"], (name,))
+    for published in changes.plans:
+        connection.execute(SQL["retire_plans"], (published.journey,))
+        row = (published.journey, published.version, plan.encode(published))
+        connection.execute(SQL["put_plan"], row)

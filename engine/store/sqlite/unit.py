@@ -1,0 +1,109 @@
+"""A unit of work on store.db: reads through the writer's caches, and the one commit."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+import apsw
+
+from engine.core.ids import Micros
+from engine.core.state import Customer
+from engine.ports import Changes
+from engine.store.sqlite import records, seen
+from engine.store.sqlite.connection import Checkpoints, full_disk_is_said
+from engine.store.sqlite.deliveries import Deliveries
+from engine.store.sqlite.faces import SqliteReader
+from engine.store.sqlite.queries import SQL
+from engine.store.sqlite.reader import read_meta
+from engine.store.sqlite.roster import Roster
+from engine.store.sqlite.tally import Tallies
+
+
+class Writer:
+    """What one writer connection remembers from unit to unit."""
+
+    def __init__(self, connection: apsw.Connection, hot: int, window: Micros) -> None:
+        self.connection = connection
+        self.roster = Roster(connection, hot)
+        self.deliveries = Deliveries(connection)
+        self.slices = seen.Slices(connection, window)
+        self.checkpoints = Checkpoints(connection)
+        self.meta = read_meta(connection)
+
+    def commit(self, changes: Changes) -> None:
+        """Write everything in the open transaction and commit it; on any error roll back and raise."""
+        try:
+            with full_disk_is_said():
+                self._write(changes)
+                self.connection.execute("COMMIT")
+        except BaseException:
+            self.rollback()
+            raise
+        self.roster.committed(changes)
+        self.deliveries.reload()
+        self.checkpoints.run()
+
+    def _write(self, changes: Changes) -> None:
+        connection, tallies = self.connection, Tallies()
+        self.roster.prepare(_mentioned(changes))
+        self.roster.write(changes, tallies)
+        records.write_runs(connection, changes, self.roster, tallies)
+        self.deliveries.write(changes, self.roster, tallies)
+        records.write_effects(connection, changes, tallies)
+        records.write_notes(connection, changes, self.roster)
+        records.write_rest(connection, changes)
+        self.slices.write(changes.seen, changes.now)
+        if changes.offset:
+            self.meta |= {"position": changes.offset, "now": max(changes.now, self.meta.get("now", 0))}
+            connection.executemany(SQL["put_meta"], self.meta.items())
+        tallies.write(connection)
+
+    def rollback(self) -> None:
+        """End the transaction with nothing written, and forget what was being written."""
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+        self.roster.rolled_back()
+        self.deliveries.reload()
+        self.slices.reload()
+        self.meta = read_meta(self.connection)
+
+
+class SqliteUnit(SqliteReader):
+    """A write transaction. The store's writer lock is held for as long as it lives."""
+
+    def __init__(self, writer: Writer, lock: "threading.RLock") -> None:
+        super().__init__(lambda: writer.connection, lock)
+        self._writer = writer
+
+    def position(self) -> int:
+        """Return the offset up to which the log is applied."""
+        return self._writer.meta.get("position", 0)
+
+    def seen(self, keys: Sequence[int]) -> dict[int, int]:
+        """Return key -> offset for those keys that are in the dedupe window."""
+        return seen.find(self._writer.connection, keys, self._writer.slices.numbers)
+
+    def resolve(self, identifiers: Iterable[str]) -> dict[str, str]:
+        """Return "kind:value" -> customer id for those that are known (merged customers followed)."""
+        return self._writer.roster.resolve(identifiers)
+
+    def customers(self, ids: Iterable[str]) -> dict[str, Customer]:
+        """Return the customers by id; a merged id returns the winner under the asked id."""
+        return self._writer.roster.customers(ids)
+
+    def commit(self, changes: Changes) -> None:
+        """Write everything and make it durable; on any error write nothing and raise."""
+        self._writer.commit(changes)
+
+
+def _mentioned(changes: Changes) -> Iterable[str]:
+    """Return the customer ids that a commit speaks of, in order of mention."""
+    return chain(
+        changes.customers,
+        changes.merged.keys(),
+        changes.merged.values(),
+        changes.identifiers.values(),
+        (owner for owner, _ in changes.runs.values()),
+        (touch.customer for touch in changes.touches),
+        (customer for customer, _ in changes.notes),
+    )
