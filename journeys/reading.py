@@ -90,7 +90,7 @@ class ReadCondition(Read):
         parsed = cast("Parsed", self.reader(value))
         if parsed.faults:
             raise PydanticCustomError("condition", "condition", {"faults": parsed.faults})
-        cast("Reading", info.context).measures.extend(parsed.measures)
+        cast("Reading", _info.context).measures.extend(parsed.measures)
         return parsed.expr
 
 
