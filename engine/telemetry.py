@@ -109,6 +109,7 @@ LOG_EVENTS: Final[dict[str, str]] = {
     "http_refused": "A request was refused; `code` says why.",
     "callback_refused": "A provider's callback was forged or unreadable; nothing of it was applied.",
     "hits_lost": "Opens and clicks were dropped: the buffer was full or the log refused them.",
+    "engine_failed": "The engine met a bug and the daemon ends itself; nothing accepted is lost.",
     "batch_failed": "A batch could not be applied and is tried again.",
     "entry_dead": "An entry could not be applied and went to the dead letters.",
     "attempt_ended": "One hand-off of a touch ended.",

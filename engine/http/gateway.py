@@ -4,9 +4,8 @@ It is not a store and not a log: it is the narrow door between the event loop an
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
-from engine.core.errors import JourneydError
 from engine.core.events import Entry
 from engine.core.ids import Micros
 from engine.ports import Clock, TouchQuery, TouchRow
@@ -24,16 +23,6 @@ Callback: TypeAlias = Callable[
 ]
 """(method, query, headers in lower case, body, now) -> Answer. Raises `BadInput` or `ValueError` for a forged or
 broken call. Entries may carry any `received`: the door restamps them."""
-
-
-class Overloaded(JourneydError):
-    """The engine's inbox is full: send again after the seconds in Retry-After."""
-
-    code: ClassVar[str] = "overloaded"
-
-    def __init__(self, retry_after: float = 1.0) -> None:
-        super().__init__("The engine's inbox is full. Send the same request again later")
-        self.retry_after = retry_after
 
 
 class Gateway(Protocol):

@@ -5,9 +5,9 @@ It decides and sends nothing; what was accepted stands in `entries`, in order.
 
 from collections.abc import Collection, Sequence
 
-from engine.core.errors import StoreFull
+from engine.core.errors import Overloaded, StoreFull
 from engine.core.events import Entry, decode, encode
-from engine.http.gateway import Make, Overloaded
+from engine.http.gateway import Make
 from engine.ports import Clock, TouchQuery, TouchRow
 from engine.telemetry import Telemetry
 

@@ -12,9 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from engine.core.errors import BadInput, JourneydError, StoreFull
+from engine.core.errors import BadInput, JourneydError, Overloaded, StoreFull
 from engine.core.ids import share
-from engine.http.gateway import Overloaded
 
 TYPE: Final = "application/problem+json"
 _LISTED: Final = 100

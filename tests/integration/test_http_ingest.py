@@ -1,5 +1,6 @@
 """Segment's API: good messages are in the log when the 2xx comes, bad ones get a clear 4xx and leave nothing."""
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -8,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from engine.core.events import Event
 from engine.core.ids import DAY, HOUR, SECOND
@@ -342,6 +344,18 @@ async def test_a_full_or_busy_engine_answers_503_or_429_and_takes_nothing(
     assert int(full.headers["retry-after"]) >= 1
     assert int(busy.headers["retry-after"]) >= 1
     assert gateway.entries == []
+
+
+async def test_a_body_that_never_ends_is_cut_off(gateway: MemoryGateway) -> None:
+    async def drip() -> AsyncIterator[bytes]:
+        yield b'{"userId": '
+        await asyncio.Event().wait()
+
+    links = SignedLinks("https://go.brand.example", KeyRing([Key(1, b"0123456789abcdef")]))
+    app = make_app(gateway, replace(SETTINGS, body_timeout=0.01), links=links, mint=mint_id)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answer = await client.post("/v1/track", content=drip(), auth=AUTH)
+    assert (answer.status_code, answer.json()["code"]) == (408, "body_slow")
 
 
 async def test_unknown_paths_and_methods_are_problems_too(client: httpx.AsyncClient) -> None:
