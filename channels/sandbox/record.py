@@ -68,7 +68,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which lines: all given fields must match; `since` and `before` are seqs, excluded. Oldest first unless `newest`."""
+    """Which lines: all given fields match; `since` and `before` are seqs, excluded. Oldest first unless `newest`."""
 
     provider: str = ""
     recipient: str = ""
