@@ -18,7 +18,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
 
 EARLIEST: Final[Micros] = (datetime(1, 1, 3, tzinfo=UTC) - _EPOCH) // _TICK
-LATEST: Final[Micros] = (datetime(9999, 12, 29, tzinfo=UTC) - _EPOCH) // _TICK
+LATEST: Final[Micros] = (datetime(9999, 12, 1, tzinfo=UTC) - _EPOCH) // _TICK
 """Instants outside these bounds are read as the bound: a wild time never raises."""
 
 _ZONE_TRAITS: Final = ("timezone", "zone")

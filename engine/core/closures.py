@@ -66,6 +66,8 @@ def truth_of(expr: Expr) -> Truth:
             return _all([truth_of(part) for part in parts])
         case AnyOf(parts=parts):
             return _any([truth_of(part) for part in parts])
+        case Not(part=HasTag(name=name)):
+            return lookups.lacks_tag(name)
         case Not(part=part):
             holds = truth_of(part)
             return lambda context: not holds(context)
@@ -164,10 +166,10 @@ def _compare(expr: Compare) -> Truth:
         if turned is not None:
             left, right, op = right, left, turned
     if isinstance(right, (Constant, Duration)):
-        test = comparisons.against(op, right.value if isinstance(right, Constant) else right.micros)
-        if isinstance(left, Path) and left.root == "event" and len(left.parts) == 1 and left.parts[0] != "name":
-            return lookups.property_test(left.parts[0], test)
-        read = value_of(left)
+        constant = right.value if isinstance(right, Constant) else right.micros
+        if isinstance(left, Path):
+            return lookups.path_test(left, op, constant)
+        test, read = comparisons.against(op, constant), value_of(left)
         return lambda context: test(read(context))
     one, two, both = value_of(left), value_of(right), comparisons.TESTS[op]
     return lambda context: both(one(context), two(context))

@@ -13,19 +13,15 @@ from engine.core.closures import value_of
 from engine.core.comparisons import is_number
 from engine.core.context import Context
 from engine.core.expression import (
-    AllOf,
-    AnyOf,
     Arithmetic,
     Compare,
-    Exists,
     Expr,
     HasTag,
     InSegment,
     Measured,
-    Not,
-    Text,
     Today,
     Touched,
+    walk,
 )
 from engine.core.ids import HOUR, Micros
 from engine.core.plan import Daily
@@ -35,39 +31,29 @@ Leaf: TypeAlias = Callable[[Context], Micros]
 
 def leaves(expr: Expr) -> Iterator[Leaf]:
     """Yield a leaf for everything in the condition that time alone can change."""
-    match expr:
-        case HasTag(name=name):
-            yield _tag_expiry(name)
-        case InSegment(name=name):
-            yield _segment_change(name)
-        case Measured() if expr.within and not expr.since_enter:
-            yield _window_change(expr)
-        case Touched() if expr.within and not expr.since_enter:
-            yield _heard_change(expr)
-        case Today():
-            yield _clock_change(expr)
-        case Compare(left=left, right=right):
-            yield from _age_leaves(left, right)
-            yield from leaves(left)
-            yield from leaves(right)
-        case Arithmetic(left=left, right=right):
-            if any(_is_age(part) for part in (left, right)):
+    for part in walk(expr):
+        match part:
+            case HasTag(name=name):
+                yield _tag_expiry(name)
+            case InSegment(name=name):
+                yield _segment_change(name)
+            case Measured() if part.within and not part.since_enter:
+                yield _window_change(part)
+            case Touched() if part.within and not part.since_enter:
+                yield _heard_change(part)
+            case Today():
+                yield _clock_change(part)
+            case Compare(left=left, right=right) if _is_age(left) != _is_age(right):
+                yield _age_change(left, right) if _is_age(left) else _age_change(right, left)
+            case Arithmetic(left=left, right=right) if _is_age(left) or _is_age(right):
                 yield _each_hour
-            yield from leaves(left)
-            yield from leaves(right)
-        case _:
-            for part in parts_of(expr):
-                yield from leaves(part)
+            case _:
+                # Two ages compared grow together: only a window can change their order, and that is a leaf above.
+                pass
 
 
 def _is_age(expr: Expr) -> bool:
     return isinstance(expr, Measured) and expr.function in {"first", "last"}
-
-
-def _age_leaves(left: Expr, right: Expr) -> Iterator[Leaf]:
-    # Two ages grow together: their order changes only when one leaves its window, which `leaves` knows.
-    if _is_age(left) != _is_age(right):
-        yield _age_change(left, right) if _is_age(left) else _age_change(right, left)
 
 
 def _age_change(age: Expr, limit: Expr) -> Leaf:
@@ -136,16 +122,3 @@ def _clock_change(expr: Today) -> Leaf:
         return calendar.next_daily(context.now, _MIDNIGHT, zone)
 
     return change
-
-
-def parts_of(expr: Expr) -> tuple[Expr, ...]:
-    """Return the expressions that the expression is made of."""
-    match expr:
-        case Compare(left=left, right=right) | Text(left=left, right=right) | Arithmetic(left=left, right=right):
-            return (left, right)
-        case AllOf(parts=parts) | AnyOf(parts=parts):
-            return parts
-        case Not(part=part) | Exists(part=part):
-            return (part,)
-        case _:
-            return ()

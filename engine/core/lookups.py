@@ -7,7 +7,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final, cast
 
-from engine.core import calendar
+from engine.core import calendar, comparisons
 from engine.core.audience import behaviour
 from engine.core.context import Closure, Context, Truth
 from engine.core.expression import Journeyed, Measured, Path, Today, Touched
@@ -57,14 +57,39 @@ def _property(name: str) -> Closure:
     return read
 
 
-def property_test(name: str, test: Callable[[Any], bool]) -> Truth:
-    """Return the test of one property of the event, in one closure: the commonest condition there is."""
+def path_test(expr: Path, op: comparisons.Op, constant: Any) -> Truth:
+    """Return the test of a path against a constant, in one closure for the commonest conditions there are."""
+    quick = comparisons.fused(op, constant)
+    if quick is None or len(expr.parts) != 1 or (expr.root, expr.parts[0]) == ("event", "name"):
+        test, read = comparisons.against(op, constant), path(expr)
+        return lambda context: test(read(context))
+    name, (kinds, order, bound) = expr.parts[0], quick
+    if expr.root == "event":
 
-    def holds(context: Context) -> bool:
-        event = context.event
-        return event is not None and test(event.properties.get(name))
+        def holds(context: Context) -> bool:
+            event = context.event
+            if event is None:
+                return False
+            value = event.properties.get(name)
+            return type(value) in kinds and order(value, bound)
 
-    return holds
+        return holds
+    get = _root(expr.root, name)
+    if expr.root == "customer":
+
+        def holds_for_customer(context: Context) -> bool:
+            value = context.customer.traits.get(name)
+            if value is None:
+                value = get(context)
+            return type(value) in kinds and order(value, bound)
+
+        return holds_for_customer
+
+    def holds_elsewhere(context: Context) -> bool:
+        value = get(context)
+        return type(value) in kinds and order(value, bound)
+
+    return holds_elsewhere
 
 
 def _event_name(context: Context) -> Any:
@@ -96,25 +121,24 @@ def _customer_value(name: str) -> Closure:
 
 def measured(expr: Measured) -> Closure:
     """Return the reader of a behaviour statistic; missing when it counts from a run and there is none."""
-    key, function, within, since_enter = expr.measure, expr.function, expr.within, expr.since_enter
-    read = behaviour.read
-    if since_enter:
+    key, within, read = expr.measure, expr.within, behaviour.reader(expr.function)
+    if expr.since_enter:
 
         def since(context: Context) -> Any:
             run = context.run
             if run is None:
                 return None
-            return read(context.customer.behaviour.get(key), function, context.now, run.entered)
+            return read(context.customer.behaviour.get(key), context.now, run.entered)
 
         return since
     if within:
 
         def inside(context: Context) -> Any:
             now = context.now
-            return read(context.customer.behaviour.get(key), function, now, now - within)
+            return read(context.customer.behaviour.get(key), now, now - within)
 
         return inside
-    return lambda context: read(context.customer.behaviour.get(key), function, context.now, None)
+    return lambda context: read(context.customer.behaviour.get(key), context.now, None)
 
 
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -139,6 +163,16 @@ def has_tag(name: str) -> Truth:
     def holds(context: Context) -> bool:
         held = context.customer.tags.get(name)
         return held is not None and (not held.until or held.until > context.now)
+
+    return holds
+
+
+def lacks_tag(name: str) -> Truth:
+    """Return whether the customer does not carry the tag now."""
+
+    def holds(context: Context) -> bool:
+        held = context.customer.tags.get(name)
+        return held is None or 0 < held.until <= context.now
 
     return holds
 

@@ -6,7 +6,6 @@ true. A bool is not a number; strings and numbers never compare. `customer.x` re
 `matches` finds its pattern anywhere in the text. Called by the playbook, steps, lifecycle and rules.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 from engine.core.audience.behaviour import CompiledMeasure
@@ -26,8 +25,9 @@ from engine.core.expression import (
     Stage,
     Today,
     Touched,
+    walk,
 )
-from engine.core.horizons import leaves, parts_of
+from engine.core.horizons import leaves
 from engine.core.ids import Micros
 from engine.core.state import Customer
 
@@ -103,27 +103,33 @@ class Condition:
         Before it the truth certainly stays; at it the truth has changed, or is worth another look (after `PROBES`
         instants that changed nothing).
         """
-        return self._search(context, self.holds(context)) if self._leaves else 0
+        first = self._next(context) if self._leaves else 0
+        return self._search(context, bool(self.holds(context)), first) if first else 0
 
     def evaluate(self, context: Context) -> tuple[bool, Micros]:
         """Return (truth, horizon)."""
         truth = bool(self.holds(context))
-        return truth, self._search(context, truth) if self._leaves else 0
+        first = self._next(context) if self._leaves else 0
+        return truth, self._search(context, truth, first) if first else 0
 
-    def _search(self, context: Context, truth: bool) -> Micros:
-        moved = context.at(context.now)
+    def _search(self, context: Context, truth: bool, first: Micros) -> Micros:
+        moved = context.at(first)
         for _ in range(PROBES):
-            soonest = 0
-            for leaf in self._leaves:
-                change = leaf(moved)
-                if change and (not soonest or change < soonest):
-                    soonest = change
-            if not soonest:
-                return 0
-            moved.now = soonest
             if bool(self.holds(moved)) != truth:
-                return soonest
+                return moved.now
+            following = self._next(moved)
+            if not following:
+                return 0
+            moved.now = following
         return moved.now
+
+    def _next(self, context: Context) -> Micros:
+        soonest = 0
+        for leaf in self._leaves:
+            change = leaf(context)
+            if change and (not soonest or change < soonest):
+                soonest = change
+        return soonest
 
 
 def compile_condition(expr: Expr) -> Condition:
@@ -169,31 +175,30 @@ def inputs(expr: Expr) -> frozenset[str]:
     >>> sorted(inputs(AllOf((HasTag("vip"), Path("customer", ("city",)), Path("event", ("total",))))))
     ['customer:city', 'event', 'tag:vip']
     """
-    return frozenset(_inputs(expr))
+    return frozenset(name for part in walk(expr) for name in _input(part))
 
 
-def _inputs(expr: Expr) -> Iterator[str]:
+def _input(expr: Expr) -> tuple[str, ...]:
     match expr:
         case Path(root=root, parts=parts):
-            yield f"customer:{parts[0]}" if root == "customer" and parts else root
+            return (f"customer:{parts[0]}" if root == "customer" and parts else root,)
         case HasTag(name=name):
-            yield f"tag:{name}"
+            return (f"tag:{name}",)
         case InSegment(name=name):
-            yield f"segment:{name}"
+            return (f"segment:{name}",)
         case Stage():
-            yield "stage"
+            return ("stage",)
         case HasConsent(name=name):
-            yield f"consent:{name}"
+            return (f"consent:{name}",)
         case IsReachable(channel=channel):
-            yield from ("reach", f"consent:{channel}")
+            return ("reach", f"consent:{channel}")
         case Measured(measure=measure):
-            yield f"measure:{measure}"
+            return (f"measure:{measure}",)
         case Touched(template=template):
-            yield f"template:{template}"
+            return (f"template:{template}",)
         case Journeyed(journey=journey):
-            yield f"journey:{journey}"
+            return (f"journey:{journey}",)
         case Today():
-            yield from ("clock", "customer:timezone", "customer:zone")
+            return ("clock", "customer:timezone", "customer:zone")
         case _:
-            for part in parts_of(expr):
-                yield from _inputs(part)
+            return ()

@@ -91,22 +91,15 @@ def read(tally: Tally | None, function: Function, now: Micros, since: Micros | N
     >>> read(None, "never", now=500, since=None)
     True
     """
-    if tally is None or not tally.count:
-        return _NOTHING[function]
-    match function:
-        case "count":
-            return tally.count if since is None else len(tally.recent) - _start(tally, since)
-        case "sum":
-            return tally.total if since is None else _sum(tally, since)
-        case "ever":
-            return since is None or tally.last > since
-        case "never":
-            return since is not None and tally.last <= since
-        case "last":
-            return max(now - tally.last, 0) if since is None or tally.last > since else None
-        case "first":
-            first = _first(tally, since)
-            return None if first is None else max(now - first, 0)
+    return _READERS[function](tally, now, since)
+
+
+Reader: TypeAlias = Callable[[Tally | None, Micros, Micros | None], Any]
+
+
+def reader(function: Function) -> Reader:
+    """Return `read` for one function, as (tally, now, since) -> value: what compiled conditions call."""
+    return _READERS[function]
 
 
 def next_change(tally: Tally | None, function: Function, now: Micros, within: Micros) -> Micros:
@@ -126,13 +119,56 @@ def next_change(tally: Tally | None, function: Function, now: Micros, within: Mi
     return tally.recent[start][0] + within if start < len(tally.recent) else 0
 
 
-_NOTHING: Final[dict[Function, Any]] = {
-    "count": 0,
-    "sum": 0.0,
-    "first": None,
-    "last": None,
-    "ever": False,
-    "never": True,
+def _read_count(tally: Tally | None, _now: Micros, since: Micros | None) -> int:
+    if tally is None:
+        return 0
+    return tally.count if since is None else len(tally.recent) - _start(tally, since)
+
+
+def _read_sum(tally: Tally | None, _now: Micros, since: Micros | None) -> float:
+    if tally is None:
+        return 0.0
+    if since is None:
+        return tally.total
+    return float(sum(value for _, value in tally.recent[_start(tally, since) :]))
+
+
+def _read_ever(tally: Tally | None, _now: Micros, since: Micros | None) -> bool:
+    return tally is not None and tally.count > 0 and (since is None or tally.last > since)
+
+
+def _read_never(tally: Tally | None, _now: Micros, since: Micros | None) -> bool:
+    return tally is None or not tally.count or (since is not None and tally.last <= since)
+
+
+def _read_last(tally: Tally | None, now: Micros, since: Micros | None) -> Micros | None:
+    if tally is None or not tally.count or (since is not None and tally.last <= since):
+        return None
+    return now - tally.last if now > tally.last else 0
+
+
+def _read_first(tally: Tally | None, now: Micros, since: Micros | None) -> Micros | None:
+    if tally is None or not tally.count:
+        return None
+    first = tally.first
+    if since is not None and first <= since:
+        start = _start(tally, since)
+        if start < len(tally.recent):
+            first = tally.recent[start][0]
+        elif tally.last > since:
+            first = tally.last
+        else:
+            return None
+    return max(now - first, 0)
+
+
+_READERS: Final[dict[Function, Reader]] = {
+    "count": _read_count,
+    "sum": _read_sum,
+    "first": _read_first,
+    "last": _read_last,
+    "ever": _read_ever,
+    "never": _read_never,
 }
 
 
@@ -170,19 +206,6 @@ def _start(tally: Tally, since: Micros) -> int:
     if not recent or recent[0][0] > since:
         return 0
     return bisect_right(recent, (since, _INFINITE))
-
-
-def _sum(tally: Tally, since: Micros) -> float:
-    return float(sum(value for _, value in tally.recent[_start(tally, since) :]))
-
-
-def _first(tally: Tally, since: Micros | None) -> Micros | None:
-    if since is None or tally.first > since:
-        return tally.first
-    start = _start(tally, since)
-    if start < len(tally.recent):
-        return tally.recent[start][0]
-    return tally.last if tally.last > since else None
 
 
 def _number(properties: dict[str, Any], parts: tuple[str, ...]) -> float:
