@@ -36,7 +36,7 @@ class SqliteReader(EngineReads):
                     values.append(owner)
             where = " AND ".join(wheres) or "1"
             sql = f"SELECT body FROM touches WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - fixed terms
-            rows = self._connection().execute(sql, (*values, query.limit)).fetchall()
+            rows: list[Any] = self._connection().execute(sql, (*values, query.limit)).fetchall()
         return [touch_rows.decode(body) for (body,) in rows]
 
     def attempts(self, touch: str) -> list[Attempt]:
@@ -51,8 +51,8 @@ class SqliteReader(EngineReads):
         """Return the trace of a customer, oldest first; of a long one the last `limit` notes."""
         chosen: list[Note] = []
         with self._lock:
-            rows: Iterator[Any] = self._connection().execute(SQL["notes"], (customer,))
-            for (body,) in rows:
+            bodies: Iterator[Any] = self._connection().execute(SQL["notes"], (customer,))
+            for (body,) in bodies:
                 lines = [note for note in _notes.decode(body) if not journey or note.journey == journey]
                 chosen += reversed(lines)
                 if len(chosen) >= limit:

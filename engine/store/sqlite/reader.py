@@ -92,10 +92,10 @@ class EngineReads:
         rows.sort(key=lambda row: (-row[0], row[1], row[2]))
         return [touch_rows.decode(body) for *_, body in rows[:limit]]
 
-    def next_send(self) -> Micros:
-        """Return the earliest due of a planned, ready or deferred touch, 0 when none."""
+    def next_send(self, channels: Sequence[str] | None = None) -> Micros:
+        """Return the earliest due of a planned, ready or deferred touch (of these channels), 0 when none."""
         with self._lock:
-            return min((self._one("queue_next", *queue) for queue in self._queues(None)), default=0)
+            return min((self._one("queue_next", *queue) for queue in self._queues(channels)), default=0)
 
     def _queues(self, channels: Sequence[str] | None) -> list[tuple[str, int]]:
         """Return (channel, priority) of the queues there are, by skipping through their index."""
