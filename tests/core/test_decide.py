@@ -109,7 +109,10 @@ def test_paying_for_the_same_cart_leaves_and_counts_as_conversion() -> None:
 
 def test_another_carts_payment_does_not_end_the_run() -> None:
     _, paid = live(
-        book(RESCUE), MEI, (event("cart_updated", cart="C1"), NOON), (event("order_paid", NOON + 1, cart="C9"), NOON + 1)
+        book(RESCUE),
+        MEI,
+        (event("cart_updated", cart="C1"), NOON),
+        (event("order_paid", NOON + 1, cart="C9"), NOON + 1),
     )
     assert "exited.event" not in codes(paid)
     assert paid.customer.wake == NOON + HOUR
