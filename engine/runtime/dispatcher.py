@@ -89,7 +89,9 @@ class Dispatcher:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        self._tasks = []
+        self._tasks, self._reports = [], []
+        for lane in self.lanes.values():
+            lane.in_flight = 0
         for channel in self._channels.values():
             await channel.close()
 
