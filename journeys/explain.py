@@ -128,7 +128,7 @@ def _quiet(quiet: Quiet, lang: str) -> str:
 def _road(plan: Plan, lang: str) -> Iterable[str]:
     """One line per step in the order of the file, indented as deep as its id says."""
     for node in plan.nodes:
-        depth = node.id.count(".") + 1
+        depth = sum(part.isdigit() for part in node.id.split(".")) or 1
         yield f"{'  ' * depth}{node.id}. {step_in_words(node, plan, lang)}"
 
 
@@ -229,5 +229,5 @@ def _shape(node: Node, plan: Plan, lang: str) -> str:
 
 
 def _label(text: str) -> str:
-    """Mermaid reads quotes and angle brackets as syntax: write them as entities."""
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+    """Mermaid reads quotes and angle brackets as syntax: write them as its entities."""
+    return "".join(f"#{ord(character)};" if character in '#"<>&' else character for character in text)

@@ -49,6 +49,12 @@ _MEASURES: Final = {
     "ever": ("{of} happened", "发生过 {of}"),
     "never": ("{of} did not happen", "没有发生 {of}"),
 }
+_LACKS: Final[Mapping[type, tuple[str, str]]] = {
+    x.HasTag: ("is not tagged {name}", "没有标签 {name}"),
+    x.InSegment: ("is not in segment {name}", "不属于人群 {name}"),
+    x.HasConsent: ("does not allow {name}", "不同意 {name}"),
+    x.IsReachable: ("cannot be reached by {name}", "无法通过 {name} 触达"),
+}
 _TOUCHED: Final = {
     "received": ("was sent {template}", "收到过 {template}"),
     "opened": ("opened {template}", "打开过 {template}"),
@@ -118,6 +124,8 @@ def condition(expr: x.Expr, measures: Mapping[str, x.Measure], lang: str = "en")
         case x.AnyOf(parts=parts):
             return ("，或者" if zh else " or ").join(_part(part, measures, lang) for part in parts)
         case x.Not(part=part):
+            if type(part) in _LACKS:
+                return _LACKS[type(part)][zh].format(name=getattr(part, part.__struct_fields__[0]))
             said = condition(part, measures, lang)
             return f"并非（{said}）" if zh else f"not ({said})"
         case x.Compare(op=op, left=left, right=right):
@@ -151,7 +159,7 @@ def _leaf(expr: Any, lang: str) -> str:
         case x.Duration(micros=micros):
             return length(micros, lang)
         case x.Path(root=root, parts=parts):
-            return _ROOTS[root][zh] + ("" if zh else " ") + ".".join(parts)
+            return _ROOTS[root][zh] + " " + ".".join(parts)
         case x.HasTag(name=name):
             return f"带有标签 {name}" if zh else f"is tagged {name}"
         case x.InSegment(name=name):

@@ -59,7 +59,7 @@ PLAN = Plan(
 def test_a_plan_is_told_step_by_step() -> None:
     said = explain_plan(PLAN)
     assert "Enters: on the schedule 0 10 * * MON (Asia/Shanghai), if is tagged vip" in said
-    assert "Leaves: as soon as not (is tagged vip)" in said
+    assert "Leaves: as soon as is not tagged vip" in said
     assert "1. wait 1 month 3 days" in said
     assert "2. wait until Monday 09:30" in said
     assert "4. wait up to 1 hour for order_paid or link_clicked: then → 5; else → 6" in said
