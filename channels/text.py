@@ -16,8 +16,9 @@ from channels import filters
 from engine.core.errors import Place, TemplateProblem
 
 SOURCE_LIMIT: Final = 200_000
-_TAGS: Final = frozenset({"include", "render", "illegal"})
-_REMOVED: Final = _TAGS - {"illegal"}
+_REMOVED: Final = frozenset({"include", "render"})
+_BLOCKS: Final = frozenset({"if", "unless", "for", "case", "capture", "tablerow", "comment", "raw"})
+_TAG: Final = re.compile(r"\{%-?\s*(\w+)")
 _CONDITION: Final = re.compile(r"\{%-?\s*(if|unless|elsif|case|when)\b[^%]*$")
 _DEFAULT: Final = re.compile(r"^[^|}%]*\|\s*default\b")
 
@@ -109,8 +110,19 @@ class Text:
 
     def _bad(self, error: LiquidError) -> BadTemplate:
         token = error.token
-        place = self._at(token.start_index) if token is not None and token.start_index >= 0 else self.place
-        return BadTemplate(place, str(error.message))
+        if token is not None and token.start_index >= 0:
+            return BadTemplate(self._at(token.start_index), str(error.message))
+        opened = self._left_open()  # the parser met the end of the text: say where the block began
+        return BadTemplate(self.place if opened is None else self._at(opened), str(error.message))
+
+    def _left_open(self) -> int | None:
+        blocks: list[tuple[str, int]] = []
+        for tag in _TAG.finditer(self.source):
+            if tag[1] in _BLOCKS:
+                blocks.append((tag[1], tag.start()))
+            elif blocks and tag[1] == f"end{blocks[-1][0]}":
+                blocks.pop()
+        return blocks[-1][1] if blocks else None
 
     def _at(self, index: int) -> Place:
         before = self.source[:index]
