@@ -16,7 +16,7 @@ from engine.core.ids import DAY, Micros
 from engine.core.plan import Plan
 from journeys import flow
 from journeys.parse import Parsed, parse_journey
-from journeys.positions import MAX_BYTES, Document
+from journeys.positions import Document, read_file
 from journeys.problems import Problem, has_errors
 from journeys.step_compiler import StepCompiler
 from journeys.syntax import AnyEntry, EveryForm, GoalForm, JourneyForm, ManualForm, OnceForm, OnForm
@@ -87,12 +87,6 @@ def journey_files(folder: Path) -> list[Path]:
         for path in found
         if not path.stem.endswith(".story") and not skipped & {*path.relative_to(folder).parts[:-1]}
     )
-
-
-def read_file(path: Path) -> bytes:
-    """Return a file's bytes, one more than the limit at most; raises `OSError`."""
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
 
 
 def _load_file(path: Path, lang: str) -> Loaded:

@@ -3,8 +3,6 @@
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator
-
 from engine.core.expression import Expr
 from engine.core.ids import Micros
 from engine.core.plan import Again, Quiet, Span
@@ -79,11 +77,3 @@ Key = Annotated[Expr | None, formula(EVENT)]
 Amount = Annotated[Expr | None, formula(TRAVEL, "number", "any")]
 Moment = Annotated[Expr, formula(RUN, "any")]
 Value = Annotated[Expr, value(RUN)]
-
-
-def _listed(given: Any) -> Any:
-    return given if isinstance(given, list) else [given]
-
-
-AsList: Final = BeforeValidator(_listed)
-"""Metadata: one item may be written without its list."""

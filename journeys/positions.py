@@ -7,6 +7,7 @@ size, and scalars as the core schema has them (`on`, `NO`, `22:30` and `010` are
 import re
 from dataclasses import dataclass, field
 from math import isinf
+from pathlib import Path as FilePath
 from typing import Any, Final, TypeAlias
 
 from ruamel.yaml import YAML
@@ -112,6 +113,12 @@ def read_document(source: str | bytes, file: str) -> Document:
     if not document.problems and document.data is None:
         document.problems.append(Problem("J003", Place(file, 1, 1)))
     return document
+
+
+def read_file(path: FilePath) -> bytes:
+    """Return a file's bytes, one more than the limit at most; raises `OSError`."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def _decode(source: str | bytes, file: str) -> tuple[str, Problem | None]:

@@ -104,12 +104,25 @@ class OrText:
         return {"anyOf": [self.schema, handler(schema)]}
 
 
+class OneOrMany:
+    """Field metadata: one item may be written without its list."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda given: given if isinstance(given, list) else [given], handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        many = handler(schema)
+        return {"anyOf": [many["items"], many]}
+
+
 def complaint(code: str, **data: Any) -> PydanticCustomError:
     """Return the exception by which a validator says one of our complaints."""
     return PydanticCustomError("journeys", "value", {"code": code, "data": data})
 
 
-CONDITION_SCHEMA: Final[dict[str, Any]] = {"$ref": "#/$defs/Condition"}
+CONDITION_SCHEMA: Final[dict[str, Any]] = {"format": "journeyd-condition"}  # `schema.py` makes it a $ref
 CONDITION_DEFINITION: Final[dict[str, Any]] = {
     "title": "Condition",
     "description": 'Text such as event.total > 100 and not tag("vip"), or all:, any:, not: with conditions below.',

@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 from pydantic import Field, ValidationInfo, WrapValidator, model_validator
 
 from journeys.fields import (
-    AsList,
     Clock,
     Days,
     Events,
@@ -25,7 +24,7 @@ from journeys.fields import (
     Weight,
 )
 from journeys.problems import nearest
-from journeys.reading import Form, OrText, Read, complaint
+from journeys.reading import Form, OneOrMany, OrText, Read, complaint
 from journeys.scalars import BadValue, clock, label
 
 LATER: Final = ("wait while", "coupon", "repeat", "start", "leave", "task", "webhook")
@@ -148,7 +147,7 @@ class SendForm(StepForm):
 
     later: ClassVar[frozenset[str]] = frozenset({"to", "purpose"})
     send: Name
-    via: Annotated[list[Name], AsList] = Field(min_length=1)
+    via: Annotated[list[Name], Field(min_length=1), OneOrMany()]
     variables: dict[str, Value] = Field(default_factory=dict, alias="with")
     expires: MaybeLength = None
 

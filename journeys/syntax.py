@@ -12,7 +12,6 @@ from engine.core.plan import StageName
 from journeys.fields import (
     AgainRule,
     Amount,
-    AsList,
     Cron,
     EntranceWhere,
     Events,
@@ -30,7 +29,7 @@ from journeys.fields import (
     Zone,
 )
 from journeys.problems import nearest
-from journeys.reading import Form, complaint
+from journeys.reading import Form, OneOrMany, complaint
 from journeys.step_forms import Steps
 
 _LATER_WAYS: Final = ("segment", "leaves", "stage", "tag", "loses", "changed", "date")
@@ -134,7 +133,7 @@ class JourneyForm(Form):
     stage: StageName
     plan: ProgrammeForm = ProgrammeForm()
     enter: Annotated[AnyEntry, WrapValidator(_a_way_in)]
-    exit: Annotated[list[ExitForm], AsList] = Field(default_factory=list)
+    exit: Annotated[list[ExitForm], OneOrMany()] = Field(default_factory=list)
     goal: GoalForm | None = None
     quiet: QuietHours = None
     expires: MaybeLength = None

@@ -298,6 +298,12 @@ _NAMES: Final = {
         "没有用途或渠道 `{name}`",
         "请写入 audience/consent.yaml；已有：{known}",
     ),
+    "J089": error(
+        "there is no journeys folder",
+        "Run this inside a workspace, or make one with `journeyd init`",
+        "没有 journeys 文件夹",
+        "请在工作区内运行，或用 `journeyd init` 创建",
+    ),
     "J088": error(
         "segment `{name}` asks about itself: {way}", "Break the circle", "人群 `{name}` 循环引用：{way}", "请消除循环"
     ),
