@@ -23,14 +23,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--smtp-port", type=int, default=0, help="0 takes any free port")
     parser.add_argument("--http-port", type=int, default=0, help="0 takes any free port")
-    parser.add_argument("--callback", default="", help="base URL: receipts go to <base>/aliyun and <base>/wechat")
-    parser.add_argument("--aliyun-callback", default="", help="URL of the SMS receipts, instead of <base>/aliyun")
-    parser.add_argument("--wechat-callback", default="", help="URL of the WeChat events, instead of <base>/wechat")
+    parser.add_argument("--callback", default="", help="base URL of callbacks: .../sms/aliyun, .../wechat/wechat")
+    parser.add_argument("--callback-secret", default="", help="last part of both callback URLs")
+    parser.add_argument("--aliyun-callback", default="", help="whole URL of the SMS receipts, instead")
+    parser.add_argument("--wechat-callback", default="", help="whole URL of the WeChat events, instead")
     parser.add_argument("--delay", type=float, default=0.2, help="seconds before a receipt")
     parser.add_argument("--hurry", type=float, default=60.0, help="divides the vendors' waits between retries")
     parser.add_argument("--encrypted", action="store_true", help="push WeChat events in AES mode")
     given = parser.parse_args(arguments)
-    base = given.callback.rstrip("/")
+    base, secret = given.callback.rstrip("/"), given.callback_secret and f"/{given.callback_secret}"
     settings = SandboxSettings(
         record=given.record,
         host=given.host,
@@ -38,8 +39,8 @@ def main(arguments: Sequence[str]) -> None:
         http_port=given.http_port,
         wechat=WechatAccount(encrypted=given.encrypted),
         receipts=Receipts(
-            aliyun_url=given.aliyun_callback or (base and f"{base}/aliyun"),
-            wechat_url=given.wechat_callback or (base and f"{base}/wechat"),
+            aliyun_url=given.aliyun_callback or (base and f"{base}/sms/aliyun{secret}"),
+            wechat_url=given.wechat_callback or (base and f"{base}/wechat/wechat{secret}"),
             delay=given.delay,
             hurry=given.hurry,
         ),

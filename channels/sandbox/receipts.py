@@ -45,7 +45,10 @@ class Tally(msgspec.Struct):
 
 
 class Courier:
-    """Carries one provider's receipts. `pack` makes the request of a batch, `is_taken` reads the daemon's answer."""
+    """Carries one provider's receipts. `pack` makes the request of a batch, `is_taken` reads the daemon's answer.
+
+    Several couriers share the `client`, which its maker closes after `stop`.
+    """
 
     def __init__(
         self,
@@ -53,13 +56,15 @@ class Courier:
         rules: Receipts,
         pack: Callable[[Receipts, Sequence[msgspec.Struct]], Posting],
         is_taken: Callable[[httpx.Response], bool],
+        client: httpx.AsyncClient,
     ) -> None:
         self.rules = rules
         self.tally = Tally()
         self._manners, self._pack, self._is_taken = manners, pack, is_taken
-        self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=8))
+        self._client = client
         self._ripe: list[msgspec.Struct] = []
         self._flushing = False
+        self._stopped = False
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -84,11 +89,11 @@ class Courier:
         await self._idle.wait()
 
     async def stop(self) -> None:
-        """Drop what is under way and close."""
+        """Drop what is under way."""
+        self._stopped = True
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._client.aclose()
 
     def _begin(self, number: int) -> None:
         self._under_way += number
@@ -106,7 +111,7 @@ class Courier:
 
     def _flush(self) -> None:
         ripe, self._ripe, self._flushing = self._ripe, [], False
-        if self._client.is_closed:
+        if self._stopped:
             return
         if self.rules.reorder:
             ripe.reverse()

@@ -7,6 +7,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 
+import httpx
 import msgspec
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -52,6 +53,7 @@ class Sandbox:
         self.recorder = Recorder(settings, now)
         self.address = Address(settings.host, settings.smtp_port, settings.http_port)
         self.couriers: dict[str, Courier] = {}
+        self._client: httpx.AsyncClient | None = None
         self._smtp = SmtpHost(settings.smtp, self.dials, self.recorder, now)
         self._http = HttpHost()
         self._now = now
@@ -61,9 +63,10 @@ class Sandbox:
         settings = self.settings
         self.recorder.open()
         push = Packer(settings.wechat, self._now).pack
+        client = self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=16))
         self.couriers = {
-            "aliyun": Courier(aliyun.MANNERS, settings.receipts, aliyun.pack_reports, aliyun.is_taken),
-            "wechat": Courier(wechatpush.MANNERS, settings.receipts, push, wechatpush.is_taken),
+            "aliyun": Courier(aliyun.MANNERS, settings.receipts, aliyun.pack_reports, aliyun.is_taken, client),
+            "wechat": Courier(wechatpush.MANNERS, settings.receipts, push, wechatpush.is_taken, client),
         }
         self.wechat = WechatAccountServer(
             settings.wechat, self.dials, self.recorder, self.couriers["wechat"], self._now
@@ -90,6 +93,8 @@ class Sandbox:
         await self._http.stop()
         for courier in self.couriers.values():
             await courier.stop()
+        if self._client is not None:
+            await self._client.aclose()
         await self.recorder.close()
 
     def _app(self) -> Starlette:

@@ -8,14 +8,14 @@ import asyncio
 import re
 import ssl
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from channels.sandbox.dials import Dials, Fault, Trouble, magic_name
 from channels.sandbox.mail import summarise
 from channels.sandbox.record import Draft, Recorder
 from channels.sandbox.settings import SmtpAccount
 from channels.sandbox.smtpauth import Login
-from channels.sandbox.smtpreplies import is_said_at_rcpt, reply_of
+from channels.sandbox.smtpreplies import capabilities, is_said_at_rcpt, reply_of
 from engine.core.ids import Micros
 
 _MAX_LINE: Final = 4_096
@@ -60,11 +60,10 @@ class SmtpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, unless the provider is down."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._host.connections.add(self)
         if self._host.dials.is_down("smtp"):
-            transport.abort()
+            self.abort()
             return
         self._say("220 sandbox ESMTP ready")
 
@@ -126,7 +125,8 @@ class SmtpConnection(asyncio.Protocol):
         match verb.upper():
             case "EHLO":
                 self._reset()
-                self._say(self._capabilities())
+                is_tls_open = self._host.tls is not None and not self._secure
+                self._say(capabilities(self._host.account.max_size, is_tls_open=is_tls_open))
             case "HELO":
                 self._reset()
                 self._say("250 sandbox")
@@ -151,13 +151,6 @@ class SmtpConnection(asyncio.Protocol):
                     self._transport.close()
             case _:
                 self._say("502 5.5.1 unknown command")
-
-    def _capabilities(self) -> str:
-        offers = ["sandbox", f"SIZE {self._host.account.max_size}", "8BITMIME", "PIPELINING", "SMTPUTF8"]
-        if self._host.tls is not None and not self._secure:
-            offers.append("STARTTLS")
-        offers += ["AUTH PLAIN LOGIN", "ENHANCEDSTATUSCODES"]
-        return "\r\n".join([f"250-{offer}" for offer in offers[:-1]] + [f"250 {offers[-1]}"])
 
     def _mail(self, rest: str) -> None:
         found = _FROM.fullmatch(rest)

@@ -1,4 +1,4 @@
-"""What the mail server says when something goes wrong on purpose. Used by `smtpdialogue`."""
+"""What the mail server says: its capabilities, and its words for what goes wrong on purpose. Used by `smtpdialogue`."""
 
 from typing import Final
 
@@ -12,6 +12,13 @@ _REPLIES: Final[dict[str, str]] = {
     "full": "452 4.2.2 mailbox is full",
     "spam": "554 5.7.1 message looks like spam",
 }
+
+
+def capabilities(max_size: int, *, is_tls_open: bool) -> str:
+    """Return the answer to EHLO."""
+    offers = ["sandbox", f"SIZE {max_size}", "8BITMIME", "PIPELINING", "SMTPUTF8", "AUTH PLAIN LOGIN"]
+    offers += ["STARTTLS"] if is_tls_open else []
+    return "\r\n".join([f"250-{offer}" for offer in offers] + ["250 ENHANCEDSTATUSCODES"])
 
 
 def is_said_at_rcpt(trouble: Trouble) -> bool:
