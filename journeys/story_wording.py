@@ -5,8 +5,8 @@ Made by `story_syntax.py`, printed by `journeyd test` and `journeyd lint` beside
 
 from typing import Any, Final, Literal
 
-from journeys.problems import Problem
 from journeys.condition_wording import Words
+from journeys.problems import Problem
 
 CODES: Final[dict[str, Words]] = {
     "S001": Words("error", "unknown key `{key}`", "Known here: {known}", "未知的键 `{key}`", "这里可用：{known}"),
