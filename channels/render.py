@@ -52,7 +52,7 @@ class RenderSettings(msgspec.Struct, frozen=True):
     track_clicks: bool = True
     track_opens: bool = True
     brand: str = "journeyd"  # the last field of Feedback-ID
-    sms_param_limit: int = 100  # characters; accounts have their own, often much smaller, limits
+    sms_param_limit: int = 35  # characters; accounts have their own, often smaller, limits
 
 
 class Renderer:
