@@ -17,6 +17,7 @@ from channels.sandbox.exchange import read_body
 from channels.sandbox.receipts import Courier
 from channels.sandbox.record import Recorder, RecordQuery
 from channels.sandbox.settings import Receipts
+from channels.sandbox.smsup import Phones
 from channels.sandbox.wechat import WechatAccountServer
 from engine.core.errors import BadInput
 from engine.core.ids import SECOND
@@ -30,6 +31,13 @@ class FollowerEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     openid: str
     event: Literal["subscribe", "unsubscribe", "SCAN", "CLICK", "MESSAGE"]
     key: str = ""
+
+
+class PhoneAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a phone sends back, such as R or 退订."""
+
+    phone: str
+    content: str
 
 
 class TokenOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,9 +55,15 @@ class Control:
     """Handlers over the parts of one sandbox."""
 
     def __init__(
-        self, recorder: Recorder, dials: Dials, couriers: dict[str, Courier], wechat: WechatAccountServer
+        self,
+        recorder: Recorder,
+        dials: Dials,
+        couriers: dict[str, Courier],
+        wechat: WechatAccountServer,
+        phones: Phones,
     ) -> None:
-        self._recorder, self._dials, self._couriers, self._wechat = recorder, dials, couriers, wechat
+        self._recorder, self._dials, self._couriers = recorder, dials, couriers
+        self._wechat, self._phones = wechat, phones
 
     def routes(self) -> list[Route]:
         """Return the paths."""
@@ -63,6 +77,7 @@ class Control:
             Route("/_dials", self.clear_dials, methods=["DELETE"]),
             Route("/_receipts", self.show_receipts, methods=["GET"]),
             Route("/_receipts", self.change_receipts, methods=["POST"]),
+            Route("/_aliyun/reply", self.phone, methods=["POST"]),
             Route("/_wechat/event", self.follower, methods=["POST"]),
             Route("/_wechat/tokens", self.order_tokens, methods=["POST"]),
         ]
@@ -157,6 +172,15 @@ class Control:
         except BadInput as bad:
             return _bad(bad)
         await self._wechat.follower(said.openid, said.event, said.key)
+        return _json({"ok": True})
+
+    async def phone(self, request: Request) -> Response:
+        """Let a phone answer an SMS: pushes SmsUp to the callback of replies."""
+        try:
+            said = await _said(request, PhoneAnswer)
+        except BadInput as bad:
+            return _bad(bad)
+        await self._phones.answer(said.phone, said.content)
         return _json({"ok": True})
 
     async def order_tokens(self, request: Request) -> Response:

@@ -20,6 +20,7 @@ from channels.sandbox.httphost import HttpHost
 from channels.sandbox.receipts import Courier
 from channels.sandbox.record import Recorder
 from channels.sandbox.settings import SandboxSettings
+from channels.sandbox.smsup import Phones, pack_replies
 from channels.sandbox.smtp import SmtpHost
 from channels.sandbox.wechat import WechatAccountServer
 from channels.sandbox.wechatpush import Packer
@@ -66,6 +67,7 @@ class Sandbox:
         client = self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=16))
         self.couriers = {
             "aliyun": Courier(aliyun.MANNERS, settings.receipts, aliyun.pack_reports, aliyun.is_taken, client),
+            "aliyun-replies": Courier(aliyun.MANNERS, settings.receipts, pack_replies, aliyun.is_taken, client),
             "wechat": Courier(wechatpush.MANNERS, settings.receipts, push, wechatpush.is_taken, client),
         }
         self.wechat = WechatAccountServer(
@@ -108,7 +110,8 @@ class Sandbox:
             ("/cgi-bin/message/custom/send", wechat.custom, ["POST"]),
         ]
         routes = [Route(path, self._http.exchange(handle), methods=methods) for path, handle, methods in vendors]
-        control = Control(self.recorder, self.dials, self.couriers, wechat)
+        phones = Phones(self.couriers["aliyun-replies"], self._now)
+        control = Control(self.recorder, self.dials, self.couriers, wechat, phones)
         return Starlette(routes=routes + control.routes())
 
 

@@ -52,6 +52,7 @@ class Receipts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     aliyun_url: str = ""
+    aliyun_replies_url: str = ""
     wechat_url: str = ""
     delay: float = 0.2
     hurry: float = 60.0

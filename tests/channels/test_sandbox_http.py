@@ -244,6 +244,19 @@ async def test_query_send_details_finds_a_send_by_its_phone_and_day(
     assert (await call(client, clock, "DeleteEverything")).status_code == 404
 
 
+async def test_a_phone_answers_when_told_to(sandbox: Sandbox, client: httpx.AsyncClient, daemon: Daemon) -> None:
+    answer = {"phone": "+8613800138000", "content": "R"}
+    await client.post("/_aliyun/reply", json=answer)
+    await sandbox.settled()
+    assert daemon.posts == []
+    await client.post("/_receipts", json={"aliyun_replies_url": f"{daemon.url}/aliyun"})
+    await client.post("/_aliyun/reply", json=answer)
+    await sandbox.settled()
+    ((_, _, body),) = daemon.posts
+    (up,) = json.loads(body)
+    assert (up["phone_number"], up["content"]) == ("13800138000", "R")
+
+
 # --- WeChat
 
 
