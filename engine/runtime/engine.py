@@ -50,6 +50,8 @@ class Engine:
         if advanced is not None:
             self._count(advanced)
             self._wake(self.time)
+            while advanced.waits and self._wake(advanced.waits):
+                pass
             return True
         is_blocked = self.log.tail() > self.store.position()
         if is_blocked or self._next_launch <= mark:

@@ -27,7 +27,11 @@ Known: TypeAlias = dict[str, str]
 
 
 class Advanced(msgspec.Struct, frozen=True):
-    """What one batch did. `time` is the log's time after it; `directed` asks the caller to rebuild its playbook."""
+    """What one batch did. `time` is the log's time after it; `directed` asks the caller to rebuild its playbook.
+
+    `waits`: the next entry speaks of a touch that a timer due by then has yet to plan; fire all timers up to that
+    instant first. Only a replay meets this: live, a touch is there before anybody can speak of it.
+    """
 
     offset: int
     time: Micros
@@ -36,6 +40,7 @@ class Advanced(msgspec.Struct, frozen=True):
     dead: int = 0
     touches: int = 0
     directed: bool = False
+    waits: Micros = 0
 
 
 class Batch(msgspec.Struct):
@@ -63,7 +68,12 @@ def advance(
         work.changes.dead.extend(batch.dead)
         fresh = _without_duplicates(work, log, batch.entries)
         known = _gather(work, [entry for _, entry in fresh])
+        waits: Micros = 0
         for logged, entry in fresh:
+            if _is_ahead_of_timers(work, entry):
+                waits = entry.received
+                batch = _cut(batch, work, logged.offset)
+                break
             _apply_or_bury(work, playbook, known, (logged, entry))
         changes = work.flush()
         changes.offset = batch.offset
@@ -72,10 +82,11 @@ def advance(
         offset=batch.offset,
         time=batch.time,
         entries=len(batch.entries),
-        duplicates=len(batch.entries) - len(fresh),
+        duplicates=len(batch.entries) - sum(logged.offset <= batch.offset for logged, _ in fresh),
         dead=len(changes.dead),
         touches=len(changes.touches) + len(changes.rows),
-        directed=any(isinstance(entry, Directive) for _, entry in fresh),
+        directed=any(isinstance(entry, Directive) for _, entry in batch.entries),
+        waits=waits,
     )
 
 
@@ -97,6 +108,23 @@ def _take(log: EventLog, position: int, limit: int, before: Micros) -> Batch | N
         if isinstance(entry, Directive):
             break
     return batch if batch.offset > position else None
+
+
+def _is_ahead_of_timers(work: Work, entry: Entry) -> bool:
+    """Does the entry speak of a touch that nobody has planned yet, while timers due before it are still to fire?"""
+    if not isinstance(entry, Outcome | Receipt) or not entry.touch or work.row(entry.touch) is not None:
+        return False
+    wakes = [customer.wake for customer in work.customers.values() if customer.wake]
+    return min([*wakes, work.unit.next_due() or entry.received + 1]) <= entry.received
+
+
+def _cut(batch: Batch, work: Work, offset: int) -> Batch:
+    """Return the batch without what stands at `offset` and after it; the next batch takes that."""
+    kept = [(logged, entry) for logged, entry in batch.entries if logged.offset < offset]
+    work.changes.seen = {key: at for key, at in work.changes.seen.items() if at < offset}
+    work.changes.dead = [dead for dead in work.changes.dead if dead.offset < offset]
+    time = max((entry.received for _, entry in kept), default=0)
+    return Batch(kept, [], offset - 1, time)
 
 
 # --- once each -------------------------------------------------------------------------------------
@@ -176,7 +204,7 @@ def _apply(work: Work, playbook: Playbook, known: Known, entry: Entry) -> None:
         case Receipt():
             _follow(work, playbook, receive(work, entry), entry.received)
         case Directive():
-            direct(work, playbook, entry, known)
+            _follow(work, playbook, direct(work, playbook, entry, known), entry.received)
 
 
 def _follow(work: Work, playbook: Playbook, told: Sequence[Told], now: Micros) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from engine.core.decide import Failed
-from engine.core.delivery import EVIDENCE, Fact, Retry, TouchState
+from engine.core.delivery import EVIDENCE, MOVES, Fact, Retry, TouchState
 from engine.core.events import Outcome
 from engine.ports import Attempt, RunQuery, TouchRow
 from engine.usecases.receive import absorb, event_of, suppress, withdraw
@@ -28,6 +28,7 @@ def settle(work: Work, outcome: Outcome) -> list[Told]:
     if row is None:
         return []
     work.changes.attempts.append(_attempt(outcome))
+    row = _caught_up(work, row, outcome)
     if outcome.token != row.token or row.state not in _AWAITED:
         return []
     if outcome.kind != "sent":
@@ -54,6 +55,17 @@ def _in_the_light_of(work: Work, row: TouchRow, outcome: Outcome) -> Outcome:
         # An earlier hand-over may have arrived: that a resend was refused does not prove that it did not.
         return replace(outcome, kind="uncertain")
     return outcome
+
+
+def _caught_up(work: Work, row: TouchRow, outcome: Outcome) -> TouchRow:
+    """Take the log's word for a hand-over that the store does not know of: it was restored from an older backup.
+
+    The log is replayed over it then, and what had left before must never leave again.
+    """
+    if outcome.token <= row.token or TouchState.READY not in MOVES[row.state]:
+        return row
+    row = work.move(row, TouchState.READY)
+    return work.move(row, TouchState.IN_FLIGHT, token=outcome.token, first_attempt=outcome.at)
 
 
 def _was_doubtful(work: Work, row: TouchRow) -> bool:

@@ -1,0 +1,63 @@
+"""An operator's or an integrator's word, in its place in the log: stop, resume, resolve, enter.
+
+Flags take effect with the commit of the batch that holds the directive; the caller then rebuilds its playbook.
+"""
+
+import msgspec
+
+from engine.core.audience import identity
+from engine.core.decide import Called
+from engine.core.events import Directive
+from engine.core.playbook import Playbook
+from engine.core.state import next_wake
+from engine.ports import RunQuery
+from engine.usecases import deliver
+from engine.usecases.apply import catch_up, happen
+from engine.usecases.work import Told, Work
+
+
+def direct(work: Work, playbook: Playbook, directive: Directive, known: dict[str, str]) -> list[Told]:
+    """Carry the directive into the unit of work; return what customers' runs should hear of it.
+
+    One that names nothing known changes nothing.
+    """
+    match directive.verb:
+        case "stop":
+            work.changes.flags[f"stop:{directive.subject}"] = directive.value or f"stopped by {directive.by or 'ops'}"
+        case "resume":
+            work.changes.flags[f"stop:{directive.subject}"] = ""
+            _let_go(work, directive)
+            deliver.release_held(work, directive.subject)
+        case "resolve":
+            return deliver.resolve(work, directive)
+        case "enter":
+            _enter(work, playbook, directive, known)
+    return []
+
+
+def _let_go(work: Work, directive: Directive) -> None:
+    """Give the runs that were held by a stop their timers back: what fell due meanwhile is due now."""
+    journey = "" if directive.subject == "*" else directive.subject
+    held = work.unit.runs(RunQuery(journey=journey, active="yes", limit=1_000_000_000))
+    for customer_id in dict.fromkeys(customer_id for customer_id, run in held if run.due and not run.wake):
+        customer = work.customer(customer_id)
+        if customer is None:
+            continue
+        at = directive.received
+        runs = tuple(
+            msgspec.structs.replace(run, wake=max(run.due, at)) if run.due and not run.wake else run
+            for run in customer.runs
+        )
+        customer = msgspec.structs.replace(customer, runs=runs)
+        work.put(msgspec.structs.replace(customer, wake=next_wake(customer)))
+
+
+def _enter(work: Work, playbook: Playbook, directive: Directive, known: dict[str, str]) -> None:
+    keys = identity.keys(directive.identifiers)
+    asked = known | work.unit.resolve(keys)
+    customer = next((c for c in (work.customer(asked[key]) for key in keys if key in asked) if c is not None), None)
+    if customer is None:
+        return
+    customer = catch_up(work, playbook, customer, directive.received)
+    called = Called(directive.subject, f"enter:{directive.id}", directive.properties)
+    happen(work, playbook, customer, called, directive.received)
