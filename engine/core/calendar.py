@@ -107,20 +107,29 @@ def add_span(at: Micros, span: Span, zone: ZoneInfo) -> Micros:
 def next_daily(after: Micros, daily: Daily, zone: ZoneInfo) -> Micros:
     """Return the next instant strictly after `after` with this wall time (and weekday) in `zone`.
 
+    A date that the zone skipped altogether (Apia, 2011-12-30) has no such time: the next date has.
+
     >>> nine = next_daily(0, Daily(9, weekday=0), ZoneInfo("Asia/Shanghai"))
     >>> local(nine, ZoneInfo("Asia/Shanghai")).strftime("%a %Y-%m-%d %H:%M")
     'Mon 1970-01-05 09:00'
     """
     today = _wall(after, zone).date()
     at_time = time(daily.hour, daily.minute)
-    for ahead in range(9):
+    for ahead in range(16):
         day = today + timedelta(days=ahead)
         if daily.weekday is not None and day.weekday() != daily.weekday:
             continue
         candidate = instant(datetime.combine(day, at_time), zone)
-        if candidate > after:
+        if candidate > after and _exists(day, candidate, zone):
             return candidate
     return after + DAY  # only beyond LATEST, where walls stand still
+
+
+def _exists(day: date, candidate: Micros, zone: ZoneInfo) -> bool:
+    if local(candidate, zone).date() == day:
+        return True
+    # Pushed over midnight by a gap: an hour before midnight (Nuuk), or the whole date?
+    return local(instant(datetime.combine(day, time()), zone), zone).date() == day
 
 
 def next_hour(after: Micros, zone: ZoneInfo) -> Micros:
@@ -181,7 +190,7 @@ def quiet_until(at: Micros, quiet: Quiet, zone: ZoneInfo) -> Micros:
     0
     """
     until = at
-    for _ in range(4):  # once; again only where a zone skipped a whole day
+    for _ in range(4):  # once; again only where a gap carries the end past the next start
         if not _is_quiet(local(until, zone), quiet):
             break
         until = _end_of_quiet(until, quiet, zone)

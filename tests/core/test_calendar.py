@@ -65,6 +65,24 @@ def test_a_skipped_day_means_the_start_of_the_next() -> None:
     assert shown(at("2011-12-30T10:00", APIA), APIA) == "2011-12-31T00:00:00+14:00"
 
 
+def test_a_daily_time_leaves_a_skipped_day_out() -> None:
+    eve = at("2011-12-29T22:00", APIA)
+    assert shown(calendar.next_daily(eve, Daily(10), APIA), APIA) == "2011-12-31T10:00:00+14:00"
+    assert shown(calendar.next_daily(eve, Daily(10, weekday=4), APIA), APIA) == "2012-01-06T10:00:00+14:00"
+
+
+def test_a_daily_time_in_a_gap_before_midnight_moves_to_midnight() -> None:
+    nuuk = ZoneInfo("America/Nuuk")
+    eve = at("2026-03-28T20:00", nuuk)
+    assert shown(calendar.next_daily(eve, Daily(23, 30), nuuk), nuuk) == "2026-03-29T00:00:00-01:00"
+
+
+def test_quiet_hours_whose_end_a_gap_carries_past_their_start_go_on() -> None:
+    nearly_always = Quiet(2 * 60 + 45, 2 * 60 + 15)
+    found = calendar.quiet_until(at("2026-03-08T01:00", NEW_YORK), nearly_always, NEW_YORK)
+    assert shown(found, NEW_YORK) == "2026-03-09T02:15:00-04:00"
+
+
 def test_months_are_the_calendars_and_clipped_to_the_months_end() -> None:
     assert shown(calendar.add_span(at("2026-01-31T10:00"), Span(months=1), SHANGHAI)).startswith("2026-02-28T10:00")
     assert shown(calendar.add_span(at("2024-01-31T10:00"), Span(months=1), SHANGHAI)).startswith("2024-02-29T10:00")
