@@ -61,7 +61,9 @@ def message(line: Accepted) -> HTMLResponse:
     frame = ""
     if mail.html:
         page = f'<base target="_blank">{mail.html}'
-        frame = f'<iframe sandbox="allow-popups" title="the mail" srcdoc="{escape(page)}"></iframe>'
+        # Its links open as ordinary pages, so that an unsubscribe form works; the mail itself may run nothing.
+        rights = "allow-popups allow-popups-to-escape-sandbox"
+        frame = f'<iframe sandbox="{rights}" title="the mail" srcdoc="{escape(page)}"></iframe>'
     return _page(line.subject or "message", f"{facts}{frame}<pre>{escape(mail.text)}</pre><pre>{headers}</pre>")
 
 

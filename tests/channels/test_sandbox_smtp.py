@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiosmtplib
+import httpx
 import pytest
 
 from channels.sandbox.dials import Dial, Fault
@@ -216,3 +217,15 @@ async def test_many_connections_share_commits_and_lose_nothing(sandbox: Sandbox)
     lines = read_record(sandbox.settings.record)
     assert [line.seq for line in lines] == list(range(1, 201))
     assert len({line.recipient for line in lines}) == len({line.provider_id for line in lines}) == 200
+
+
+async def test_an_opened_mail_shows_its_page_in_a_frame_that_runs_nothing(sandbox: Sandbox) -> None:
+    page = b'Subject: hi\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<b>now</b><script>"x"</script>\r\n'
+    await deliver(sandbox, "anna@example.com", page)
+    await deliver(sandbox, "ben@example.com", b'Content-Type: multipart/mixed; boundary="\xff\r\n\r\n\x00\r\n')
+    async with httpx.AsyncClient(base_url=sandbox.address.url, trust_env=False) as client:
+        opened = (await client.get("/_inbox/1")).text
+        assert (await client.get("/_inbox/2")).status_code == 200
+    assert "<script" not in opened
+    assert "&lt;b&gt;now&lt;/b&gt;&lt;script&gt;&quot;x&quot;" in opened
+    assert "allow-scripts" not in opened
