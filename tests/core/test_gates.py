@@ -120,6 +120,8 @@ def test_a_touch_planned_ahead_counts_for_the_windows_that_reach_it() -> None:
     # One behind and one ahead, more than a day apart: no window holds all three.
     apart = mei(reserved=reserved(NOON - 13 * HOUR, NOON + 13 * HOUR))
     assert gates.check(sms, apart, capped(twice), None, NOON) == Go()
+    exactly = mei(reserved=reserved(NOON - 11 * HOUR, NOON + 13 * HOUR))
+    assert gates.check(sms, exactly, capped(twice), None, NOON) == Go()
     close = mei(reserved=reserved(NOON - 11 * HOUR, NOON + 11 * HOUR))
     assert isinstance(gates.check(sms, close, capped(twice), None, NOON), Drop)
 

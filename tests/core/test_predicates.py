@@ -449,3 +449,16 @@ def test_the_same_instant_never_comes_back_as_the_horizon() -> None:
     mei = paid(SECOND)
     soon = Measured("k", "ever", within=SECOND)
     assert evaluate(soon, context(mei)) == (False, 0)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_earliest_of_several_changes_is_the_horizon(first: bool) -> None:
+    mei = Customer(id="c", created=0, tags={"a": Held(0, NOW + DAY), "b": Held(0, NOW + 2 * DAY)})
+    parts = (HasTag("a"), HasTag("b")) if first else (HasTag("b"), HasTag("a"))
+    assert horizon(AllOf(parts), context(mei)) == NOW + DAY
+    assert horizon(AnyOf(parts), context(mei)) == NOW + 2 * DAY
+
+
+def test_an_age_of_nothing_at_all_is_still_an_age() -> None:
+    assert holds(Measured("k", "last"), context(paid(0)))
+    assert holds(Exists(Measured("k", "last")), context(paid(0)))
