@@ -1,0 +1,116 @@
+"""`journeyd doctor`: is this machine and this workspace fit to run? Each finding says what to do."""
+
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Literal
+
+import apsw
+import msgspec
+
+from channels.templates import Library
+from engine.bootstrap.providers import channels_of
+from engine.bootstrap.workspace import Workspace
+from engine.core.errors import JourneydError
+from engine.core.plan import Send
+from engine.runtime.clock import SystemClock
+
+SAFE_SQLITE = (3, 51, 3)
+"""Earlier ones can lose committed writes in WAL mode when a checkpoint resets the log."""
+
+SAFE_PYTHON = {(3, 11): 10, (3, 12): 5}
+"""Micro versions from which the interpreter's own e-mail package refuses header injection (CVE-2024-6923)."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One look: `level` ok, warning or problem; `remedy` what to do."""
+
+    what: str
+    level: Literal["ok", "warning", "problem"]
+    detail: str
+    remedy: str = ""
+
+
+def doctor(workspace: Workspace) -> list[Finding]:
+    """Return every finding, problems included; changes nothing."""
+    return [*_python(), *_sqlite(), *_rules(workspace), *_channels(workspace), *_ports(workspace), *_data(workspace)]
+
+
+def _python() -> Iterator[Finding]:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    safe = SAFE_PYTHON.get(sys.version_info[:2], 0)
+    if sys.version_info.micro < safe:
+        detail = f"{version}: its e-mail package can be injected (CVE-2024-6923); journeyd builds headers itself"
+        yield Finding("python", "warning", detail, f"take {sys.version_info[0]}.{sys.version_info[1]}.{safe} or newer")
+    else:
+        yield Finding("python", "ok", version)
+
+
+def _sqlite() -> Iterator[Finding]:
+    version = apsw.sqlite_lib_version()
+    if tuple(int(part) for part in version.split(".")) < SAFE_SQLITE:
+        yield Finding("sqlite", "problem", f"{version} can lose committed writes", "upgrade the apsw package")
+    else:
+        yield Finding("sqlite", "ok", version)
+
+
+def _rules(workspace: Workspace) -> Iterator[Finding]:
+    try:
+        plans, _ = workspace.plans(), workspace.audience()
+    except JourneydError as problem:
+        yield Finding("journeys", "problem", str(problem).splitlines()[0], "run `journeyd lint` and mend what it names")
+        return
+    yield Finding("journeys", "ok" if plans else "warning", f"{len(plans)} journeys", "" if plans else "write one")
+    library: Library = workspace.library()
+    problems = library.problems()
+    for broken in problems:
+        yield Finding("templates", "problem", str(broken), "run `journeyd lint` and mend what it names")
+    if not problems:
+        yield Finding("templates", "ok", f"{len(library.ids())} templates")
+
+
+def _channels(workspace: Workspace) -> Iterator[Finding]:
+    channels = channels_of(workspace, SystemClock())
+    stand_in = " (sandbox)" if workspace.settings.sandbox.enabled else ""
+    for name, channel in channels.items():
+        yield Finding(f"channel {name}", "ok", channel.provider + stand_in)
+    try:
+        plans = workspace.plans()
+    except JourneydError:
+        return
+    asked = {via for plan in plans for node in plan.nodes if isinstance(node, Send) for via in node.channels}
+    for name in sorted(asked - set(channels)):
+        remedy = f"configure {name} in journeyd.yaml, or take it out of `via:`"
+        yield Finding(f"channel {name}", "problem", "journeys send over it and nothing carries it", remedy)
+
+
+def _ports(workspace: Workspace) -> Iterator[Finding]:
+    server = workspace.settings.server
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        is_up = probe.connect_ex((server.host, server.port)) == 0
+    state = "a daemon listens" if is_up else "free"
+    yield Finding("port", "ok", f"{server.host}:{server.port} is {state}" if not is_up else f"{server.port}: {state}")
+
+
+def _data(workspace: Workspace) -> Iterator[Finding]:
+    for name in ("signing.key", "write.key", "ops.key"):
+        path = workspace.data / name
+        if path.exists() and path.stat().st_mode & 0o077:
+            yield Finding(name, "problem", "others on this machine can read it", f"chmod 600 {path}")
+    try:
+        store = workspace.read_store()
+    except JourneydError:
+        yield Finding("data", "ok", "no data yet")
+        return
+    try:
+        counts = store.counts()
+    finally:
+        store.close()
+    doubtful = sum(n for (_, _, state), n in counts.touches.items() if state == "uncertain")
+    yield Finding("data", "ok", f"{counts.customers} customers, {sum(counts.touches.values())} touches")
+    if counts.dead:
+        yield Finding("dead letters", "warning", f"{counts.dead} entries could not be applied", "see `journeyd status`")
+    if doubtful:
+        remedy = "see `journeyd touches --state uncertain` and settle them with `journeyd touches resolve`"
+        yield Finding("uncertain touches", "warning", f"{doubtful} hand-overs of which nobody knows the end", remedy)

@@ -1,0 +1,131 @@
+"""`journeyd run`: the embedded system and its port, until a signal or a failure ends it."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import structlog
+import uvicorn
+
+from channels.sandbox.server import Sandbox
+from engine.bootstrap.failpoints import arm
+from engine.bootstrap.providers import callbacks_of, sandbox_settings
+from engine.bootstrap.system import embedded, links_of
+from engine.bootstrap.workspace import Workspace
+from engine.core.errors import BadSetting
+from engine.http.app import make_app
+from engine.http.auth import hash_key
+from engine.http.settings import HttpSettings, Source
+from engine.ports import Clock
+from engine.runtime.clock import SystemClock, mint_id
+from engine.runtime.embedded import Embedded
+
+BACKLOG_LIMIT = 1_000
+"""Connections served at once; uvicorn answers 503 beyond it."""
+
+
+def serve(workspace: Workspace, *, on_ready: Callable[[str], None]) -> int:
+    """Run the daemon until SIGTERM or SIGINT; return 0, or 1 when the engine failed. `on_ready` gets the address."""
+    return asyncio.run(_serve(workspace, on_ready))
+
+
+async def _serve(workspace: Workspace, on_ready: Callable[[str], None]) -> int:
+    clock = SystemClock()
+    files = workspace.files()
+    async with AsyncExitStack() as stack:
+        stack.callback(files.close)
+        listener = _listen(workspace)
+        stack.callback(listener.close)
+        await start_sandbox(workspace, clock, stack)
+        system = embedded(workspace, files, clock)
+        system.dispatcher.trip = arm(os.environ)
+        await system.start()
+        stack.push_async_callback(system.stop)
+        await _until_told(workspace, system, listener, on_ready)
+        return 1 if system.failed.is_set() else 0
+
+
+async def start_sandbox(workspace: Workspace, clock: Clock, stack: AsyncExitStack) -> bool:
+    """Start the sandbox when it is enabled and nobody listens on its ports yet; say whether it was started."""
+    said = workspace.settings.sandbox
+    if not said.enabled or _is_taken(said.host, said.smtp_port):
+        return False
+    sandbox = Sandbox(sandbox_settings(workspace), clock.now)
+    await sandbox.start()
+    stack.push_async_callback(sandbox.stop)
+    return True
+
+
+def http_settings(workspace: Workspace) -> HttpSettings:
+    """Return the HTTP face's dials."""
+    settings = workspace.settings
+    return HttpSettings(
+        sources=tuple(
+            Source(
+                name=said.name,
+                key_hash=hash_key(said.key.reveal()),
+                scope=said.scope,
+                rate=said.rate,
+                burst=said.burst,
+            )
+            for said in settings.write_keys
+        ),
+        ops_key_hash="" if settings.ops_key is None else hash_key(settings.ops_key.reveal()),
+        callback_secrets={name: workspace.callback_secret(name) for name in callbacks_of(workspace)},
+        region=settings.default_region,
+        brand=settings.brand,
+    )
+
+
+async def _until_told(
+    workspace: Workspace, system: Embedded, listener: socket.socket, on_ready: Callable[[str], None]
+) -> None:
+    app = make_app(
+        system, http_settings(workspace), links=links_of(workspace), mint=mint_id, callbacks=callbacks_of(workspace)
+    )
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=BACKLOG_LIMIT,
+        timeout_graceful_shutdown=5,
+        lifespan="on",
+    )
+    server = uvicorn.Server(config)
+    # uvicorn raises the signal again once it has stopped: by then it finds these handlers and harms nobody.
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: None)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    failing = asyncio.create_task(system.failed.wait())
+    host, port = listener.getsockname()[:2]
+    structlog.get_logger("daemon").info("daemon_started", port=port)
+    on_ready(f"http://{host}:{port}")
+    await asyncio.wait({serving, failing}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    failing.cancel()
+
+
+def _listen(workspace: Workspace) -> socket.socket:
+    server = workspace.settings.server
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((server.host, server.port))
+    except OSError as problem:
+        listener.close()
+        where = f"{server.host}:{server.port}"
+        raise BadSetting(f"cannot listen on {where}: {problem.strerror}. Set server.port to a free one") from None
+    return listener
+
+
+def _is_taken(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((host, port)) == 0

@@ -1,0 +1,122 @@
+"""A workspace on disk: its settings, rules, templates, secrets and files. Opened by every command.
+
+Reads only; `Files` opens what may be written, and only one process may hold that.
+"""
+
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from channels.templates import Library
+from config.settings import FILE, Settings, load_settings
+from engine.core.errors import BadSetting
+from engine.core.plan import Audience, Plan
+from engine.store.sqlite import SqliteLog, SqliteStore, WorkspaceLock
+from journeys.audience import load_audience
+from journeys.compile import load_folder
+from journeys.problems import Problem
+
+
+class Workspace:
+    """The folder that `journeyd init` makes. `Workspace.open(root, environ)` raises `BadSetting` for a wrong one."""
+
+    def __init__(self, root: Path, settings: Settings) -> None:
+        self.root, self.settings = root, settings
+        self.data = root / settings.data
+
+    @classmethod
+    def open(cls, root: Path, environ: Mapping[str, str]) -> "Workspace":
+        """Read the settings of the workspace at `root`."""
+        if not (root / FILE).is_file():
+            raise BadSetting(f"{root} is no workspace: there is no {FILE} in it. Make one with `journeyd init`")
+        return cls(root, load_settings(root, environ))
+
+    def audience(self) -> Audience:
+        """Return the audience's rules; raises `BadSetting` with every problem, a line each."""
+        audience, problems = load_audience(self.root / "audience")
+        refuse(problems)
+        settings = self.settings
+        policy = msgspec.structs.replace(audience.policy, max_event_age=settings.max_event_age)
+        if policy.default_zone == "UTC":
+            policy = msgspec.structs.replace(policy, default_zone=settings.default_zone)
+        return msgspec.structs.replace(audience, policy=policy)
+
+    def plans(self) -> list[Plan]:
+        """Return the journeys, compiled; raises `BadSetting` with every problem, a line each."""
+        folder = load_folder(self.root / "journeys")
+        refuse(folder.problems)
+        return folder.plans
+
+    def library(self) -> Library:
+        """Return the templates."""
+        return Library(self.root / "templates")
+
+    def read_store(self) -> SqliteStore:
+        """Return the store for reading, also while a daemon runs."""
+        path = self.data / "store.db"
+        if not path.exists():
+            raise BadSetting(
+                f"{self.root} has no data yet: start it with `journeyd run`, or import with `journeyd ingest`"
+            )
+        return SqliteStore.open_readonly(path)
+
+    def files(self) -> "Files":
+        """Return the files to write; raises `AlreadyRunning` when a daemon holds them."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        lock = WorkspaceLock(self.data / "lock")
+        lock.acquire()
+        try:
+            store = SqliteStore(self.data / "store.db", dedupe_window=self.settings.log.dedupe_window)
+            return Files(lock, SqliteLog(self.data / "journal.db"), store)
+        except BaseException:
+            lock.release()
+            raise
+
+    # --- secrets
+
+    def signing_key(self) -> bytes:
+        """Return the key that signs links and names callbacks: the setting, or one made once in the data folder."""
+        if self.settings.signing_key is not None:
+            return self.settings.signing_key.reveal().encode()
+        path = self.data / "signing.key"
+        if not path.exists():
+            self.data.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+        return path.read_text().strip().encode()
+
+    def callback_secret(self, name: str) -> str:
+        """Return the unguessable last part of a callback path such as "sms/aliyun"."""
+        return hmac.digest(self.signing_key(), b"callback:" + name.encode(), "sha256").hex()[:32]
+
+    def callback_url(self, name: str) -> str:
+        """Return the address that a provider is told to call."""
+        return f"{self.settings.server.base_url}/callbacks/{name}/{self.callback_secret(name)}"
+
+
+@dataclass(frozen=True)
+class Files:
+    """What one process may write: the lock, the log and the store."""
+
+    lock: WorkspaceLock
+    log: SqliteLog
+    store: SqliteStore
+
+    def close(self) -> None:
+        """Flush, close and let the next process in."""
+        self.log.close()
+        self.store.close()
+        self.lock.release()
+
+
+def refuse(problems: list[Problem]) -> None:
+    """Raise `BadSetting` with every error among the problems; warnings pass."""
+    errors = [str(problem) for problem in problems if problem.severity == "error"]
+    if errors:
+        raise BadSetting("\n".join(errors))
