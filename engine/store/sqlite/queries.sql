@@ -149,7 +149,7 @@ SELECT coalesce(max(seq), 0) FROM touches;
 
 -- name: runs_by_id
 -- What the tallies need of runs that are written again.
-SELECT r.id, r.seq, r.version, r.place FROM carray(?1) AS a CROSS JOIN runs AS r ON r.id = a.value;
+SELECT r.id, r.seq, r.journey, r.version, r.place, r.num, r.entered FROM carray(?1) AS a CROSS JOIN runs AS r ON r.id = a.value;
 
 -- name: add_run
 -- A run entered.
@@ -159,6 +159,10 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
 -- name: move_run
 -- A run moved or ended.
 UPDATE runs SET version = ?1, place = ?2, active = ?3, goal_until = ?4, body = ?5 WHERE seq = ?6;
+
+-- name: refile_run
+-- A run written again as another customer's or with another entrance: these columns are in indexes.
+UPDATE runs SET num = ?2, journey = ?3, entered = ?4 WHERE seq = ?1;
 
 -- name: put_attempt
 -- One hand-off, begun or ended.

@@ -1,6 +1,6 @@
 """Writes what is kept beside customers and touches: runs, traces, effects, dead letters, schedules, flags, plans."""
 
-from typing import Final
+from typing import Any, Final
 
 import apsw
 import msgspec
@@ -20,23 +20,26 @@ def write_runs(connection: apsw.Connection, changes: Changes, roster: Roster, ta
     """Insert new runs and move known ones."""
     if not changes.runs:
         return
-    known = {
-        run_id: (seq, version, place)
-        for run_id, seq, version, place in connection.execute(SQL["runs_by_id"], (apsw.carray(tuple(changes.runs)),))
+    known: dict[str, tuple[Any, ...]] = {
+        run_id: row for run_id, *row in connection.execute(SQL["runs_by_id"], (apsw.carray(tuple(changes.runs)),))
     }
-    added, moved = [], []
+    added, moved, refiled = [], [], []
     for run_id, (owner, run) in changes.runs.items():
         place = place_of(run)
         now = (run.version, place, int(run.is_active), run.goal_until, _encode(run))
+        num = roster.number(owner)
         if run_id in known:
-            seq, version, before = known[run_id]
-            tallies.add("run", (run.journey, version, before), -1)
+            seq, journey, version, before, *filed = known[run_id]
+            tallies.add("run", (journey, version, before), -1)
             moved.append((*now, seq))
+            if [journey, *filed] != [run.journey, num, run.entered]:
+                refiled.append((seq, num, run.journey, run.entered))
         else:
-            added.append((run_id, roster.number(owner), run.journey, run.entered, *now))
+            added.append((run_id, num, run.journey, run.entered, *now))
         tallies.add("run", (run.journey, run.version, place), 1)
     connection.executemany(SQL["add_run"], added)
     connection.executemany(SQL["move_run"], moved)
+    connection.executemany(SQL["refile_run"], refiled)
 
 
 def write_notes(connection: apsw.Connection, changes: Changes, roster: Roster) -> None:

@@ -1,0 +1,75 @@
+"""Every log keeps entries in order, without gaps, and tells who waits for more."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+from engine.ports import EventLog
+
+
+def test_an_empty_log_has_no_tail(log: EventLog) -> None:
+    assert log.tail() == 0
+    assert log.read(0, 10) == []
+
+
+def test_offsets_start_at_one_and_have_no_gaps(log: EventLog) -> None:
+    assert log.append([b"a", b"b"]) == 2
+    assert log.append([b"c"]) == 3
+    assert [(entry.offset, entry.body) for entry in log.read(0, 10)] == [(1, b"a"), (2, b"b"), (3, b"c")]
+    assert log.tail() == 3
+
+
+def test_reading_goes_on_where_it_stopped(log: EventLog) -> None:
+    log.append([bytes([n]) for n in range(10)])
+    assert [entry.offset for entry in log.read(0, 4)] == [1, 2, 3, 4]
+    assert [entry.offset for entry in log.read(4, 100)] == [5, 6, 7, 8, 9, 10]
+    assert log.read(10, 100) == log.read(3, 0) == []
+
+
+def test_appending_nothing_writes_nothing(log: EventLog) -> None:
+    log.append([b"a"])
+    assert log.append([]) == 1
+    assert log.tail() == 1
+
+
+def test_bodies_of_any_bytes_come_back(log: EventLog) -> None:
+    bodies = [b"", b"\x00", bytes(range(256)), b"x" * 100_000]
+    log.append(bodies)
+    assert [entry.body for entry in log.read(0, 10)] == bodies
+
+
+def test_whoever_waits_is_woken_after_each_commit(log: EventLog) -> None:
+    woken = Event()
+    seen: list[int] = []
+
+    def wake() -> None:
+        seen.append(log.tail())
+        woken.set()
+
+    log.on_append(wake)
+    last = log.append([b"a", b"b"])
+    assert woken.wait(5)
+    assert seen == [last]
+
+
+def test_concurrent_appends_each_stay_together_and_know_their_place(log: EventLog) -> None:
+    def append(writer: int) -> list[tuple[int, int]]:
+        places = []
+        for n in range(10):
+            last = log.append([f"{writer}:{n}:{part}".encode() for part in range(3)])
+            places.append((n, last))
+        return places
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(append, range(8)))
+    entries = log.read(0, 1000)
+    assert [entry.offset for entry in entries] == list(range(1, 241))
+    bodies = {entry.offset: entry.body.decode() for entry in entries}
+    for writer, places in enumerate(answers):
+        for n, last in places:
+            assert [bodies[last - 2 + part] for part in range(3)] == [f"{writer}:{n}:{part}" for part in range(3)]
+
+
+def test_closing_twice_is_fine(log: EventLog) -> None:
+    log.append([b"a"])
+    log.close()
+    log.close()

@@ -1,0 +1,188 @@
+"""Whatever is written, the SQLite store answers what the memory store answers: also after a restart."""
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from engine.core.commands import Note, RecordEffect, Touch
+from engine.core.delivery import TouchState
+from engine.core.errors import IllegalMove
+from engine.core.ids import DAY
+from engine.core.state import Customer, Run
+from engine.ports import Changes, Reader, RunQuery, TouchQuery, TouchRow
+from engine.store.memory import MemoryStore
+from engine.store.sqlite import SqliteStore
+
+IDS = [f"c{n}" for n in range(6)]
+NAMES = [f"user_id:u{n}" for n in range(4)]
+TOUCHES = [f"t{n}" for n in range(6)]
+KEYS = list(range(1, 9))
+ids, names, touch_ids = st.sampled_from(IDS), st.sampled_from(NAMES), st.sampled_from(TOUCHES)
+stages = st.sampled_from(["", "acquire", "activate", "retain"])
+
+customers = st.builds(
+    lambda name, wake, stage: Customer(
+        name, 1, wake=wake, stage=stage, stages={reached: 1 for reached in {stage, "acquire"} if stage}
+    ),
+    ids,
+    st.integers(0, 5),
+    stages,
+)
+runs = st.builds(
+    lambda n, owner, step, entered, ended, goal: (
+        f"r{n}",
+        (owner, Run(f"r{n}", f"j{n % 2}", "v1", entered=n, step=step, ended=ended, outcome="done", goal_until=goal)),
+    ),
+    st.integers(0, 3),
+    ids,
+    st.sampled_from(["1", "2"]),
+    st.integers(0, 9),
+    st.sampled_from([0, 5]),
+    st.integers(0, 300),
+)
+touches = st.builds(
+    lambda n, owner, due: Touch(
+        f"t{n}", f"r{n % 4}", f"j{n % 2}", "v1", "1", owner, "sms" if n % 3 else "email", "x", f"a{n}", "", n, due=due
+    ),
+    st.integers(0, 5),
+    ids,
+    st.integers(0, 9),
+)
+effects = st.builds(
+    lambda n, owner, value: RecordEffect(f"e{n}", "converted", n, owner, journey=f"j{n % 2}", value=float(value)),
+    st.integers(0, 5),
+    ids,
+    st.integers(0, 9),
+)
+
+
+class StoresAgree(RuleBasedStateMachine):
+    """The same units of work go to both stores."""
+
+    @initialize()
+    def open_both(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "store.db"
+        self.memory = MemoryStore()
+        self.sqlite = SqliteStore(self.path, hot=4)
+        self.offset = 0
+        self.day = 100
+
+    def teardown(self) -> None:
+        if hasattr(self, "sqlite"):
+            self.sqlite.close()
+            self.folder.cleanup()
+
+    def write(self, changes: Changes) -> None:
+        answers = []
+        for store in (self.memory, self.sqlite):
+            try:
+                with store.unit() as unit:
+                    unit.customers(IDS[::2])
+                    unit.resolve(NAMES[::2])
+                    unit.commit(changes)
+                answers.append("")
+            except IllegalMove as error:
+                answers.append(str(error))
+        assert answers[0] == answers[1]
+
+    @rule(
+        known=st.lists(customers, max_size=4),
+        said=st.dictionaries(names, ids, max_size=3),
+        merged=st.dictionaries(ids, ids, max_size=2),
+        days=st.integers(0, 3),
+        seen=st.sets(st.sampled_from(KEYS), max_size=3),
+        noted=st.lists(ids, max_size=3),
+    )
+    def apply_a_batch(self, known: Any, said: Any, merged: Any, days: int, seen: Any, noted: Any) -> None:
+        self.offset += 1
+        self.day += days
+        self.write(
+            Changes(
+                offset=self.offset,
+                now=self.day * DAY,
+                customers={one.id: one for one in known},
+                identifiers=said,
+                merged=merged,
+                seen=dict.fromkeys(seen, self.offset),
+                notes=[(name, Note("entered", self.offset, data={"n": n})) for n, name in enumerate(noted)],
+            )
+        )
+
+    @rule(
+        entered=st.lists(runs, max_size=3),
+        planned=st.lists(touches, max_size=3),
+        cancelled=st.lists(st.tuples(st.sampled_from(["r0", "r1", "r2"]), st.just("why")), max_size=1),
+        achieved=st.lists(effects, max_size=2),
+    )
+    def travel(self, entered: Any, planned: Any, cancelled: Any, achieved: Any) -> None:
+        self.write(Changes(now=self.day, runs=dict(entered), touches=planned, cancelled=cancelled, effects=achieved))
+
+    @rule(name=touch_ids, state=st.sampled_from(TouchState), due=st.integers(0, 9))
+    def move_a_touch(self, name: str, state: TouchState, due: int) -> None:
+        row = self.memory.touches([name]).get(name)
+        if row is not None:
+            moved = msgspec.structs.replace(row, state=state, due=due, lease_until=due, provider="p", provider_id="x")
+            self.write(Changes(rows=[moved], flags={"stop:*": state.value}))
+
+    @rule(customer=customers)
+    def give_up_a_unit(self, customer: Customer) -> None:
+        changes = Changes(
+            customers={customer.id: customer, "new": Customer("new", 1)},
+            identifiers={NAMES[0]: "new"},
+            rows=[TouchRow(Touch("none", "", "", "", "", "", "", "", "", "", 0, 0), TouchState.SENT, 0, 0)],
+        )
+        self.write(changes)
+
+    @rule()
+    def restart(self) -> None:
+        self.sqlite.close()
+        self.sqlite = SqliteStore(self.path, hot=4)
+
+    @precondition(lambda self: hasattr(self, "sqlite"))
+    @invariant()
+    def both_answer_alike(self) -> None:
+        expected = answers(self.memory)
+        with closing(SqliteStore.open_readonly(self.path)) as other_process:
+            assert answers(other_process) == expected
+        assert answers(self.sqlite) == expected
+        with self.sqlite.unit() as unit:
+            assert answers(unit) == expected
+
+
+def answers(reader: Reader) -> dict[str, Any]:
+    """Ask everything; ties in time are sorted, for their order is not promised."""
+    return {
+        "position": reader.position(),
+        "customers": reader.customers([*IDS, "new"]),
+        "resolve": reader.resolve(NAMES),
+        "due": sorted(reader.due(9, 99)),
+        "next_due": reader.next_due(),
+        "scan": reader.scan("c1", 3),
+        "seen": reader.seen(KEYS),
+        "sendable": sorted((-row.touch.priority, row.due, row.touch.id) for row in reader.sendable(5, 99)),
+        "next_send": (reader.next_send(), reader.next_send(["sms"])),
+        "lapsed": sorted(row.touch.id for row in reader.lapsed(5, 99)),
+        "touches": reader.touches(TOUCHES),
+        "provider": reader.touch_by_provider("p", "x", "a1"),
+        "found": [row.touch.id for row in reader.find_touches(TouchQuery())],
+        "found of": [[row.touch.id for row in reader.find_touches(TouchQuery(customer=name))] for name in IDS],
+        "runs": reader.runs(RunQuery()),
+        "runs of": [reader.runs(RunQuery(customer=name, active="yes")) for name in IDS],
+        "notes": [sorted(note.data["n"] for note in reader.notes(name)) for name in IDS],
+        "effects": reader.effects(),
+        "flags": reader.flags(),
+        "counts": reader.counts(),
+    }
+
+
+TestStoresAgree = StoresAgree.TestCase
+TestStoresAgree.settings = settings(
+    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
