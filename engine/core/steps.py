@@ -199,7 +199,7 @@ def _plan(draft: Draft, compiled: CompiledPlan, run: Run, intent: Touch, channel
                 refusals.append((touch, why))
                 continue
         touch = msgspec.structs.replace(touch, due=due)
-        draft.update(gates.reserve(draft.customer, touch))
+        draft.update(gates.reserve(draft.customer, touch, policy))
         draft.command(PlanTouch(touch))
         draft.note("touch.planned", run, {**data, "due": due}, step=intent.step)
         return

@@ -254,7 +254,7 @@ def _lease(work: Work, row: TouchRow, rendered: Rendered, terms: Terms) -> Lease
         reason="",
         detail="",
         body_hash=row.body_hash if row.content else rendered.hash,
-        content=content if terms.key_windows.get(touch.channel) else b"",
+        content=content if rendered.keyed and terms.key_windows.get(touch.channel) else b"",
     )
     work.changes.attempts.append(Attempt(touch.id, row.token, work.now))
     _count_at(work, row, work.now)

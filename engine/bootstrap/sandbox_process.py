@@ -1,4 +1,4 @@
-"""`python -m channels.sandbox`: the sandbox as a process of its own, for the crash harness and for trying things out.
+"""`python -m engine.bootstrap.sandbox_process`: the sandbox as a process of its own, for the crash harness and for trying things out.
 
 The first line on stdout is JSON with the ports, written when both are open. Stops on SIGINT and SIGTERM.
 """
@@ -17,7 +17,7 @@ from engine.runtime.clock import SystemClock
 def main(arguments: Sequence[str]) -> None:
     """Read the options and run."""
     parser = argparse.ArgumentParser(
-        prog="python -m channels.sandbox", description="Local mail, SMS and WeChat providers."
+        prog="python -m engine.bootstrap.sandbox_process", description="Local mail, SMS and WeChat providers."
     )
     parser.add_argument("--record", required=True, help="file that keeps what was accepted")
     parser.add_argument("--host", default="127.0.0.1")
