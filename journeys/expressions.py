@@ -12,7 +12,7 @@ from engine.core.expression import AllOf, AnyOf, Constant, Expr, Measure, Not
 from journeys.functions import FUNCTIONS, merge
 from journeys.parser import MAX_DEPTH, Parser
 from journeys.terms import Kind, Term, must_be_truth
-from journeys.tokens import Fault
+from journeys.tokens import MAX_CHARACTERS, Fault
 
 Steps: TypeAlias = tuple[str | int, ...]
 
@@ -114,6 +114,9 @@ class _Reader:
         match raw:
             case bool() | int() | float():
                 return Constant(raw)
+            case str() if len(raw) > MAX_CHARACTERS:
+                self.faults.append(Located("J041", {"limit": f"{MAX_CHARACTERS:,}"}))
+                return None
             case str() if _FORMULA.match(raw):
                 term = self._text(raw, (), 1)
                 return term.expr if term else None

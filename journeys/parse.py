@@ -4,7 +4,7 @@ Never raises for bad input: YAML mistakes, unknown keys, wrong values and bad co
 """
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -15,6 +15,8 @@ from journeys.positions import Document, read_document
 from journeys.problems import Problem
 from journeys.reading import Form, Reading, complaints
 from journeys.syntax import JourneyForm
+
+MAX_PROBLEMS: Final = 100
 
 AnyForm = TypeVar("AnyForm", bound=Form)
 
@@ -39,12 +41,15 @@ def parse_journey(source: str | bytes, file: str) -> Parsed[JourneyForm]:
 
 
 def parse_form(source: str | bytes, file: str, form: type[AnyForm]) -> Parsed[AnyForm]:
-    """Parse one file of any form; problems are ordered by place, one per place from the YAML itself."""
+    """Parse one file of any form; problems are ordered by place.
+
+    A file that cannot be read to its end is not checked further: what is missing from it would only mislead.
+    """
     document = read_document(source, file)
     reading = Reading(document)
     found: AnyForm | None = None
     late: list[Problem] = []
-    if document.data is not None:
+    if document.is_whole and document.data is not None:
         try:
             found = form.model_validate(document.data, context=reading)
         except ValidationError as error:
@@ -54,4 +59,7 @@ def parse_form(source: str | bytes, file: str, form: type[AnyForm]) -> Parsed[An
     said = {problem.place for problem in document.problems}
     problems = document.problems + [p for p in reading.problems + late if p.place not in said]
     problems.sort(key=lambda problem: (problem.place.line, problem.place.column, problem.code))
+    if len(problems) > MAX_PROBLEMS:
+        last = problems[MAX_PROBLEMS - 1].place
+        problems[MAX_PROBLEMS:] = [Problem("J099", last, {"limit": MAX_PROBLEMS})]
     return Parsed(None if problems else found, document, merge(reading.measures), problems)

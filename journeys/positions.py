@@ -28,7 +28,8 @@ from journeys.problems import Problem
 
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 50
-MAX_VALUES: Final = 50_000
+MAX_LINE: Final = 10_000
+MAX_VALUES: Final = 20_000
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -50,6 +51,7 @@ class Document:
     file: str
     text: str
     data: Any = None
+    is_whole: bool = False
     problems: list[Problem] = field(default_factory=list)
     marks: dict[Path, Mark] = field(default_factory=dict)
     keys: dict[Path, Mark] = field(default_factory=dict)
@@ -95,6 +97,7 @@ def read_document(source: str | bytes, file: str) -> Document:
     """Read one YAML document; everything wrong with it stands in `problems`, and reading goes on where it can."""
     text, problem = _decode(source, file)
     document = Document(file, text)
+    problem = problem or _long_line(text, file)
     if problem is not None:
         document.problems.append(problem)
         return document
@@ -103,6 +106,7 @@ def read_document(source: str | bytes, file: str) -> Document:
         yaml = YAML(typ="safe", pure=True)
         for event in yaml.parse(text):
             builder.take(event)
+        document.is_whole = True
     except _Stop:
         pass
     except MarkedYAMLError as error:
@@ -134,6 +138,14 @@ def _decode(source: str | bytes, file: str) -> tuple[str, Problem | None]:
         before = source[: error.start]
         column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
         return "", Problem("J001", Place(file, before.count(b"\n") + 1, column))
+
+
+def _long_line(text: str, file: str) -> Problem | None:
+    """The scanner is quadratic in the length of some tokens, and none passes the end of a line."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > MAX_LINE:
+            return Problem("J000", Place(file, number, MAX_LINE + 1), {"limit": f"{MAX_LINE:,}"})
+    return None
 
 
 class _Stop(Exception):

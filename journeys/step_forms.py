@@ -241,9 +241,10 @@ def _a_step(given: Any, _validate: Any, info: ValidationInfo) -> StepForm:
     if len(words) > 1:
         raise complaint("J016", first=words[0], second=words[1])
     if not isinstance(given, dict) or not words:
-        near = next(filter(None, (nearest(key, FORMS) for key in keys)), "")
-        if near:
-            raise complaint("J010", key=next(key for key in keys if nearest(key, FORMS)), near=near)
+        for key in keys:
+            near = nearest(key, FORMS)
+            if near and near != key:
+                raise complaint("J010", key=key, near=near)
         raise complaint("J015", words=", ".join(FORMS))
     return FORMS[words[0]].model_validate(given, context=info.context)
 

@@ -86,9 +86,10 @@ def _a_way_in(given: Any, _validate: Any, info: ValidationInfo) -> EntryForm:
     if later:
         raise complaint("J090", word=f"enter: {later[0]}")
     if len(ways) != 1:
-        near = next(filter(None, (nearest(key, WAYS) for key in keys)), "") if not ways else ""
-        if near:
-            raise complaint("J010", key=next(key for key in keys if nearest(key, WAYS)), near=near)
+        for key in keys:
+            near = nearest(key, WAYS)
+            if near and not ways:
+                raise complaint("J010", key=key, near=near)
         raise complaint("J017", words=", ".join(WAYS))
     return WAYS[ways[0]].model_validate(given, context=info.context)
 

@@ -27,6 +27,12 @@ def _warning(en: str, en_remedy: str, zh: str, zh_remedy: str) -> Words:
 
 
 _FILE: Final = {
+    "J000": error(
+        "the line is longer than {limit} characters",
+        "Break it into several lines (`>-` folds them into one text)",
+        "一行超过 {limit} 个字符",
+        "请分成多行（`>-` 可折叠为一段文字）",
+    ),
     "J001": error(
         "the file cannot be read as UTF-8 text", "Save it as UTF-8", "文件不是 UTF-8 文本", "请以 UTF-8 编码保存"
     ),
@@ -310,6 +316,12 @@ _NAMES: Final = {
 }
 
 _LATER: Final = {
+    "J099": error(
+        "there are more than {limit} complaints about this file",
+        "Correct the first ones and look again",
+        "此文件的问题超过 {limit} 个",
+        "请先更正前面的问题再检查",
+    ),
     "J090": error(
         "`{word}` is not available in this version yet",
         "Leave it out for now; docs/language.md lists what works",

@@ -1,0 +1,159 @@
+"""Lint: the names a journey uses, the audience files, and the two languages of every complaint."""
+
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from engine.core.errors import Place
+from engine.core.expression import HasTag, InSegment, Not
+from engine.core.ids import DAY, HOUR
+from engine.core.plan import Audience, Cap, Policy, Quiet
+from journeys.audience import load_audience
+from journeys.check import Known, lint_journeys, lint_workspace, templates_of
+from journeys.compile import load_folder, load_journey
+from journeys.problems import Problem, has_errors
+from journeys.wording import CODES
+
+LIBRARY = Path(__file__).parents[2] / "journeys" / "library"
+HEAD = "journey: a\nstage: acquire\nenter: {on: x}\n"
+
+
+def found(text: str, known: Known) -> list[tuple[str, int]]:
+    loaded = load_journey(text, "a.yaml")
+    assert loaded.plan is not None, loaded.problems
+    return [(problem.code, problem.place.line) for problem in lint_journeys([loaded], known)]
+
+
+def test_an_unknown_template_channel_or_form_is_named() -> None:
+    known = Known(templates={"welcome": frozenset({"email"})})
+    text = HEAD + (
+        "steps:\n"
+        "  - send: welcom\n    via: email\n"
+        "  - send: welcome\n    via: [email, sms]\n"
+        "  - send: welcome\n    via: pigeon\n"
+        "  - send: welcome\n    via: wecom\n"
+    )
+    assert found(text, known) == [("J082", 5), ("J083", 7), ("J084", 9), ("J090", 11)]
+
+
+def test_unknown_segments_purposes_templates_and_journeys_in_conditions_are_named() -> None:
+    known = Known(Audience(segments={"dormant": HasTag("x")}), {}, frozenset({"a"}))
+    text = HEAD + (
+        "exit: {when: 'not consent(\"marketng\")'}\n"
+        "steps:\n"
+        '  - if: segment("dormnt") or segment("dormnt") or segment("dormant")\n    then: [stop]\n'
+        '  - if: received("welcome") and in_journey("b") and reachable("fax")\n    then: [stop]\n'
+    )
+    assert found(text, known) == [("J087", 4), ("J085", 6), ("J082", 8), ("J086", 8), ("J084", 8)]
+
+
+def test_a_purpose_is_one_of_the_policys() -> None:
+    assert found(HEAD + "purpose: service\nsteps: [stop]", Known()) == [("J087", 4)]
+    known = Known(Audience(policy=Policy(purposes={"service": "none"})))
+    assert found(HEAD + "purpose: service\nsteps: [stop]", known) == []
+
+
+def test_the_library_is_clean() -> None:
+    folder = load_folder(LIBRARY)
+    audience, problems = load_audience(LIBRARY / "audience")
+    known = Known(audience, templates_of(LIBRARY / "templates"), frozenset(plan.journey for plan in folder.plans))
+    assert [str(one) for one in [*folder.problems, *problems, *lint_journeys(folder.files, known)]] == []
+    assert len(folder.plans) >= 5
+
+
+def test_a_workspace_is_linted_as_a_whole(tmp_path: Path) -> None:
+    for folder in ("journeys", "audience", "templates/hello"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "templates/hello/sms.yaml").write_text("text: hi")
+    (tmp_path / "journeys/a.yaml").write_text(HEAD + "steps:\n  - send: hello\n    via: sms\n")
+    assert lint_workspace(tmp_path) == []
+    (tmp_path / "audience/caps.yaml").write_text("caps: [{channel: fax, at_most: 1, per: 1d}]")
+    (tmp_path / "audience/tags.yaml").write_text("tags: {}")
+    (tmp_path / "journeys/b.yaml").write_text(HEAD + "steps:\n  - sned: hello\n")
+    problems = lint_workspace(tmp_path, "zh")
+    assert [(Path(one.place.file).name, one.code) for one in problems] == [
+        ("caps.yaml", "J087"),
+        ("tags.yaml", "J090"),
+        ("b.yaml", "J010"),
+    ]
+    assert "错误" in str(problems[0])
+
+
+def test_a_folder_that_is_no_workspace_is_told_so(tmp_path: Path) -> None:
+    assert [problem.code for problem in lint_workspace(tmp_path)] == ["J089"]
+
+
+def write(folder: Path, **files: str) -> tuple[Audience, list[tuple[str, int]]]:
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text, "utf-8")
+    audience, problems = load_audience(folder)
+    return audience, [(problem.code, problem.place.line) for problem in problems]
+
+
+def test_missing_audience_files_give_their_defaults(tmp_path: Path) -> None:
+    audience, problems = write(tmp_path)
+    assert problems == []
+    assert list(audience.stages) == ["acquire", "activate", "retain", "monetize", "refer"]
+    assert audience.policy == Policy()
+    assert [measure.window for measure in audience.measures if measure.event == "session_started"] == [30 * DAY]
+
+
+def test_audience_files_are_read(tmp_path: Path) -> None:
+    audience, problems = write(
+        tmp_path,
+        lifecycle='stages:\n  monetize: {when: ever("order_paid")}\n  acquire: {when: ever("signed_up")}\n',
+        segments='segments:\n  vips: {when: tag("vip")}\n  others: {when: not segment("vips")}\n',
+        consent="purposes: {service: none}\nchannels: {email: opt_in, wecom: opt_out}\naddresses: {wecom: unionid}",
+        caps=(
+            "caps:\n  - {channel: sms, at_most: 1, per: 1d}\n  - {all: marketing, at_most: 4, per: 7d}\n"
+            "quiet: 22:00-08:00\nzone: Asia/Shanghai\nmax_event_age: 6h\nexempt: [service]\n"
+        ),
+    )
+    assert problems == []
+    assert list(audience.stages) == ["acquire", "monetize"]
+    assert audience.segments == {"vips": HasTag("vip"), "others": Not(InSegment("vips"))}
+    policy = audience.policy
+    assert policy.purposes == {"marketing": "opt_in", "transactional": "none", "service": "none"}
+    assert policy.channels == {"email": "opt_in", "sms": "opt_out", "wechat": "opt_out", "wecom": "opt_out"}
+    assert policy.addresses["wecom"] == "unionid"
+    assert policy.caps == (Cap(1, DAY, channel="sms"), Cap(4, 7 * DAY, purpose="marketing"))
+    assert (policy.quiet, policy.default_zone) == (Quiet(22 * 60, 8 * 60), "Asia/Shanghai")
+    assert (policy.max_event_age, policy.exempt) == (6 * HOUR, ("service",))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("segments", 'segments:\n  a: {when: segment("b")}\n  b: {when: segment("a")}', [("J088", 2), ("J088", 3)]),
+        ("segments", 'segments:\n  a: {when: segment("a")}', [("J088", 2)]),
+        ("segments", 'segments:\n  a: {when: segment("zz")}', [("J085", 2)]),
+        ("segments", "segments:\n  a: {when: event.x > 1}", [("J047", 2)]),
+        ("lifecycle", "stages:\n  aquire: {when: true}", [("J014", 2)]),
+        ("lifecycle", "stages:\n  acquire: {}", [("J012", 2)]),
+        ("consent", "channels: {email: maybe}", [("J014", 1)]),
+        ("consent", "addresses: {email: fax}", [("J014", 1)]),
+        ("caps", "caps:\n  - {at_most: 1, per: 1d}", [("J039", 2)]),
+        ("caps", "caps:\n  - {channel: sms, at_most: 0, per: 1mo}", [("J019", 2), ("J022", 2)]),
+        ("caps", "cap: []", [("J010", 1)]),
+    ],
+)
+def test_wrong_audience_files_are_complained_of(
+    name: str, text: str, expected: list[tuple[str, int]], tmp_path: Path
+) -> None:
+    audience, problems = write(tmp_path, **{name: text})
+    assert problems == expected
+    assert audience.stages
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_every_complaint_reads_in_both_languages_with_the_same_names(code: str) -> None:
+    words = CODES[code]
+    names = [{name for _, name, _, _ in Formatter().parse(text) if name} for text in words[1:]]
+    assert names[2] <= names[0] | names[1]
+    assert all(words[1:])
+    assert not any(text.endswith((".", "。")) for text in words[1:])
+    problem = Problem(code, Place("a.yaml", 1, 1))
+    assert str(problem).startswith(f"a.yaml:1:1: {words.severity} {code}: ")
+    assert problem.in_language("zh").message
+    assert has_errors([problem]) == (words.severity == "error")
