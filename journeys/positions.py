@@ -4,9 +4,7 @@ Reads YAML 1.2 events itself instead of building objects: no tags, no anchors, n
 size, and scalars as the core schema has them (`on`, `NO`, `22:30` and `010` are text). Called by `parse.py`.
 """
 
-import re
 from dataclasses import dataclass, field
-from math import isinf
 from pathlib import Path as FilePath
 from typing import Any, Final, TypeAlias
 
@@ -24,6 +22,7 @@ from ruamel.yaml.events import (
 )
 
 from engine.core.errors import Place
+from journeys.plain_scalars import resolve
 from journeys.problems import Problem
 
 MAX_BYTES: Final = 1_000_000
@@ -276,31 +275,3 @@ class _Builder:
 def _mark(event: Any) -> Mark:
     begin, end = event.start_mark, event.end_mark
     return Mark(begin.line, begin.column, begin.index, end.index)
-
-
-_INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_DECIMAL: Final = re.compile(r"[-+]?(?=\.?[0-9])(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][-+]?[0-9]{1,3})?")
-_WORDS: Final[dict[str, bool | None]] = {
-    **dict.fromkeys(["", "~", "null", "Null", "NULL"]),
-    **dict.fromkeys(["true", "True", "TRUE"], True),
-    **dict.fromkeys(["false", "False", "FALSE"], False),
-}
-
-
-def resolve(text: str) -> Any:
-    """Return what a plain scalar means: null, true, false, a decimal number, or the text itself.
-
-    Numbers with leading zeros, over 18 digits, in octal or hex, and .inf and .nan stay text: in a marketer's file
-    they are phone numbers, identifiers and codes.
-
-    >>> [resolve(text) for text in ("on", "22:30", "NO", "010", "12", "0.5", "true", "+engaged")]
-    ['on', '22:30', 'NO', '010', 12, 0.5, True, '+engaged']
-    """
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    if _DECIMAL.fullmatch(text) and len(text) <= 40:
-        number = float(text)
-        return text if isinf(number) else number
-    return text
