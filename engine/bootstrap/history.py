@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import TypeVar
 
 import msgspec
+import uvloop
 
 from engine.bootstrap.providers import channels_of, dispatching_of
 from engine.bootstrap.serve import start_sandbox
@@ -50,7 +51,8 @@ def import_history(
 
     Raises `AlreadyRunning` when a daemon holds the workspace, `BadInput` when the log is newer than the history.
     """
-    return asyncio.run(_import(workspace, messages, progress, deliver=deliver))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_import(workspace, messages, progress, deliver=deliver))
 
 
 async def _import(

@@ -1,4 +1,4 @@
-"""`python -m engine.bootstrap.sandbox_process`: the sandbox as a process of its own, for the crash harness and for trying things out.
+"""`python -m engine.bootstrap.sandbox_process`: the sandbox as a process of its own, for the crash harness and for trials.
 
 The first line on stdout is JSON with the ports, written when both are open. Stops on SIGINT and SIGTERM.
 """

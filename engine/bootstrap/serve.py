@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 import uvicorn
+import uvloop
 
 from channels.sandbox.server import Sandbox
 from engine.bootstrap.failpoints import arm
@@ -29,7 +30,8 @@ BACKLOG_LIMIT = 1_000
 
 def serve(workspace: Workspace, *, on_ready: Callable[[str], None]) -> int:
     """Run the daemon until SIGTERM or SIGINT; return 0, or 1 when the engine failed. `on_ready` gets the address."""
-    return asyncio.run(_serve(workspace, on_ready))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(workspace, on_ready))
 
 
 async def _serve(workspace: Workspace, on_ready: Callable[[str], None]) -> int:
@@ -45,6 +47,7 @@ async def _serve(workspace: Workspace, on_ready: Callable[[str], None]) -> int:
         await system.start()
         stack.push_async_callback(system.stop)
         await _until_told(workspace, system, listener, on_ready)
+        structlog.get_logger("daemon").info("daemon_stopped")
         return 1 if system.failed.is_set() else 0
 
 

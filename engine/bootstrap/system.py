@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
+import structlog
+
 from channels.render import Renderer, RenderSettings
 from engine.bootstrap.providers import channels_of, dispatching_of, sender_of
 from engine.bootstrap.workspace import Files, Workspace
 from engine.core.playbook import Playbook
 from engine.ports import Clock, Rendering
-from engine.runtime.clock import SystemClock
 from engine.runtime.embedded import Embedded, Parts
 from engine.telemetry import Telemetry
 from engine.tracking.links import SignedLinks
@@ -35,7 +36,8 @@ def embedded(workspace: Workspace, files: Files, clock: Clock) -> Embedded:
 def published(workspace: Workspace, files: Files, clock: Clock) -> Callable[[], Playbook]:
     """Publish what is new or changed in the workspace, and return what makes the playbook in force."""
     plans, audience = workspace.plans(), workspace.audience()
-    publish(files.store, plans, clock.now())
+    for plan in publish(files.store, plans, clock.now()):
+        structlog.get_logger("daemon").info("journey_published", journey=plan.journey, version=plan.version)
     names = [plan.journey for plan in plans]
     return lambda: playbook_of(files.store, audience, names)
 
@@ -51,8 +53,3 @@ def renderer_of(workspace: Workspace) -> Rendering:
 def links_of(workspace: Workspace) -> SignedLinks:
     """Return the maker and reader of tracked links."""
     return SignedLinks(workspace.settings.server.base_url, KeyRing([Key(1, workspace.signing_key())]))
-
-
-def system_clock() -> Clock:
-    """Return the machine's clock."""
-    return SystemClock()

@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from channels.templates import Library
 from config.settings import FILE, Settings, load_settings
 from engine.core.errors import BadSetting
-from engine.core.plan import Audience, Plan
+from engine.core.plan import Audience, Plan, Policy
 from engine.store.sqlite import SqliteLog, SqliteStore, WorkspaceLock
 from journeys.audience import load_audience
+from journeys.check import lint_workspace
 from journeys.compile import load_folder
 from journeys.problems import Problem
 
@@ -38,19 +37,16 @@ class Workspace:
 
     def audience(self) -> Audience:
         """Return the audience's rules; raises `BadSetting` with every problem, a line each."""
-        audience, problems = load_audience(self.root / "audience")
-        refuse(problems)
         settings = self.settings
-        policy = msgspec.structs.replace(audience.policy, max_event_age=settings.max_event_age)
-        if policy.default_zone == "UTC":
-            policy = msgspec.structs.replace(policy, default_zone=settings.default_zone)
-        return msgspec.structs.replace(audience, policy=policy)
+        base = Policy(default_zone=settings.default_zone, max_event_age=settings.max_event_age)
+        audience, problems = load_audience(self.root / "audience", base=base)
+        refuse(problems)
+        return audience
 
     def plans(self) -> list[Plan]:
-        """Return the journeys, compiled; raises `BadSetting` with every problem, a line each."""
-        folder = load_folder(self.root / "journeys")
-        refuse(folder.problems)
-        return folder.plans
+        """Return the journeys, compiled and linted; raises `BadSetting` with every error, a line each."""
+        refuse(lint_workspace(self.root))
+        return load_folder(self.root / "journeys").plans
 
     def library(self) -> Library:
         """Return the templates."""

@@ -27,7 +27,8 @@ PAUSE: Final = 1.0
 class Dispatcher:
     """`start`, then `wake` after every commit that may have planned touches; `stop` ends it in order.
 
-    `trip` is called with the names of `POINTS`; `trouble` with whatever the store, the log or an adapter raised.
+    `trip` is called with the names of `POINTS`; `trouble` with whatever the store, the log or an adapter
+    raised; `ended` with each hand-over.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Dispatcher:
         self.lanes = {name: Lane(self._dials.paces.get(name, Pace())) for name in channels}
         self.trip: Trip = _pass
         self.trouble: Callable[[Exception], None] = _ignore
+        self.ended: Callable[[HandedOver], None] = _unheard
         self._woken, self._progressed, self._reported = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._turning = asyncio.Lock()
         self._reports: list[HandedOver] = []
@@ -210,7 +212,9 @@ class Dispatcher:
         started = self._clock.now()
         result = await self._send(leased, started)
         provider = self._channels[leased.message.channel].provider
-        self._reports.append(HandedOver(leased, result, provider, started, self._clock.now()))
+        done = HandedOver(leased, result, provider, started, self._clock.now())
+        self._reports.append(done)
+        self.ended(done)
         self._reported.set()
 
     async def _send(self, leased: Leased, started: Micros) -> Result:
@@ -280,3 +284,7 @@ def _pass(point: str) -> None:
 
 def _ignore(problem: Exception) -> None:
     """Nobody listens for trouble."""
+
+
+def _unheard(_done: HandedOver) -> None:
+    """Nobody counts hand-overs."""

@@ -16,6 +16,7 @@ from engine.ports import Channel, Clock, EventLog, Rendering, Store, TouchQuery,
 from engine.runtime.dispatcher import Dispatcher, Dispatching
 from engine.runtime.engine import Engine
 from engine.runtime.inbox import Inbox, Make
+from engine.runtime.meters import Meters
 from engine.runtime.thread import EngineThread
 from engine.telemetry import Telemetry
 from engine.usecases.doubt import lapse
@@ -45,7 +46,9 @@ class Embedded:
         self.engine = Engine(parts.store, parts.log, self.inbox.watermark, parts.load)
         self.thread = EngineThread(self.engine, parts.clock, self._stepped)
         self.dispatcher = Dispatcher(self, parts.channels, parts.renderer, parts.clock, parts.dials)
+        self.meters = Meters(parts.telemetry)
         self.dispatcher.trouble = self._trouble
+        self.dispatcher.ended = self.meters.ended
         self.failed = asyncio.Event()
         self._progress = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -59,7 +62,8 @@ class Embedded:
         await self.drained()
         # The lock says that nobody else sends: whatever is in flight now was cut off, and no word of it will come.
         forever = 1 << 62
-        await self.call(lambda store, _: lapse(store, self._parts.clock.now(), leased_before=forever))
+        while lapsed := await self.call(lambda store, _: lapse(store, self.clock.now(), leased_before=forever)):
+            structlog.get_logger("dispatcher").warning("lease_lapsed", count=lapsed)
         await self.dispatcher.start()
         self.dispatcher.wake()
 
@@ -105,11 +109,14 @@ class Embedded:
     def ready(self) -> Sequence[str]:
         """Return the reasons why the engine is not ready; empty when it is."""
         if self.failed.is_set():
-            return [f"the engine has stopped: {self.thread.failure}"]
+            return [f"the engine has stopped: {type(self.thread.failure).__name__}"]
         return [] if self._loop is not None else ["the engine is starting"]
 
     def metrics(self) -> bytes:
         """Return the metrics in Prometheus text form, gauges brought up to date."""
+        providers = {name: channel.provider for name, channel in self._parts.channels.items()}
+        self.meters.lanes(self.dispatcher.lanes, providers)
+        self.meters.totals(self._parts.store, self._parts.log)
         return self._parts.telemetry.render()
 
     async def journeys(self) -> Collection[str]:
@@ -127,7 +134,8 @@ class Embedded:
 
     # --- called in the engine's thread
 
-    def _stepped(self) -> None:
+    def _stepped(self, seconds: float) -> None:
+        self.meters.stepped(self.engine, seconds)
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._tell)
 
@@ -138,4 +146,4 @@ class Embedded:
         self.dispatcher.wake()
 
     def _trouble(self, problem: Exception) -> None:
-        structlog.get_logger("dispatcher").warning("dispatch_trouble", detail=f"{type(problem).__name__}: {problem}")
+        structlog.get_logger("dispatcher").warning("dispatch_failed", error=type(problem).__name__)

@@ -36,6 +36,7 @@ class Engine:
         self.applied = 0
         self.duplicates = 0
         self.dead = 0
+        self.fired = 0
         self._next_launch = self._read_schedules()
 
     def reload(self) -> None:
@@ -80,6 +81,7 @@ class Engine:
     def _wake(self, until: Micros) -> bool:
         woken = wake(self.store, self.playbook, until, limit=self._batch)
         self.time = max(self.time, until if woken.customers else 0)
+        self.fired += woken.customers
         return woken.customers > 0
 
     def _launch(self) -> bool:

@@ -6,6 +6,7 @@ asks, or the next timer is due: nothing is polled.
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -26,9 +27,9 @@ RETRY_FULL_DISK = 2.0
 
 
 class EngineThread:
-    """Runs an `Engine`. `on_step` is called (in the thread) after each step that did something."""
+    """Runs an `Engine`. `on_step` is called (in the thread) with the seconds of each step that did something."""
 
-    def __init__(self, engine: Engine, clock: Clock, on_step: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, clock: Clock, on_step: Callable[[float], None]) -> None:
         self.engine = engine
         self._clock, self._on_step = clock, on_step
         self._jobs: deque[Job] = deque()
@@ -78,11 +79,12 @@ class EngineThread:
             while not self._stopping:
                 self._do_jobs()
                 try:
+                    begun = time.perf_counter()
                     if self.engine.step():
-                        self._on_step()
+                        self._on_step(time.perf_counter() - begun)
                         continue
                 except StoreFull as full:
-                    log.error("store_full", detail=str(full))
+                    log.error("store_full", error=str(full))
                     self._sleep(RETRY_FULL_DISK)
                     continue
                 self._sleep(self._until_next())
@@ -90,7 +92,7 @@ class EngineThread:
             log.exception("engine_failed")
             self.failure = failure
             self._fail_jobs()
-            self._on_step()
+            self._on_step(0.0)
 
     def _do_jobs(self) -> None:
         while self._jobs:

@@ -1,0 +1,88 @@
+"""What the embedded system tells ops: counters, gauges and log events out of what it did. It changes nothing."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from engine.core.ids import SECOND
+from engine.ports import EventLog, NotSent, Reader, Result, Sent, Unclear
+from engine.runtime.dispatching import HandedOver
+from engine.runtime.engine import Engine
+from engine.runtime.rates import Lane
+from engine.telemetry import Telemetry
+
+_COUNTED = {
+    "journeyd_entries_applied_total": "applied",
+    "journeyd_duplicates_total": "duplicates",
+    "journeyd_dead_letters_total": "dead",
+    "journeyd_timers_fired_total": "fired",
+}
+
+
+class Meters:
+    """One per process. `stepped` runs in the engine's thread, the rest in the loop; the registry bears both."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._told = dict.fromkeys(_COUNTED, 0)
+        self._open: set[str] = set()
+        self._shown: set[tuple[str, str, str]] = set()
+
+    def stepped(self, engine: Engine, seconds: float) -> None:
+        """Count what a step of the engine did."""
+        self._telemetry.observe("journeyd_batch_seconds", seconds)
+        for metric, name in _COUNTED.items():
+            now = getattr(engine, name)
+            grown = now - self._told[metric]
+            if grown:
+                self._told[metric] = now
+                self._telemetry.count(metric, grown)
+                if name == "dead":
+                    structlog.get_logger("engine").warning("entry_dead", count=grown)
+
+    def ended(self, done: HandedOver) -> None:
+        """Count a hand-over, and say so when nobody knows how it ended."""
+        channel, outcome = done.leased.message.channel, _outcome(done.result)
+        labels = {"channel": channel, "provider": done.provider}
+        self._telemetry.count("journeyd_attempts_total", 1, outcome=outcome, **labels)
+        self._telemetry.observe("journeyd_send_seconds", (done.ended - done.started) / SECOND, **labels)
+        if isinstance(done.result, Unclear):
+            touch = done.leased.row.touch
+            structlog.get_logger("dispatcher").warning(
+                "touch_uncertain", touch=touch.id, journey=touch.journey, **labels
+            )
+
+    def lanes(self, lanes: Mapping[str, Lane], providers: Mapping[str, str]) -> None:
+        """Show which breakers are open, and log each change once."""
+        log = structlog.get_logger("dispatcher")
+        for channel, lane in lanes.items():
+            labels = {"channel": channel, "provider": providers[channel]}
+            is_open = lane.breaker.is_open
+            self._telemetry.gauge("journeyd_breaker_open", float(is_open), **labels)
+            if is_open and channel not in self._open:
+                self._open.add(channel)
+                log.warning("breaker_opened", **labels)
+            elif not is_open and channel in self._open:
+                self._open.discard(channel)
+                log.info("breaker_closed", **labels)
+
+    def totals(self, store: Reader, log: EventLog) -> None:
+        """Bring the gauges up to date."""
+        counts = store.counts()
+        self._telemetry.gauge("journeyd_log_tail", log.tail())
+        self._telemetry.gauge("journeyd_log_applied", store.position())
+        self._telemetry.gauge("journeyd_customers", counts.customers)
+        self._shown = {*self._shown, *counts.touches}  # what is empty now shows 0, not its last number
+        for journey, channel, state in self._shown:
+            number = counts.touches.get((journey, channel, state), 0)
+            self._telemetry.gauge("journeyd_touches", number, journey=journey, channel=channel, state=state)
+
+
+def _outcome(result: Result) -> str:
+    match result:
+        case Sent():
+            return "sent"
+        case NotSent(retry=retry):
+            return str(retry)
+        case Unclear():
+            return "uncertain"
