@@ -11,7 +11,7 @@ from engine.core.ids import Micros
 from engine.core.state import Customer, Run
 
 
-class Touch(msgspec.Struct, frozen=True, omit_defaults=True):
+class Touch(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One intended message to one customer over one channel.
 
     `id` derives from (run, step, visit, channel). `due`: not before; `expires`: not after (0 = no end). `others` are
@@ -40,33 +40,33 @@ class Touch(msgspec.Struct, frozen=True, omit_defaults=True):
     visit: int = 0
 
 
-class PlanTouch(msgspec.Struct, frozen=True, tag="plan_touch"):
+class PlanTouch(msgspec.Struct, frozen=True, tag="plan_touch", gc=False):
     """Insert the touch, state planned; a second one with the same id is ignored."""
 
     touch: Touch
 
 
-class DropTouch(msgspec.Struct, frozen=True, tag="drop_touch"):
+class DropTouch(msgspec.Struct, frozen=True, tag="drop_touch", gc=False):
     """Insert the touch as dropped: a gate refused it at planning, and the delivery log says why."""
 
     touch: Touch
     why: str
 
 
-class CancelTouches(msgspec.Struct, frozen=True, tag="cancel_touches"):
+class CancelTouches(msgspec.Struct, frozen=True, tag="cancel_touches", gc=False):
     """Cancel every touch of the run that has not left yet."""
 
     run: str
     why: str
 
 
-class RecordRun(msgspec.Struct, frozen=True, tag="record_run"):
+class RecordRun(msgspec.Struct, frozen=True, tag="record_run", gc=False):
     """The run was entered, moved or ended: keep the row that ops and reports query."""
 
     run: Run
 
 
-class RecordEffect(msgspec.Struct, frozen=True, tag="record_effect"):
+class RecordEffect(msgspec.Struct, frozen=True, tag="record_effect", gc=False):
     """Something was achieved: `kind` converted | stage_reached. `key` is unique, so that a rerun counts once.
 
     `value` is in the currency the events carry (goal `value:`).
@@ -88,7 +88,7 @@ class RecordEffect(msgspec.Struct, frozen=True, tag="record_effect"):
 Command: TypeAlias = PlanTouch | DropTouch | CancelTouches | RecordRun | RecordEffect
 
 
-class Note(msgspec.Struct, frozen=True, omit_defaults=True):
+class Note(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Why: one line of a decision's trace. `code` is listed in `core/trace.py`; `data` fills its words."""
 
     code: str
@@ -99,7 +99,7 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     data: dict[str, Any] = {}
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What follows from one happening for one customer."""
 
     customer: Customer

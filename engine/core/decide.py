@@ -28,11 +28,11 @@ from engine.core.playbook import CompiledExit, CompiledPlan, Playbook
 from engine.core.state import Customer, Run, Travelled
 
 
-class Wake(msgspec.Struct, frozen=True, tag="wake"):
+class Wake(msgspec.Struct, frozen=True, tag="wake", gc=False):
     """The customer's earliest timer is due: every run whose `wake` has come moves."""
 
 
-class Called(msgspec.Struct, frozen=True, tag="called"):
+class Called(msgspec.Struct, frozen=True, tag="called", gc=False):
     """A schedule, an operator or the API asks the customer into a journey; `occurrence` makes the run's id."""
 
     journey: str
@@ -40,7 +40,7 @@ class Called(msgspec.Struct, frozen=True, tag="called"):
     properties: dict[str, Any] = {}
 
 
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
+class Failed(msgspec.Struct, frozen=True, tag="failed", gc=False):
     """A touch failed for good: the next channel may carry the message."""
 
     touch: Touch

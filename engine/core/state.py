@@ -62,7 +62,7 @@ class Travelled(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True
     completed: Micros = 0
 
 
-class Run(msgspec.Struct, frozen=True, omit_defaults=True):
+class Run(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One customer travelling one version of one journey.
 
     `step` is where it stands ("" once ended); `due` when that step lets go by itself (0 = never); `wake` the earlier of
@@ -100,7 +100,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
 Addresses: TypeAlias = dict[str, tuple[str, ...]]
 
 
-class Customer(msgspec.Struct, frozen=True, omit_defaults=True):
+class Customer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One person, known by a OneID.
 
     `identifiers`: kind -> values, newest last. `traits_at` remembers when each trait was said, so that a late event

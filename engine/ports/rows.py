@@ -20,7 +20,7 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
-class TouchRow(msgspec.Struct, frozen=True, omit_defaults=True):
+class TouchRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A touch and where it stands: what the delivery log shows.
 
     `due` is when it may next be leased. `token` counts attempts and fences them. `facts` is a `delivery.Fact` mask.
@@ -42,7 +42,7 @@ class TouchRow(msgspec.Struct, frozen=True, omit_defaults=True):
     content: bytes = b""
 
 
-class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One hand-off, as the delivery log keeps it: key (touch, token)."""
 
     touch: str
@@ -56,7 +56,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     provider_id: str = ""
 
 
-class FactRow(msgspec.Struct, frozen=True, omit_defaults=True):
+class FactRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A receipt that was applied or parked: `id` unique; parked while `touch` is ""."""
 
     id: str
