@@ -1,0 +1,47 @@
+"""An operator's word: through the daemon when it runs, else straight into the log of the stopped workspace."""
+
+import getpass
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.cli.daemon import Daemon, address_of
+from engine.core.errors import AlreadyRunning, BadSetting
+from engine.core.events import Directive, encode
+from engine.runtime.clock import SystemClock, mint_id
+from engine.runtime.inbox import last_received
+
+if TYPE_CHECKING:
+    from engine.bootstrap import Workspace
+
+
+def say(
+    workspace: "Workspace", *, verb: Literal["stop", "resume", "resolve"], subject: str, value: str = ""
+) -> dict[str, Any]:
+    """Put the word into the log; return {id, offset, through: daemon | log}."""
+    by = _operator()
+    try:
+        files = workspace.files()
+    except AlreadyRunning:
+        return _through_daemon(workspace, {"verb": verb, "subject": subject, "value": value, "by": by})
+    with closing(files):
+        received = max(last_received(files.log), SystemClock().now())
+        word = Directive(mint_id(), verb, received, received, subject=subject, value=value, by=by)
+        offset = files.log.append([encode(word)])
+    return {"id": word.id, "offset": offset, "through": "log"}
+
+
+def _through_daemon(workspace: "Workspace", word: dict[str, str]) -> dict[str, Any]:
+    key = workspace.settings.ops_key
+    if key is None:
+        raise BadSetting("A daemon runs and journeyd.yaml has no ops_key to speak to it. Add one and restart it")
+    with closing(Daemon(address_of(workspace), time.sleep)) as daemon:
+        said = daemon.direct(key.reveal(), {name: value for name, value in word.items() if value})
+    return {**said, "through": "daemon"}
+
+
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "cli"

@@ -1,0 +1,34 @@
+"""Instants as operators write and read them: `--since`, and the zone in which tables show times."""
+
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from config.units import parse_duration
+from engine.core.errors import BadInput
+from engine.core.ids import Micros
+from engine.http.fields import read_instant
+from engine.runtime.clock import SystemClock
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+
+def parse_since(said: str) -> Micros:
+    """Return the instant meant by "2h", "7d" (ago) or an ISO 8601 time; 0 for ""."""
+    if not said:
+        return 0
+    try:
+        return SystemClock().now() - parse_duration(said)
+    except ValueError:
+        pass
+    try:
+        return read_instant({"--since": said}, "--since")
+    except BadInput:
+        raise BadInput(
+            f"--since {said} is neither a length of time nor a date", "Write 2h, 7d, or 2026-05-01T09:30:00Z"
+        ) from None
+
+
+def shown_zone(settings: "Settings") -> ZoneInfo:
+    """Return the zone of the workspace."""
+    return ZoneInfo(settings.default_zone)

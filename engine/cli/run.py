@@ -1,0 +1,109 @@
+"""`journeyd run`: the daemon, with the sandbox beside it when the settings ask for it."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from engine.cli.invocation import AsJson, Invocation
+from engine.cli.output import remark, tell
+
+if TYPE_CHECKING:
+    from engine.bootstrap import Workspace
+
+
+def run(
+    ctx: typer.Context,
+    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Listen here instead of server.port.")] = None,
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], typer.Option(help="What is logged.")] = "info",
+    log_format: Annotated[
+        Literal["json", "text"] | None, typer.Option(help="Of the log; else text on a terminal, else json.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Run the daemon until Ctrl-C or SIGTERM: events in, journeys travelled, touches out."""
+    from engine import bootstrap
+    from engine.telemetry import configure_logging
+
+    invocation: Invocation = ctx.obj
+    workspace = invocation.workspace()
+    if port is not None:
+        workspace = bootstrap.Workspace.open(invocation.root(), _elsewhere(workspace, port))
+    _refuse_errors(invocation)
+    form = log_format or ("text" if sys.stderr.isatty() else "json")
+    configure_logging(level=log_level, form=form, out=sys.stderr)
+
+    def announce(address: str) -> None:
+        _remember(workspace, address)
+        _announce(invocation, workspace, address, as_json)
+
+    code = bootstrap.serve(workspace, on_ready=announce)
+    if code:
+        remark(invocation.say("The engine failed: see the log above.", "引擎失败：见上面的日志。"))
+    raise typer.Exit(code)
+
+
+def _elsewhere(workspace: "Workspace", port: int) -> dict[str, str]:
+    """Return the environment that moves the daemon to `port`; links follow unless they lead to a public name."""
+    environ = {**os.environ, "JOURNEYD_SERVER__PORT": str(port)}
+    if workspace.settings.server.base_url.startswith("http://127.0.0.1:"):
+        environ["JOURNEYD_SERVER__BASE_URL"] = f"http://127.0.0.1:{port}"
+    return environ
+
+
+def _refuse_errors(invocation: Invocation) -> None:
+    from engine.cli.lint import complaints_of, line_of
+
+    errors = [one for one in complaints_of(invocation.root(), invocation.lang) if one["severity"] == "error"]
+    for one in errors:
+        remark(line_of(one, invocation.lang))
+    if errors:
+        remark(invocation.say("Not started: mend these first.", "未启动：请先修复以上错误。"))
+        raise typer.Exit(1)
+
+
+def _remember(workspace: "Workspace", address: str) -> None:
+    from engine.cli.daemon import address_file
+
+    address_file(workspace).write_text(address + "\n", encoding="ascii")
+
+
+def _announce(invocation: Invocation, workspace: "Workspace", address: str, as_json: bool) -> None:
+    said = addresses(workspace, address)
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(said).decode())
+        return
+    tell(invocation.say(f"journeyd runs at {address}", f"journeyd 运行于 {address}"))
+    if "inbox" in said:
+        tell(invocation.say(f"  sandbox inbox  {said['inbox']}", f"  沙箱收件箱  {said['inbox']}"))
+        tell(invocation.say(f"  sandbox mail   {said['smtp']}", f"  沙箱邮件    {said['smtp']}"))
+    key = workspace.settings.write_keys[0].key if workspace.settings.write_keys else None
+    if key is None:
+        tell(invocation.say("  no write_keys: nobody can send events", "  没有 write_keys：无法发送事件"))
+        return
+    if workspace.settings.sandbox.enabled:
+        # Outside the sandbox the key stays out of terminals and service logs.
+        tell(f"  write key      {key.reveal()}")
+    tell(invocation.say("Send the first event from another terminal:", "在另一个终端发送第一个事件："))
+    tell("  " + _curl(address, key.reference, workspace))
+
+
+def addresses(workspace: "Workspace", address: str) -> dict[str, Any]:
+    """Return where everything listens, as `run --json` prints it."""
+    said: dict[str, Any] = {"address": address, "workspace": str(workspace.root.resolve())}
+    sandbox = workspace.settings.sandbox
+    if sandbox.enabled:
+        said["inbox"] = f"http://{sandbox.host}:{sandbox.http_port}"
+        said["smtp"] = f"smtp://{sandbox.host}:{sandbox.smtp_port}"
+    return said
+
+
+def _curl(address: str, reference: str, workspace: "Workspace") -> str:
+    kind, _, name = reference.partition(":")
+    secret = f"${name}" if kind == "env" else f"$(cat {(workspace.root / name).resolve()})"
+    event = '{"userId": "u1", "event": "signed_up"}'
+    return f"curl -u \"{secret}:\" {address}/v1/track -H 'Content-Type: application/json' -d '{event}'"
