@@ -7,7 +7,7 @@ import msgspec
 from engine.core.commands import CancelTouches, Decision, DropTouch, PlanTouch, RecordEffect, Touch
 from engine.core.decide import Called, Failed, Happening, Wake, decide
 from engine.core.events import Event
-from engine.core.expression import Compare, Constant, HasConsent, Measure, Measured, Not, Path
+from engine.core.expression import Compare, Constant, Expr, HasConsent, Measure, Measured, Not, Path
 from engine.core.ids import DAY, HOUR, MINUTE
 from engine.core.plan import (
     Again,
@@ -224,7 +224,7 @@ def test_a_manual_journey_is_entered_when_called() -> None:
 
 def test_stages_are_reached_once_with_their_date() -> None:
     measure = Measure("paid", "order_paid")
-    stages = {"monetize": Compare(">", Measured("paid", "count"), Constant(0))}
+    stages: dict[str, Expr] = {"monetize": Compare(">", Measured("paid", "count"), Constant(0))}
     playbook = Playbook([], Audience(stages=stages, measures=(measure,)))
     first, again = live(playbook, MEI, (event("order_paid"), NOON), (event("order_paid", NOON + 1), NOON + 1))
     assert first.customer.stage == "monetize"

@@ -217,7 +217,7 @@ def test_arithmetic_too_large_for_a_float_is_missing() -> None:
         ("startswith", ["SPRING"], "SPRING", False),
     ],
 )
-def test_text_operators(op: Any, left: object, right: object, expected: bool) -> None:
+def test_text_operators_look_into_strings_and_lists(op: Any, left: object, right: object, expected: bool) -> None:
     assert holds(Text(op, path("event.x"), Constant(right)), context(x=left)) is expected
 
 
@@ -367,7 +367,7 @@ def test_what_was_heard_of_a_template() -> None:
     assert not holds(Touched("received", "cart", since_enter=True), context(mei))
 
 
-def test_journeys_travelled() -> None:
+def test_journeys_travelled_are_remembered() -> None:
     run = Run(id="r", journey="welcome", version="v", entered=1)
     ended = Run(id="r2", journey="cart", version="v", entered=1, ended=2)
     mei = Customer(

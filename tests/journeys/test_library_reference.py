@@ -57,19 +57,19 @@ def test_ways_in_compile(body: str) -> None:
 
 
 @pytest.mark.parametrize("body", blocks("steps"))
-def test_steps_compile(body: str) -> None:
+def test_the_steps_shown_compile(body: str) -> None:
     compiled(HEAD + "enter: {on: order_paid}\nsteps:\n" + indent(body, "  "))
 
 
 @pytest.mark.parametrize("item", conditions())
-def test_conditions_compile(item: str) -> None:
+def test_the_conditions_shown_compile(item: str) -> None:
     plan = compiled(f"{HEAD}enter:\n  on: order_paid\n  where: {item}\nsteps:\n  - tag: +x\n")
     assert explain_plan(plan)
     assert explain_plan(plan, "zh")
 
 
 @pytest.mark.parametrize("body", blocks("story"))
-def test_stories_pass(body: str) -> None:
+def test_the_stories_shown_pass(body: str) -> None:
     report = run_stories(compiled(blocks("journey")[0]), Audience(), body, "README.md")
     assert report.passed, render(report)
 
