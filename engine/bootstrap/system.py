@@ -29,6 +29,7 @@ def embedded(workspace: Workspace, files: Files, clock: Clock) -> Embedded:
         renderer=renderer_of(workspace),
         dials=dispatching_of(workspace, channels),
         telemetry=Telemetry(),
+        keep=workspace.settings.log.keep,
     )
     return Embedded(parts)
 

@@ -39,7 +39,7 @@ class Logged(msgspec.Struct, frozen=True, gc=False):
 
 
 class EventLog(Protocol):
-    """An append-only, durable sequence of entries; offsets start at 1 and have no gaps."""
+    """An append-only, durable sequence of entries; offsets start at 1 and have no gaps; the oldest may be trimmed."""
 
     def append(self, bodies: Sequence[bytes]) -> int:
         """Write the entries in order, durably, and return the last one's offset.
@@ -55,6 +55,10 @@ class EventLog(Protocol):
 
     def tail(self) -> int:
         """Return the last durable offset, 0 when empty."""
+        ...
+
+    def trim(self, below: int) -> None:
+        """Drop the entries with an offset below this, soon; the last one always stays, and offsets go on."""
         ...
 
     def on_append(self, wake: Callable[[], None]) -> None:

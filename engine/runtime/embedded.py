@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from engine.core.ids import DAY, SECOND, Micros
 from engine.core.playbook import Playbook
 from engine.ports import Channel, Clock, EventLog, Rendering, Store, TouchQuery, TouchRow
 from engine.runtime.dispatcher import Dispatcher, Dispatching
@@ -20,12 +21,13 @@ from engine.runtime.meters import Meters
 from engine.runtime.thread import EngineThread
 from engine.telemetry import Telemetry
 from engine.usecases.doubt import lapse
+from engine.usecases.retain import retain
 
 T = TypeVar("T")
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """What an embedded system is made of. `faces` reads the last commit (never the writer's connection)."""
+    """What an embedded system is made of. `keep`: how long applied entries stay in the log (microseconds, 0 for ever)."""
 
     store: Store
     log: EventLog
@@ -35,6 +37,7 @@ class Parts(msgspec.Struct, frozen=True):
     renderer: Rendering
     dials: Dispatching
     telemetry: Telemetry
+    keep: Micros = 0
 
 
 class Embedded:
@@ -51,6 +54,7 @@ class Embedded:
         self.dispatcher.ended = self.meters.ended
         self.failed = asyncio.Event()
         self._progress = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
@@ -66,9 +70,12 @@ class Embedded:
             structlog.get_logger("dispatcher").warning("lease_lapsed", count=lapsed)
         await self.dispatcher.start()
         self.dispatcher.wake()
+        self._keeping = asyncio.create_task(self._keep(), name="retention")
 
     async def stop(self, deadline: float = 10.0) -> None:
         """Stop sending, write what waits, finish the step, in that order."""
+        if self._keeping is not None:
+            self._keeping.cancel()
         await self.dispatcher.stop(deadline)
         await self.inbox.close()
         if not self.failed.is_set():
@@ -131,6 +138,13 @@ class Embedded:
         """Return one touch, None when unknown."""
         found = await asyncio.to_thread(self._parts.store.touches, [touch_id])
         return found.get(touch_id)
+
+    async def _keep(self) -> None:
+        """Let old entries go, at the start and once a day."""
+        while self._parts.keep:
+            since = self.clock.now() - self._parts.keep
+            await asyncio.to_thread(retain, self._parts.store, self._parts.log, since)
+            await asyncio.sleep(DAY / SECOND)
 
     # --- called in the engine's thread
 

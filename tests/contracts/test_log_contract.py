@@ -73,3 +73,14 @@ def test_closing_twice_is_fine(log: EventLog) -> None:
     log.append([b"a"])
     log.close()
     log.close()
+
+
+def test_trimmed_entries_are_gone_and_offsets_go_on(log: EventLog) -> None:
+    log.append([b"a", b"b", b"c"])
+    log.trim(3)
+    log.append([b"d"])  # the journal drops between two commits: this one has come after the dropping
+    log.append([b"e"])
+    assert [item.offset for item in log.read(0, 9)] == [3, 4, 5]
+    log.trim(99)
+    assert log.append([b"f"]) == 6
+    assert log.tail() == 6

@@ -11,6 +11,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self._bodies: list[bytes] = []
+        self._dropped = 0
         self._wakes: list[Callable[[], None]] = []
         self._lock = threading.RLock()
 
@@ -18,7 +19,7 @@ class MemoryLog:
         """Write the entries in order and return the last one's offset."""
         with self._lock:
             self._bodies.extend(bodies)
-            last = len(self._bodies)
+            last = self._dropped + len(self._bodies)
             wakes = tuple(self._wakes)
         for wake in wakes:
             wake()
@@ -26,14 +27,21 @@ class MemoryLog:
 
     def read(self, after: int, limit: int) -> list[Logged]:
         """Return up to `limit` entries with an offset above `after`, in order."""
-        first = max(after, 0)
         with self._lock:
-            chunk = self._bodies[first : first + max(limit, 0)]
+            first = max(after, self._dropped)
+            chunk = self._bodies[first - self._dropped : first - self._dropped + max(limit, 0)]
         return [Logged(first + place, body) for place, body in enumerate(chunk, start=1)]
 
     def tail(self) -> int:
         """Return the last offset, 0 when empty."""
-        return len(self._bodies)
+        return self._dropped + len(self._bodies)
+
+    def trim(self, below: int) -> None:
+        """Drop the entries with an offset below this; the last one stays, and offsets go on."""
+        with self._lock:
+            gone = max(min(below, self.tail()) - 1 - self._dropped, 0)
+            del self._bodies[:gone]
+            self._dropped += gone
 
     def on_append(self, wake: Callable[[], None]) -> None:
         """Call `wake` (in the appending thread) after each append."""

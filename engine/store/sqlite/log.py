@@ -18,6 +18,7 @@ from engine.ports import Logged
 from engine.store.sqlite.connection import Checkpoints, full_disk_is_said, open_reader, open_writer
 
 _VERSION: Final = 1
+_TRIM: Final = 5_000  # entries dropped in one transaction, between two groups
 _GROUP: Final = 5_000  # entries in one transaction, so that a flood does not starve the first caller of its answer
 
 
@@ -58,6 +59,7 @@ class SqliteLog:
         self._waiting: list[_Waiting] = []
         self._pending = 0
         self._closed = False
+        self._first = self._trim_below = 0
         self._wakes: list[Callable[[], None]] = []
         self._tail = self._last()
 
@@ -97,6 +99,12 @@ class SqliteLog:
         """Call `wake` in the writer thread after each commit; it must be quick."""
         self._wakes.append(wake)
 
+    def trim(self, below: int) -> None:
+        """Drop the entries with an offset below this, in the background; the last one stays, and offsets go on."""
+        with self._turn:
+            self._trim_below = min(max(self._trim_below, below), self._tail)
+            self._turn.notify_all()
+
     # --- reading
 
     def read(self, after: int, limit: int) -> list[Logged]:
@@ -127,7 +135,11 @@ class SqliteLog:
     # --- the writer thread
 
     def _write(self) -> None:
-        while group := self._next_group():
+        while (group := self._next_group()) is not None:
+            if self._first < self._trim_below:
+                self._drop_some()
+            if not group:
+                continue
             try:
                 last = self._commit([body for waiting in group for body in waiting.bodies])
             except Exception as error:  # whatever it is, it is the callers' answer
@@ -142,11 +154,16 @@ class SqliteLog:
                 with suppress(RuntimeError):  # the listener's event loop is gone: we are stopping
                     wake()
 
-    def _next_group(self) -> list[_Waiting]:
-        """Wait for appends and take as many as one transaction should hold; nothing once closed and drained."""
+    def _next_group(self) -> list[_Waiting] | None:
+        """Wait for appends and take as many as one transaction should hold; None once closed and drained.
+
+        Empty when there is only something to drop.
+        """
         with self._turn:
-            while not self._waiting and not self._closed:
+            while not self._waiting and not self._closed and self._first >= self._trim_below:
                 self._turn.wait()
+            if self._closed and not self._waiting:
+                return None
             group: list[_Waiting] = []
             size = 0
             for waiting in self._waiting:
@@ -175,3 +192,12 @@ class SqliteLog:
             self._tail += len(bodies)
         self._checkpoints.run()
         return self._tail
+
+    def _drop_some(self) -> None:
+        writer = self._writer
+        assert writer is not None
+        first: int = writer.execute("SELECT coalesce(min(offset), 0) FROM entries").get
+        upto = min(first + _TRIM, self._trim_below)
+        with suppress(apsw.Error):  # the disk is in trouble, which the next append will say; entries only stay longer
+            writer.execute("DELETE FROM entries WHERE offset < ?1", (upto,))
+        self._first = upto
