@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """What an embedded system is made of. `keep`: how long applied entries stay in the log (microseconds, 0 for ever)."""
+    """What an embedded system is made of. `keep`: how long applied entries stay in the log (µs, 0 for ever)."""
 
     store: Store
     log: EventLog
