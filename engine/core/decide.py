@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from engine.core import calendar, experiment, gates, steps
+from engine.core import enrolment, gates, steps
 from engine.core.audience import lifecycle, profile
 from engine.core.commands import CancelTouches, Decision, RecordEffect, Touch
 from engine.core.draft import Draft
@@ -25,7 +25,7 @@ from engine.core.events import Event
 from engine.core.ids import Micros, derive
 from engine.core.plan import Send, WaitFor
 from engine.core.playbook import CompiledExit, CompiledPlan, Playbook
-from engine.core.state import Customer, Run, Travelled
+from engine.core.state import Customer, Run
 
 
 class Wake(msgspec.Struct, frozen=True, tag="wake", gc=False):
@@ -63,7 +63,7 @@ def decide(playbook: Playbook, customer: Customer, happening: Happening, now: Mi
         case Wake():
             _wake(draft)
         case Called():
-            _call(draft, happening)
+            enrolment.on_call(draft, happening.journey, happening.occurrence, happening.properties)
         case Failed():
             _failover(draft, happening)
     return draft.decision()
@@ -83,8 +83,7 @@ def _hear(draft: Draft, event: Event) -> None:
             _hear_in_run(draft, run, event)
     entries = playbook.entries.get(event.name)
     if entries is not None:
-        for compiled in entries:
-            _enrol_on_event(draft, compiled, event)
+        enrolment.on_event(draft, entries, event)
     if playbook.stages and (event.name in playbook.stage_events or event.traits or event.identifiers):
         _progress(draft, event.at)
 
@@ -112,7 +111,7 @@ def _hear_in_run(draft: Draft, run: Run, event: Event) -> None:
             steps.travel(draft, compiled, run, node.then)
             return
     if compiled.plan.watches:
-        draft.put_run(_watch(draft, compiled, run))
+        draft.put_run(steps.watch(draft, compiled, run))
 
 
 def _reach_goal(draft: Draft, compiled: CompiledPlan, run: Run, event: Event) -> Run:
@@ -166,106 +165,6 @@ def _progress(draft: Draft, at: Micros) -> None:
         draft.trace.extend(moved.trace)
 
 
-# --- ways in ---------------------------------------------------------------------------------------
-
-
-def _enrol_on_event(draft: Draft, compiled: CompiledPlan, event: Event) -> None:
-    """Events that are history, or that came too late, update the customer and trigger nothing."""
-    journey = compiled.plan.journey
-    if event.backfill:
-        draft.note_for(journey, "skipped.backfill", {"event": event.name})
-    elif event.received - event.at > draft.playbook.policy.max_event_age:
-        draft.note_for(journey, "skipped.late", {"event": event.name})
-    else:
-        _enrol(draft, compiled, event.name, f"{event.source}:{event.id}", event.properties)
-
-
-def _call(draft: Draft, called: Called) -> None:
-    compiled = draft.playbook.live(called.journey)
-    if compiled is None:
-        return
-    if compiled.audience is not None and not compiled.audience(draft.context):
-        return
-    _enrol(draft, compiled, called.journey, called.occurrence, called.properties)
-
-
-def _enrol(draft: Draft, compiled: CompiledPlan, event: str, occurrence: str, properties: dict[str, Any]) -> None:
-    """Check the guards in their fixed order, then start the run. The first refusal is kept as the reason.
-
-    Order: stopped, where, again, already in it, consent, holdout (last, so that the control group is comparable).
-    """
-    plan, context, customer = compiled.plan, draft.context, draft.customer
-    context.run = Run("", plan.journey, plan.version, draft.now, enter=properties)
-    key = _entry_key(compiled, draft)
-    place = plan.journey + ("#" + key if key else "")
-    if draft.playbook.stop_reason(plan.journey):
-        draft.note_for(plan.journey, "skipped.stopped", {})
-    elif compiled.where is not None and not compiled.where(context):
-        draft.note_for(plan.journey, "skipped.where", {"event": event})
-    elif not _may_travel_again(draft, compiled, place):
-        draft.note_for(plan.journey, "skipped.again", {"policy": plan.again.policy})
-    elif any(run.is_active and run.journey == plan.journey and run.key == key for run in customer.runs):
-        draft.note_for(plan.journey, "skipped.already_in", {})
-    elif not gates.allows(customer, draft.playbook.policy, plan.purpose):
-        draft.note_for(plan.journey, "skipped.consent", {"purpose": plan.purpose})
-    else:
-        run = Run(
-            id=derive("run", plan.journey, plan.version, customer.id, key, occurrence),
-            journey=plan.journey,
-            version=plan.version,
-            entered=draft.now,
-            event=event,
-            key=key,
-            enter=properties,
-            holdout=experiment.is_held_out(plan, customer.id),
-            goal_until=draft.now + plan.goal.within if plan.goal is not None else 0,
-        )
-        _start(draft, compiled, run, place)
-
-
-def _start(draft: Draft, compiled: CompiledPlan, run: Run, place: str) -> None:
-    past = draft.customer.travelled.get(place)
-    travelled = Travelled(draft.now, 1 if past is None else past.times + 1, past.completed if past is not None else 0)
-    draft.update(
-        msgspec.structs.replace(draft.customer, travelled=_bounded(draft.customer.travelled, place, travelled))
-    )
-    draft.context.run = run
-    draft.note("entered", run, {"event": run.event})
-    if run.holdout:
-        draft.note("held_out", run, {})
-    steps.travel(draft, compiled, run, compiled.plan.nodes[0].id if compiled.plan.nodes else "")
-    for later in draft.customer.runs:
-        if later.id == run.id and later.is_active and compiled.plan.watches:
-            draft.put_run(_watch(draft, compiled, later))
-
-
-def _entry_key(compiled: CompiledPlan, draft: Draft) -> str:
-    if compiled.key is None:
-        return ""
-    value = compiled.key(draft.context)
-    return "" if value is None else str(value)[:200]
-
-
-def _may_travel_again(draft: Draft, compiled: CompiledPlan, place: str) -> bool:
-    past = draft.customer.travelled.get(place)
-    again = compiled.plan.again
-    if past is None or again.policy == "always":
-        return True
-    if again.policy == "never":
-        return False
-    zone = calendar.zone_of(draft.customer, draft.playbook.policy)
-    return draft.now >= calendar.add_span(past.entered, again.span, zone)
-
-
-def _bounded(travelled: dict[str, Travelled], place: str, latest: Travelled) -> dict[str, Travelled]:
-    """Keep the 100 latest entry keys, so that `key: event.cart_id` cannot grow a customer without end."""
-    united = {**travelled, place: latest}
-    if len(united) > 100:
-        oldest = min((name for name in united if "#" in name), key=lambda name: united[name].entered, default="")
-        united.pop(oldest, None)
-    return united
-
-
 # --- timers ----------------------------------------------------------------------------------------
 
 
@@ -287,18 +186,8 @@ def _wake(draft: Draft) -> None:
         elif run.due and run.due <= draft.now:
             steps.resume(draft, compiled, run)
         else:
-            draft.put_run(_watch(draft, compiled, run))
+            draft.put_run(steps.watch(draft, compiled, run))
     _forget_past(draft)
-
-
-def _watch(draft: Draft, compiled: CompiledPlan, run: Run) -> Run:
-    """Return the run with `wake` at its step's due or at the first instant an exit condition may come true."""
-    if not run.is_active:
-        return run
-    draft.context.run = run
-    instants = [e.when.horizon(draft.context) for e in compiled.exits if e.when is not None]
-    wakes = [instant for instant in (run.due, *instants) if instant]
-    return msgspec.structs.replace(run, wake=min(wakes, default=0))
 
 
 def _forget_past(draft: Draft) -> None:

@@ -98,7 +98,7 @@ class Playbook:
 
     def stop_reason(self, journey: str) -> str:
         """Return why the journey is stopped, "" when it is not."""
-        return self.stopped.get("*") or self.stopped.get(journey, "")
+        return (self.stopped.get("*") or self.stopped.get(journey, "")) if self.stopped else ""
 
     def _entries(self) -> dict[str, tuple[CompiledPlan, ...]]:
         entries: dict[str, tuple[CompiledPlan, ...]] = {}

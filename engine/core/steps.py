@@ -76,6 +76,16 @@ def plan_touch(draft: Draft, compiled: CompiledPlan, run: Run, failed: Touch) ->
     _plan(draft, compiled, run, failed, failed.others)
 
 
+def watch(draft: Draft, compiled: CompiledPlan, run: Run) -> Run:
+    """Return the run with `wake` at its step's due or at the first instant an exit condition may come true."""
+    if not run.is_active:
+        return run
+    draft.context.run = run
+    instants = [e.when.horizon(draft.context) for e in compiled.exits if e.when is not None]
+    wakes = [instant for instant in (run.due, *instants) if instant]
+    return msgspec.structs.replace(run, wake=min(wakes, default=0))
+
+
 def _due(draft: Draft, compiled: CompiledPlan, node: Wait | WaitUntil | WaitFor) -> Micros | None:
     zone = calendar.zone_of(draft.customer, draft.playbook.policy)
     match node:
