@@ -171,11 +171,19 @@ def _stands_at(log: EventLog, offset: int, name: tuple[str, str]) -> bool:
 
 def _gather(work: Work, entries: Sequence[Entry]) -> Known:
     """Read every customer and touch that the batch speaks of, in a few queries."""
-    events = [entry for entry in entries if isinstance(entry, Event)]
-    asked = {key for event in events for key in identity.keys(event.identifiers)} if events else set()
+    asked: set[str] = set()
+    touches: set[str] = set()
+    for entry in entries:
+        match entry:
+            case Event():
+                asked.update(identity.keys(entry.identifiers))
+                touches.add(entry.about)
+            case Outcome() | Receipt():
+                touches.add(entry.touch)
+            case Directive():
+                pass
+    touches.discard("")
     known = work.unit.resolve(asked) if asked else {}
-    touches = {event.about for event in events if event.about}
-    touches |= {entry.touch for entry in entries if isinstance(entry, Outcome | Receipt) and entry.touch}
     if touches:
         work.gather_rows(touches)
     work.gather(
@@ -231,8 +239,8 @@ def _apply_event(work: Work, playbook: Playbook, known: Known, event: Event) -> 
 def _who(work: Work, playbook: Playbook, known: Known, event: Event, keys: list[str]) -> Customer:
     """Return the customer the event speaks of, caught up to now; link, create or merge on the way."""
     now = event.received
-    ids = list(dict.fromkeys(known[key] for key in keys if key in known))
-    found = list({c.id: c for c in (work.customer(id_) for id_ in ids) if c is not None}.values())
+    ids = dict.fromkeys([known[key] for key in keys if key in known])
+    found = list({c.id: c for c in map(work.customer, ids) if c is not None}.values())
     if not found:
         fresh = identity.begin(event.identifiers, min(event.at, now))
         known.update(dict.fromkeys(keys, fresh.id))

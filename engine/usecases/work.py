@@ -59,6 +59,9 @@ class Work:
 
     def customer(self, id_: str) -> Customer | None:
         """Return the customer as this unit sees it (the winner, for a merged id), None when unknown."""
+        known = self.customers.get(id_)
+        if known is not None:
+            return known
         if self._canonical(id_) not in self.customers:
             self.gather((id_,))
         return self.customers.get(self._canonical(id_))
