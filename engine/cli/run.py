@@ -39,7 +39,10 @@ def run(
         _remember(workspace, address)
         _announce(invocation, workspace, address, as_json)
 
-    code = bootstrap.serve(workspace, on_ready=announce)
+    try:
+        code = bootstrap.serve(workspace, on_ready=announce)
+    finally:
+        _forget(workspace)
     if code:
         remark(invocation.say("The engine failed: see the log above.", "引擎失败：见上面的日志。"))
     raise typer.Exit(code)
@@ -68,6 +71,19 @@ def _remember(workspace: "Workspace", address: str) -> None:
     from engine.cli.daemon import address_file
 
     address_file(workspace).write_text(address + "\n", encoding="ascii")
+
+
+def _forget(workspace: "Workspace") -> None:
+    """Take the address back, unless it is that of another daemon which holds the workspace."""
+    from engine.cli.daemon import address_file
+    from engine.core.errors import AlreadyRunning
+    from engine.store.sqlite import WorkspaceLock
+
+    try:
+        with WorkspaceLock(workspace.data / "lock"):
+            address_file(workspace).unlink(missing_ok=True)
+    except AlreadyRunning:
+        return
 
 
 def _announce(invocation: Invocation, workspace: "Workspace", address: str, as_json: bool) -> None:
