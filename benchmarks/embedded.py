@@ -53,7 +53,7 @@ def run(prepared: Path, folder: Path, shape: Shape) -> Sample:
     expected = expect(bodies)
     verdict = compare(expected.touches, system.planned(shape))
     applied = system.engine.applied - system.engine.duplicates
-    extra = {"memory": memory() - before, "waits": expected.waits, "cancelled": expected.cancelled}
+    extra: dict[str, float] = {"memory": memory() - before, "waits": expected.waits, "cancelled": expected.cancelled}
     system.close()
     extra["disk"] = size_of(folder)
     holds = verdict.holds and applied == expected.distinct and not system.engine.dead
@@ -61,7 +61,7 @@ def run(prepared: Path, folder: Path, shape: Shape) -> Sample:
 
 
 class System:
-    """Journal, store and engine in a folder; `watermark` says up to when timers may fire once the journal is drained."""
+    """Journal, store and engine in a folder. Once the journal is drained, timers fire up to `watermark`."""
 
     def __init__(self, folder: Path, journeys: int) -> None:
         self.log = SqliteLog(folder / "journal.db")

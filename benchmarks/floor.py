@@ -1,7 +1,7 @@
 """The bare floor: what any design of this kind must do at the least, written plainly, with no decision in it.
 
 Decode, journal, dedupe, read and write the customer's state, set and fire timers, note what is to be sent: one
-transaction per batch, one file, synchronous=FULL. No identity, no journeys, no trace, no runs: the ceiling of the design.
+transaction per batch, one file, synchronous=FULL. No identity, journeys, traces or runs: the ceiling of the design.
 """
 
 from array import array

@@ -1,4 +1,4 @@
-"""The journeys of the benchmark: half greet a sign-up at once, half remind of a big cart an hour later unless bought."""
+"""The journeys of the benchmark: half greet a sign-up, half remind of a big cart an hour later unless bought."""
 
 from benchmarks.workload import BIG_CART, WAIT
 from engine.core.expression import AllOf, Compare, Constant, Path
@@ -6,7 +6,7 @@ from engine.core.plan import Again, Exit, OnEvent, Plan, Send, Span, Stop, Wait,
 
 
 def plans(number: int) -> list[Plan]:
-    """Return `number` journeys; an event's `slot` says which of a kind it belongs to, so every other one looks at it."""
+    """Return `number` journeys; an event's `slot` names the one of a kind that it is for, and the others look at it."""
     return [plan for slot in range(max(number // 2, 1)) for plan in (_welcome(slot), _rescue(slot))]
 
 

@@ -1,0 +1,137 @@
+"""`python -m benchmarks [--quick]`: every figure against its baselines, in one run, interleaved. See README.md here."""
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import assembled, core_only, embedded, floor, latency, timers
+from benchmarks.measure import Sample, in_child, ratios
+from benchmarks.report import Row, machine, rate_row, save, shares, show, verdict
+from benchmarks.workload import Shape
+
+OUT = Path("benchmarks/results/latest.json")
+_say = Console(stderr=True)
+
+
+class Bench:
+    """One run: its folder, its size, and every sample taken."""
+
+    def __init__(self, folder: Path, *, quick: bool) -> None:
+        self.folder = folder
+        self.quick = quick
+        self.rounds = 3 if quick else 5
+        self.samples: dict[str, list[Sample]] = {}
+        self.rows: list[Row] = []
+
+    def shape(self, journeys: int = 10, *, zipf: bool = False) -> Shape:
+        """Return the traffic's size."""
+        customers, events = (10_000, 40_000) if self.quick else (100_000, 200_000)
+        return Shape(customers, events, journeys, zipf)
+
+    def throughput(self, name: str, shape: Shape) -> None:
+        """Measure the product, the floor and the core in turn, round by round."""
+        _say.print(
+            f"[bold]{name}[/]: {shape.customers:,} customers, {shape.events:,} events, {shape.journeys} journeys"
+        )
+        here = self.folder / name.replace(" ", "-")
+        in_child(embedded.prepare, here / "product", shape)
+        in_child(floor.prepare, here / "floor", shape)
+        taken: dict[str, list[Sample]] = {"product": [], "floor": [], "core": []}
+        for number in range(self.rounds):
+            taken["product"].append(in_child(embedded.run, here / "product", here / "copy", shape))
+            shutil.rmtree(here / "copy")
+            shutil.copytree(here / "floor", here / "copy")
+            taken["floor"].append(in_child(floor.run, here / "copy", shape))
+            shutil.rmtree(here / "copy")
+            taken["core"].append(in_child(core_only.run, shape))
+            said = ", ".join(f"{system} {found[-1].per_cpu:,.0f}" for system, found in taken.items())
+            _say.print(f"  round {number + 1}: per CPU-second {said}")
+        shutil.rmtree(here)
+        self.samples |= {f"{name}: {system}": found for system, found in taken.items()}
+        self._add_throughput(name, taken)
+
+    def _add_throughput(self, name: str, taken: dict[str, list[Sample]]) -> None:
+        product, bare, core = taken["product"], taken["floor"], taken["core"]
+        against = f"{shares(ratios(product, bare, lambda sample: sample.per_cpu))} of the floor"
+        want = "20,000 per CPU-s, 60% of the floor"
+        self.rows += [
+            rate_row(f"{name}: events, end to end", "A", product, ratio=against, target=want),
+            rate_row(f"{name}: the bare floor, no decisions", "A", bare),
+            rate_row(f"{name}: the core alone, no store", "C", core, target="60,000 per CPU-s"),
+        ]
+
+    def footprint(self, name: str) -> None:
+        """Report what the throughput run of this name kept in memory and on disk."""
+        last, per = self.samples[f"{name}: product"][-1], 100_000 / self.shape().customers
+        memory, disk = (last.extra[what] * per / 1_000_000 for what in ("memory", "disk"))
+        events = f"after {self.shape().events:,} events"
+        self.rows += [
+            Row("memory per 100,000 customers", "", f"{memory:,.0f} MB", gate=events),
+            Row("disk per 100,000 customers, journal included", "A", f"{disk:,.0f} MB", gate=events),
+        ]
+
+    def assembled(self) -> None:
+        """Measure arq + Redis on a slice of the same traffic."""
+        why = assembled.missing()
+        if why:
+            self.rows.append(Row("arq + Redis: events", "B", f"not run: {why}"))
+            return
+        _say.print("[bold]arq + Redis[/]")
+        shape = Shape(2_000, 4_000) if self.quick else Shape(5_000, 10_000)
+        found = [in_child(assembled.run, self.folder / f"arq-{number}", shape) for number in range(self.rounds)]
+        self.samples["arq"] = found
+        product = self.samples["uniform: product"]
+        ratio = f"ours: {ratios(product, found, lambda sample: sample.per_cpu)[0]:.1f}x per CPU-s"
+        self.rows.append(rate_row("arq + Redis: events of one journey", "B", found, ratio=ratio))
+
+    def latency(self) -> None:
+        """Measure event-to-accept latency at 500 events a second: one event in twenty sends, then every one."""
+        _say.print("[bold]latency[/]")
+        seconds = 10 if self.quick else 30
+        for sends_every, what in ((20, "1 in 20 sends"), (1, "every one sends")):
+            found = in_child(latency.run, self.folder / f"latency-{sends_every}", 500, seconds, sends_every)
+            self.samples[f"latency, {what}"] = [found]
+            figure = f"p50 {found.extra['p50']:,.1f} ms, p99 {found.extra['p99']:,.1f} ms" if found.holds else "failed"
+            name = f"event to SMTP accept, 500 events/s, {what}"
+            self.rows.append(Row(name, "A", figure, target="p99 < 100 ms", gate=verdict([found])))
+
+    def timers(self) -> None:
+        """Measure a burst of timers in a store full of waiting customers."""
+        pending = 100_000 if self.quick else 1_000_000
+        _say.print(f"[bold]timers[/]: {pending:,} pending")
+        found = in_child(timers.run, self.folder / "timers", pending)
+        self.samples["timers"] = [found]
+        name = f"timers fired: {timers.BURST:,} due at once of {pending:,} pending"
+        self.rows.append(rate_row(name, "A", [found], target="20,000 /s"))
+        spread = f"{found.extra['spread']:,.0f} /s"
+        self.rows.append(
+            Row("timers fired: spread over time", "A", spread, f"{found.extra['spread_cpu']:,.0f}", target="20,000 /s")
+        )
+
+
+def main() -> None:
+    """Run everything and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the customers, fewer rounds")
+    parser.add_argument("--folder", type=Path, default=None, help="where to put files (default: a temporary folder)")
+    asked = parser.parse_args()
+    facts = machine()
+    with tempfile.TemporaryDirectory(dir=asked.folder, prefix="journeyd-bench-") as folder:
+        bench = Bench(Path(folder), quick=asked.quick)
+        bench.throughput("uniform", bench.shape())
+        bench.throughput("zipf", bench.shape(zipf=True))
+        bench.throughput("100 journeys", bench.shape(100))
+        bench.assembled()
+        bench.latency()
+        bench.timers()
+        bench.footprint("uniform")
+    show(bench.rows, facts)
+    save(OUT, bench.rows, facts, bench.samples)
+    _say.print(f"All samples: {OUT}")
+
+
+if __name__ == "__main__":
+    main()
