@@ -43,14 +43,20 @@ class Server(Section):
 
     host: str = dial("127.0.0.1", "Address to listen on; 0.0.0.0 for all")
     port: Port = dial(8025, "Port to listen on")
-    base_url: str = dial("http://127.0.0.1:8025", "How the outside reaches this port: start of tracking links")
+    base_url: str = dial("", "How the outside reaches this port: start of tracking links; empty: host and port")
 
     @field_validator("base_url")
     @classmethod
     def _is_address(cls, said: str) -> str:
-        if not said.startswith(("http://", "https://")) or "?" in said or "#" in said:
+        if said and (not said.startswith(("http://", "https://")) or "?" in said or "#" in said):
             raise ValueError("is no base address; write https://host/path without a query")
         return said.rstrip("/")
+
+    @property
+    def public_url(self) -> str:
+        """Return `base_url`, or the address made of host and port when it is not set."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.base_url or f"http://{host}:{self.port}"
 
 
 class WriteKey(Section):

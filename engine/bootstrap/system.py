@@ -53,4 +53,4 @@ def renderer_of(workspace: Workspace) -> Rendering:
 
 def links_of(workspace: Workspace) -> SignedLinks:
     """Return the maker and reader of tracked links."""
-    return SignedLinks(workspace.settings.server.base_url, KeyRing([Key(1, workspace.signing_key())]))
+    return SignedLinks(workspace.settings.server.public_url, KeyRing([Key(1, workspace.signing_key())]))

@@ -93,7 +93,7 @@ class Workspace:
 
     def callback_url(self, name: str) -> str:
         """Return the address that a provider is told to call."""
-        return f"{self.settings.server.base_url}/callbacks/{name}/{self.callback_secret(name)}"
+        return f"{self.settings.server.public_url}/callbacks/{name}/{self.callback_secret(name)}"
 
 
 @dataclass(frozen=True)

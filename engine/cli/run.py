@@ -30,7 +30,7 @@ def run(
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()
     if port is not None:
-        workspace = bootstrap.Workspace.open(invocation.root(), _elsewhere(workspace, port))
+        workspace = bootstrap.Workspace.open(invocation.root(), _elsewhere(port))
     _refuse_errors(invocation)
     form = log_format or ("text" if sys.stderr.isatty() else "json")
     configure_logging(level=log_level, form=form, out=sys.stderr)
@@ -48,12 +48,9 @@ def run(
     raise typer.Exit(code)
 
 
-def _elsewhere(workspace: "Workspace", port: int) -> dict[str, str]:
-    """Return the environment that moves the daemon to `port`; links follow unless they lead to a public name."""
-    environ = {**os.environ, "JOURNEYD_SERVER__PORT": str(port)}
-    if workspace.settings.server.base_url.startswith("http://127.0.0.1:"):
-        environ["JOURNEYD_SERVER__BASE_URL"] = f"http://127.0.0.1:{port}"
-    return environ
+def _elsewhere(port: int) -> dict[str, str]:
+    """Return the environment that moves the daemon to `port`; links follow unless server.base_url says otherwise."""
+    return {**os.environ, "JOURNEYD_SERVER__PORT": str(port)}
 
 
 def _refuse_errors(invocation: Invocation) -> None:
@@ -101,9 +98,7 @@ def _announce(invocation: Invocation, workspace: "Workspace", address: str, as_j
     if key is None:
         tell(invocation.say("  no write_keys: nobody can send events", "  没有 write_keys：无法发送事件"))
         return
-    if workspace.settings.sandbox.enabled:
-        # Outside the sandbox the key stays out of terminals and service logs.
-        tell(f"  write key      {key.reveal()}")
+    tell(f"  write key      {key.reference}")
     tell(invocation.say("Send the first event from another terminal:", "在另一个终端发送第一个事件："))
     tell("  " + _curl(address, key.reference, workspace))
 
