@@ -114,6 +114,7 @@ LOG_EVENTS: Final[dict[str, str]] = {
     "touch_uncertain": "Nobody can say whether a touch was sent; it waits for a receipt or for you.",
     "lease_lapsed": "A hand-off never reported back; its touch is uncertain now.",
     "journey_published": "A journey's new version is current.",
+    "sandbox_shared": "A sandbox listens on the port already: messages go to that one, and into its inbox.",
     "store_full": "The disk is full; ingest answers 503 until there is space.",
 }
 """Every log event and what it tells ops."""

@@ -54,7 +54,10 @@ async def _serve(workspace: Workspace, on_ready: Callable[[str], None]) -> int:
 async def start_sandbox(workspace: Workspace, clock: Clock, stack: AsyncExitStack) -> bool:
     """Start the sandbox when it is enabled and nobody listens on its ports yet; say whether it was started."""
     said = workspace.settings.sandbox
-    if not said.enabled or _is_taken(said.host, said.smtp_port):
+    if not said.enabled:
+        return False
+    if _is_taken(said.host, said.smtp_port):
+        structlog.get_logger("daemon").warning("sandbox_shared", host=said.host, port=said.smtp_port)
         return False
     sandbox = Sandbox(sandbox_settings(workspace), clock.now)
     await sandbox.start()
