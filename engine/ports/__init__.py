@@ -1,10 +1,11 @@
 """What the use cases ask of the world, one Protocol each. Adapters implement them; nobody else imports adapters."""
 
-from engine.ports.channel import Channel, Message, NotSent, Rendered, Rendering, Result, Sent, Unclear
+from engine.ports.channel import Answering, Channel, Message, NotSent, Rendered, Rendering, Result, Sent, Unclear
 from engine.ports.rows import Attempt, Changes, Counts, DeadLetter, FactRow, RunQuery, ScheduleRow, TouchQuery, TouchRow
 from engine.ports.store import Clock, EventLog, Logged, Reader, Store, Unit
 
 __all__ = [
+    "Answering",
     "Attempt",
     "Changes",
     "Channel",

@@ -1,6 +1,6 @@
 """What the dispatcher asks of a channel and of the renderer. Adapters: channels/."""
 
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -84,6 +84,18 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Finish what is in flight and release; idempotent."""
+        ...
+
+
+@runtime_checkable
+class Answering(Protocol):
+    """A channel whose provider can be asked what became of a message: the "query first" of doubtful hand-overs."""
+
+    async def look_up(self, message_key: str, address: str, at: Micros) -> Sent | None:
+        """Return `Sent` when the provider certainly has the message handed over at `at`, None when it cannot say.
+
+        None never means "not sent". Bounded by the adapter's own time-outs; never raises for what a provider does.
+        """
         ...
 
 

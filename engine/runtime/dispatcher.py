@@ -14,6 +14,7 @@ from engine.core.errors import TemplateProblem
 from engine.core.ids import SECOND, Micros
 from engine.ports import Channel, Clock, NotSent, Rendered, Rendering, Result, TouchRow, Unclear
 from engine.runtime.dispatching import Dispatching, EngineCalls, HandedOver, Make, Trip, entries_of
+from engine.runtime.inquiry import Inquiry
 from engine.runtime.rates import Lane, Pace
 from engine.usecases import deliver, doubt
 from engine.usecases.deliver import Candidate, Leased, Refused
@@ -41,6 +42,7 @@ class Dispatcher:
     ) -> None:
         self._engine, self._channels, self._renderer, self._clock = engine, channels, renderer, clock
         self._dials = dials or Dispatching()
+        self.inquiry = Inquiry(engine, channels, clock, self._dials.time_out)
         self.lanes = {name: Lane(self._dials.paces.get(name, Pace())) for name in channels}
         self.trip: Trip = _pass
         self.trouble: Callable[[Exception], None] = _ignore
@@ -66,6 +68,7 @@ class Dispatcher:
             asyncio.create_task(self._run(), name="dispatcher"),
             asyncio.create_task(self._report(), name="dispatcher-outcomes"),
             asyncio.create_task(self._sweep(), name="dispatcher-sweep"),
+            asyncio.create_task(self.inquiry.run(self.trouble), name="dispatcher-inquiry"),
         ]
 
     def wake(self) -> None:
@@ -246,6 +249,8 @@ class Dispatcher:
             self.trip("outcome.after")
             for done in taken:
                 self.lanes[done.leased.message.channel].finish(done.result, done.ended)
+                if isinstance(done.result, Unclear):
+                    self.inquiry.notice(done.leased.message.channel)
             self._progressed.set()
             self.wake()
 
@@ -273,6 +278,7 @@ class Dispatcher:
                 await self._engine.drained()
                 if await self._engine.call(lambda store, _: doubt.sweep(store, self._clock.now(), terms)):
                     self.wake()
+                    self.inquiry.notice()
             except Exception as problem:
                 self.trouble(problem)
             await asyncio.sleep(terms.lease / 2 / SECOND)

@@ -1,11 +1,11 @@
 """Uncertain touches: hand-overs of which nobody can say how they ended. What may follow, and when.
 
 A lapsed lease makes a touch uncertain, never ready. Then: the same bytes again under a key that the provider still
-collapses, a receipt (`receive`), an operator (`deliver.resolve`), or the channel's grace, after which it counts as
-sent.
+collapses, the provider's own word where it can be asked (`runtime/inquiry.py`), a receipt (`receive`), an operator
+(`deliver.resolve`), or the channel's grace, after which it counts as sent.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -17,6 +17,9 @@ from engine.usecases.work import Work
 
 RESEND_PAUSE: Final = 15 * SECOND
 """A doubtful touch is handed over again under its key after this long, doubling with each attempt."""
+
+LOOK_UPS: Final = (30 * SECOND, 5 * MINUTE, 30 * MINUTE)
+"""Ages of a doubt at which its provider is asked, where it can be. Then it is left to receipts and to ops."""
 
 BARRED: Final = "barred"
 """The reason of a doubtful touch whose resend the gates refused: it waits for a receipt or for ops."""
@@ -102,6 +105,25 @@ def resendable(store: Reader, now: Micros, channel: str, terms: Terms) -> Iterat
         at = row.updated + RESEND_PAUSE * 2 ** min(row.token - 1, 10)
         if row.reason != BARRED and max(at, now) < key_ends(row, terms):
             yield row, at
+
+
+def doubted(store: Reader, channels: Iterable[str]) -> list[tuple[TouchRow, Micros]]:
+    """Return the uncertain touches of these channels, each with the instant at which its doubtful hand-over began."""
+    rows = [
+        row
+        for channel in channels
+        for row in store.find_touches(TouchQuery(channel=channel, state=TouchState.UNCERTAIN, limit=_SCAN))
+    ]
+    return [(row, _begun(store, row)) for row in rows]
+
+
+def look_up_at(row: TouchRow, asked: int) -> Micros:
+    """Return when the provider may be asked about a doubt for the next time after `asked` times, 0 for no more."""
+    return row.updated + LOOK_UPS[asked] if asked < len(LOOK_UPS) else 0
+
+
+def _begun(store: Reader, row: TouchRow) -> Micros:
+    return next((a.started for a in store.attempts(row.touch.id) if a.token == row.token), row.first_attempt)
 
 
 def key_ends(row: TouchRow, terms: Terms) -> Micros:

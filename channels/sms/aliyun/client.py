@@ -1,4 +1,4 @@
-"""SMS through Aliyun SendSms: one signed request per message.
+"""SMS through Aliyun SendSms: one signed request per message; QuerySendDetails answers what became of a doubtful one.
 
 Aliyun collapses nothing: `OutId` (the touch id) is a correlation, so `key_window` is 0 and silence after the request
 left is `Unclear`. Nothing is retried here.
@@ -11,7 +11,7 @@ import msgspec
 
 from channels import content as contents
 from channels.content import SmsContent
-from channels.sms.aliyun import codes, signing
+from channels.sms.aliyun import codes, details, signing
 from channels.sms.aliyun.numbers import is_number, to_provider
 from channels.sms.aliyun.settings import AliyunSettings
 from engine.core.delivery import Retry
@@ -35,6 +35,7 @@ class AliyunSms:
         self._base = httpx.URL(settings.base_url)
         self._host = self._base.netloc.decode("ascii")
         self._client: httpx.AsyncClient | None = None
+        self._questions = 0
 
     async def open(self) -> None:
         """Make the HTTP client; proxies of the environment are ignored."""
@@ -73,8 +74,27 @@ class AliyunSms:
             return Unclear(f"{type(failed).__name__}: {failed}"[:300])
         return _read(response)
 
+    async def look_up(self, message_key: str, address: str, at: Micros) -> Sent | None:
+        """Ask QuerySendDetails (30 days back) for the message; None when it is not listed or nobody answers."""
+        if self._client is None or not is_number(address):
+            return None
+        for question in details.questions(address, at):
+            for page in range(1, details.PAGES + 1):
+                self._questions += 1
+                asked = {**question, "CurrentPage": str(page)}
+                nonce = derive("nonce", message_key, "question", self._questions, self._clock.now())
+                try:
+                    answer = _answer(await self._client.send(self._signed("QuerySendDetails", asked, nonce)))
+                except httpx.HTTPError:
+                    return None
+                found = details.find(answer, message_key)
+                if found is not None:
+                    return found
+                if not details.has_more(answer, page):
+                    break
+        return None
+
     def _request(self, message: Message, content: SmsContent) -> httpx.Request:
-        now = self._clock.now()
         query = {
             "PhoneNumbers": to_provider(message.address),
             "SignName": content.sign_name,
@@ -83,13 +103,16 @@ class AliyunSms:
         }
         if content.params:
             query["TemplateParam"] = _params.encode(content.params).decode()
+        return self._signed("SendSms", query, derive("nonce", message.key, message.attempt, self._clock.now()))
+
+    def _signed(self, action: str, query: dict[str, str], nonce: str) -> httpx.Request:
         encoded = signing.canonical_query(query)
         headers = {
             "host": self._host,
-            "x-acs-action": "SendSms",
+            "x-acs-action": action,
             "x-acs-version": _VERSION,
-            "x-acs-date": signing.timestamp(now),
-            "x-acs-signature-nonce": derive("nonce", message.key, message.attempt, now),
+            "x-acs-date": signing.timestamp(self._clock.now()),
+            "x-acs-signature-nonce": nonce,
             "x-acs-content-sha256": signing.body_hash(b""),
         }
         secret = self._settings.access_key_secret.encode()
