@@ -145,5 +145,6 @@ class Courier:
                 timeout=self.rules.timeout or self._manners.timeout,
             )
             return answer.status_code == httpx.codes.OK and self._is_taken(answer)
-        except (httpx.HTTPError, httpx.InvalidURL):
+        except (httpx.HTTPError, httpx.InvalidURL, AttributeError):
+            # AttributeError: anyio asks a socket for its peer that was reset in the same instant (a killed daemon).
             return False

@@ -1,0 +1,198 @@
+"""The audit: what the store says, against what the providers wrote down and what the clients were promised.
+
+Reads files only; the daemon is stopped. The claims:
+A1 every planned touch has ended or is uncertain. A2 sent means that a provider has it; a provider has it means sent or
+uncertain. A3 no provider has a touch twice. A4 nothing is lost in silence: every acknowledged sign-up has its three
+touches. A5 every doubt has a cause. A6 what was acknowledged is in the journal and was applied, once. A7 the files are
+whole and the kept totals equal a recount.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
+
+import apsw
+import msgspec
+
+from channels.sandbox.record import Accepted, read_record
+from engine.core.delivery import TERMINAL, TouchState
+from engine.core.events import Event, decode
+from engine.ports import Counts, RunQuery, TouchQuery, TouchRow
+from engine.store.sqlite import SqliteLog, SqliteStore
+from tests.crash.ground import CHANNELS, CONCURRENCY, PROVIDERS, Ground
+
+ALL: Final = 10_000_000
+_SHOWN: Final = 5
+Key = TypeVar("Key")
+
+
+class Toll(msgspec.Struct):
+    """What the harness did: touches it saw in flight beside a corpse, freezes, faults after which nobody can know."""
+
+    left_in_flight: set[str] = set()
+    freezes: int = 0
+    doubtful_faults: int = 0
+
+
+class Findings(msgspec.Struct):
+    """What the audit found: `violations` by claim, and the figures of the table."""
+
+    violations: dict[str, list[str]] = {}
+    touches: int = 0
+    states: dict[str, int] = {}
+    accepted: dict[str, int] = {}
+    deduped: int = 0
+    duplicates: int = 0
+    lost: int = 0
+    uncertain: int = 0
+    uncertain_delivered: int = 0
+    journal: int = 0
+    repeated: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Did every claim hold?"""
+        return not self.violations
+
+    def charge(self, claim: str, problems: Iterable[str]) -> int:
+        """Keep the problems under their claim; return how many there are."""
+        found = list(problems)
+        if found:
+            self.violations.setdefault(claim, []).extend(found)
+        return len(found)
+
+    def words(self) -> str:
+        """Return the violations, a few of each claim."""
+        lines: list[str] = []
+        for claim, found in sorted(self.violations.items()):
+            lines.append(f"{claim}: {len(found)} violations")
+            lines += [f"  {problem}" for problem in found[:_SHOWN]]
+        return "\n".join(lines)
+
+
+def audit(ground: Ground, acknowledged: Sequence[int], toll: Toll) -> Findings:
+    """Hold the store, the journal and the providers' record against each other."""
+    found = Findings()
+    store = SqliteStore.open_readonly(ground.data / "store.db")
+    log = SqliteLog.open_readonly(ground.data / "journal.db")
+    try:
+        rows = store.find_touches(TouchQuery(limit=ALL))
+        record = read_record(ground.record)
+        _touches(found, rows, record)
+        _doubts(found, rows, toll)
+        _promises(found, store, acknowledged, rows)
+        _journal(found, store, log, acknowledged)
+        found.charge("A7", _miscounts(store.counts(), rows, store))
+    finally:
+        store.close()
+        log.close()
+    found.charge("A7", _corruption(ground))
+    return found
+
+
+def _touches(found: Findings, rows: Sequence[TouchRow], record: Sequence[Accepted]) -> None:
+    """A1 to A4, touch by touch."""
+    arrived = Counter(line.key for line in record if not line.deduped)
+    found.touches = len(rows)
+    found.states = dict(Counter(row.state.value for row in rows))
+    found.accepted = dict(Counter(line.provider for line in record if not line.deduped))
+    found.deduped = sum(line.deduped for line in record)
+    done = TERMINAL | {TouchState.UNCERTAIN}
+    found.charge("A1", (f"{_name(row)} is still {row.state}" for row in rows if row.state not in done))
+    lost = [row for row in rows if row.state is TouchState.SENT and not arrived[row.touch.id]]
+    found.lost = found.charge("A2", (f"{_name(row)} is sent, and no provider has it" for row in lost))
+    may_have_left = (TouchState.SENT, TouchState.UNCERTAIN)
+    denied = [row for row in rows if arrived[row.touch.id] and row.state not in may_have_left]
+    found.charge("A2", (f"{_name(row)} is {row.state}, and a provider has it" for row in denied))
+    known = {row.touch.id for row in rows}
+    found.charge("A2", (f"a provider has {key!r}, which nobody planned" for key in arrived if key not in known))
+    found.charge("A3", (f"touch {key} arrived {n} times" for key, n in arrived.items() if n > 1))
+    found.duplicates = sum(n - 1 for n in arrived.values())
+    over = {row.touch.id: PROVIDERS[row.touch.channel] for row in rows}
+    strays = [line for line in record if over.get(line.key, line.provider) != line.provider]
+    found.charge("A3", (f"touch {line.key} went over {line.provider}" for line in strays))
+    found.uncertain_delivered = sum(row.state is TouchState.UNCERTAIN and arrived[row.touch.id] > 0 for row in rows)
+
+
+def _doubts(found: Findings, rows: Sequence[TouchRow], toll: Toll) -> None:
+    """A5: every doubt has a cause that the harness knows of: a kill that cut it off, a freeze, a lost answer."""
+    uncertain = [row for row in rows if row.state is TouchState.UNCERTAIN]
+    found.uncertain = len(uncertain)
+    unexplained = [row for row in uncertain if row.touch.id not in toll.left_in_flight]
+    most = toll.freezes * CONCURRENCY + toll.doubtful_faults
+    if len(unexplained) > most:
+        found.charge(
+            "A5", [f"{len(unexplained)} touches are uncertain without having been cut off, at most {most} may"]
+        )
+        found.charge("A5", (f"{_name(row)} {row.detail}" for row in unexplained))
+
+
+def _promises(found: Findings, store: SqliteStore, acknowledged: Sequence[int], rows: Sequence[TouchRow]) -> None:
+    """A4 and A6: every acknowledged sign-up was applied once and has its three touches."""
+    names = [f"user_id:u{number}" for number in acknowledged]
+    ids = store.resolve(names)
+    people = store.customers(ids.values())
+    planned: dict[str, Counter[str]] = {}
+    for row in rows:
+        planned.setdefault(row.touch.customer, Counter())[row.touch.channel] += 1
+    runs = Counter(customer for customer, _ in store.runs(RunQuery(limit=ALL)))
+    wanted = Counter(CHANNELS)
+    for name in names:
+        customer = people.get(ids.get(name, ""))
+        if customer is None:
+            found.charge("A6", [f"{name} was acknowledged and is unknown"])
+            continue
+        counts = [tally.count for tally in customer.behaviour.values()]
+        if counts != [1] or runs[customer.id] != 1:
+            found.charge("A6", [f"{name} signed up {counts} times and has {runs[customer.id]} runs, once was said"])
+        if planned.get(customer.id, Counter()) != wanted:
+            said = dict(planned.get(customer.id, Counter()))
+            found.lost += found.charge("A4", [f"{name} has the touches {said}, not one over each channel"])
+
+
+def _journal(found: Findings, store: SqliteStore, log: SqliteLog, acknowledged: Sequence[int]) -> None:
+    """A6: whatever was acknowledged is in the journal, and the journal is applied to its end."""
+    tail = log.tail()
+    entries = log.read(0, ALL)
+    found.journal = len(entries)
+    if store.position() != tail or len(entries) != tail:
+        found.charge("A6", [f"applied up to {store.position()}, {len(entries)} entries, tail {tail}"])
+    said = Counter(entry.id for logged in entries if isinstance(entry := decode(logged.body), Event))
+    found.repeated = sum(n - 1 for n in said.values())
+    missing = (f"{kind}{n}" for n in acknowledged for kind in "is" if not said[f"{kind}{n}"])
+    found.charge("A6", (f"message {name} was acknowledged and is not in the journal" for name in missing))
+    found.charge("A6", (f"dead letter: {dead.reason}" for dead in store.dead_letters()))
+
+
+def _miscounts(counts: Counts, rows: Sequence[TouchRow], store: SqliteStore) -> Iterator[str]:
+    """A7: the kept totals equal a recount."""
+    touches = Counter((row.touch.journey, row.touch.channel, row.state.value) for row in rows)
+    runs = Counter((run.journey, run.version, run.step or run.outcome) for _, run in store.runs(RunQuery(limit=ALL)))
+    people = store.scan("", ALL)
+    stages = Counter(customer.stage for customer in people if customer.stage)
+    yield from _compare("touches", counts.touches, touches)
+    yield from _compare("runs", counts.runs, runs)
+    yield from _compare("stages", counts.stages, stages)
+    if counts.customers != len(people):
+        yield f"customers: the totals say {counts.customers}, a recount {len(people)}"
+
+
+def _compare(what: str, kept: Mapping[Key, int], recounted: Mapping[Key, int]) -> Iterator[str]:
+    said = {key: n for key, n in kept.items() if n}
+    if said != dict(recounted):
+        yield f"{what}: the totals say {said}, a recount {dict(recounted)}"
+
+
+def _corruption(ground: Ground) -> Iterator[str]:
+    for name in ("store.db", "journal.db"):
+        connection = apsw.Connection(str(ground.data / name), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            verdict = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+        finally:
+            connection.close()
+        if verdict != ["ok"]:
+            yield f"{name}: {verdict[:_SHOWN]}"
+
+
+def _name(row: TouchRow) -> str:
+    return f"touch {row.touch.id} ({row.touch.channel}, attempt {row.token}, {row.reason or 'no reason'})"
