@@ -13,6 +13,7 @@ from engine.core.decide import Happening, Wake, decide
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
+from engine.runtime.collector import calm
 
 
 def run(shape: Shape) -> Sample:
@@ -23,6 +24,7 @@ def run(shape: Shape) -> Sample:
         (to_event(read(body), accepted_at(number)), accepted_at(number)) for number, body in enumerate(bodies)
     ]
     seen: set[str] = set()
+    calm()
     with measured() as cost:
         for event, now in happenings:
             table.wake(now)

@@ -17,6 +17,7 @@ from engine.core.events import encode
 from engine.core.ids import HOUR, Micros
 from engine.core.plan import Audience
 from engine.ports import TouchQuery
+from engine.runtime.collector import calm
 from engine.runtime.engine import Engine
 from engine.store.sqlite import SqliteLog, SqliteStore
 from engine.usecases.publish import playbook_of, publish
@@ -41,6 +42,7 @@ def run(prepared: Path, folder: Path, shape: Shape) -> Sample:
     before = memory()
     shutil.copytree(prepared, folder)
     system = System(folder, shape.journeys)
+    calm()
     feeder = threading.Thread(target=_feed, args=(system, bodies), name="feeder")
     with measured() as cost:
         feeder.start()

@@ -14,6 +14,7 @@ import msgspec
 from benchmarks.measure import Sample, measured
 from benchmarks.workload import BIG_CART, WAIT, Message, Shape, accepted_at, messages, read
 from engine.core.ids import key64
+from engine.runtime.collector import calm
 
 GROUP = 500
 
@@ -55,6 +56,7 @@ def run(folder: Path, shape: Shape) -> Sample:
     """Apply the traffic in place."""
     bodies = messages(shape)
     connection = _open(folder)
+    calm()
     with measured() as cost:
         for start in range(0, len(bodies), GROUP):
             _apply(connection, start, bodies[start : start + GROUP])

@@ -14,6 +14,7 @@ from benchmarks.workload import START, user_of
 from engine.core.ids import DAY, HOUR, Micros, derive
 from engine.core.state import Consent, Customer, Run
 from engine.ports import Changes
+from engine.runtime.collector import calm
 
 BURST = 10_000
 _CHUNK = 5_000
@@ -25,6 +26,7 @@ def run(folder: Path, pending: int) -> Sample:
     folder.mkdir(parents=True)
     system = System(folder, journeys=10)
     _fill(system, pending)
+    calm()
     with measured() as cost:
         system.watermark = _BURST_AT
         system.engine.drain()

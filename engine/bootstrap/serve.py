@@ -7,11 +7,13 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+import msgspec
 import structlog
 import uvicorn
 import uvloop
 
 from channels.sandbox.server import Sandbox
+from channels.sandbox.settings import Receipts
 from engine.bootstrap.failpoints import arm
 from engine.bootstrap.providers import callbacks_of, sandbox_settings
 from engine.bootstrap.system import embedded, links_of
@@ -22,6 +24,7 @@ from engine.http.auth import hash_key
 from engine.http.settings import HttpSettings, Source
 from engine.ports import Clock
 from engine.runtime.clock import SystemClock, mint_id
+from engine.runtime.collector import calm
 from engine.runtime.embedded import Embedded
 
 BACKLOG_LIMIT = 1_000
@@ -45,13 +48,14 @@ async def _serve(workspace: Workspace, on_ready: Callable[[str], None]) -> int:
         system = embedded(workspace, files, clock)
         system.dispatcher.trip = arm(os.environ)
         await system.start()
+        calm()
         stack.push_async_callback(system.stop)
         await _until_told(workspace, system, listener, on_ready)
         structlog.get_logger("daemon").info("daemon_stopped")
         return 1 if system.failed.is_set() else 0
 
 
-async def start_sandbox(workspace: Workspace, clock: Clock, stack: AsyncExitStack) -> bool:
+async def start_sandbox(workspace: Workspace, clock: Clock, stack: AsyncExitStack, *, receipts: bool = True) -> bool:
     """Start the sandbox when it is enabled and nobody listens on its ports yet; say whether it was started."""
     said = workspace.settings.sandbox
     if not said.enabled:
@@ -59,7 +63,10 @@ async def start_sandbox(workspace: Workspace, clock: Clock, stack: AsyncExitStac
     if _is_taken(said.host, said.smtp_port):
         structlog.get_logger("daemon").warning("sandbox_shared", host=said.host, port=said.smtp_port)
         return False
-    sandbox = Sandbox(sandbox_settings(workspace), clock.now)
+    settings = sandbox_settings(workspace)
+    if not receipts:
+        settings = msgspec.structs.replace(settings, receipts=Receipts())
+    sandbox = Sandbox(settings, clock.now)
     await sandbox.start()
     stack.push_async_callback(sandbox.stop)
     return True
