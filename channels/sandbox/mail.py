@@ -16,7 +16,8 @@ from typing import Final
 
 import msgspec
 
-from channels.sandbox.record import touch_key
+from channels.sandbox.bounces import Mailed
+from channels.sandbox.record import Draft, touch_key
 
 _EXCERPT: Final = 500
 _FOLD: Final = re.compile(rb"\r?\n[ \t]+")
@@ -54,6 +55,24 @@ def summarise(raw: bytes) -> Summary:
     return Summary(
         touch_key(carried.decode("utf-8", "replace")), _words(found.get(b"subject", b"")), _excerpt(head, body)
     )
+
+
+def drafts_of(body: bytes, mailed: Mailed, fault: str) -> list[Draft]:
+    """Return the lines of the record for an accepted mail, one for each recipient."""
+    summary = summarise(body)
+    return [
+        Draft(
+            provider="smtp",
+            key=summary.key,
+            recipient=recipient,
+            provider_id=mailed.queued,
+            subject=summary.subject,
+            text=summary.text,
+            body=body,
+            fault=fault,
+        )
+        for recipient in mailed.recipients
+    ]
 
 
 def opened(raw: bytes) -> Opened:

@@ -12,8 +12,9 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from channels.sandbox import aliyun, wechatpush
+from channels.sandbox import aliyun, bounces, wechatpush
 from channels.sandbox.aliyun import AliyunSms
+from channels.sandbox.bounces import PostOffice
 from channels.sandbox.control import Control
 from channels.sandbox.dials import Dials
 from channels.sandbox.httphost import HttpHost
@@ -68,6 +69,7 @@ class Sandbox:
         self.couriers = {
             "aliyun": Courier(aliyun.MANNERS, settings.receipts, aliyun.pack_reports, aliyun.is_taken, client),
             "aliyun-replies": Courier(aliyun.MANNERS, settings.receipts, pack_replies, aliyun.is_taken, client),
+            "email": Courier(bounces.MANNERS, settings.receipts, bounces.pack_report, bounces.is_taken, client),
             "wechat": Courier(wechatpush.MANNERS, settings.receipts, push, wechatpush.is_taken, client),
         }
         self.wechat = WechatAccountServer(
@@ -75,7 +77,8 @@ class Sandbox:
         )
         self.wechat.recall()
         try:
-            smtp_port = await self._smtp.start(settings.host, settings.smtp_port)
+            office = PostOffice(self.couriers["email"], self._now)
+            smtp_port = await self._smtp.start(settings.host, settings.smtp_port, office)
             http_port = await self._http.start(self._app(), settings.host, settings.http_port)
         except OSError as taken:
             await self.stop()

@@ -54,6 +54,7 @@ class Receipts(msgspec.Struct, frozen=True, kw_only=True):
     aliyun_url: str = ""
     aliyun_replies_url: str = ""
     wechat_url: str = ""
+    email_url: str = ""
     delay: float = 0.2
     hurry: float = 60.0
     timeout: float = 0.0

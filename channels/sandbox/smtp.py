@@ -7,6 +7,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 
+from channels.sandbox.bounces import PostOffice
 from channels.sandbox.dials import Dials
 from channels.sandbox.record import Recorder
 from channels.sandbox.settings import SmtpAccount
@@ -21,8 +22,9 @@ class SmtpHost:
         self._shared = Shared(account, dials, recorder, _tls(account), now())
         self._server: asyncio.Server | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port."""
+    async def start(self, host: str, port: int, office: PostOffice) -> int:
+        """Listen, and return the port; `office` sends back what comes back by mail."""
+        self._shared.office = office
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: SmtpConnection(self._shared), host, port)
         return int(self._server.sockets[0].getsockname()[1])
@@ -34,6 +36,8 @@ class SmtpHost:
         self._server.close()
         for connection in list(self._shared.connections):
             connection.abort()
+        for task in list(self._shared.tasks):
+            task.cancel()
         await self._server.wait_closed()
         self._server = None
 

@@ -7,12 +7,14 @@ and makes one of these per connection.
 import asyncio
 import re
 import ssl
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Any, Final, cast
 
+from channels.sandbox.bounces import Mailed, PostOffice
 from channels.sandbox.dials import Dials, Fault, Trouble, magic_name
-from channels.sandbox.mail import summarise
-from channels.sandbox.record import Draft, Recorder
+from channels.sandbox.mail import drafts_of
+from channels.sandbox.record import Recorder
 from channels.sandbox.settings import SmtpAccount
 from channels.sandbox.smtpauth import Login
 from channels.sandbox.smtpreplies import capabilities, is_said_at_rcpt, reply_of
@@ -34,9 +36,15 @@ class Shared:
     recorder: Recorder
     tls: ssl.SSLContext | None
     started: Micros
+    office: PostOffice | None = None
     queued: int = 0
     connections: set["SmtpConnection"] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it beside the dialogues."""
+        self.tasks.add(task := asyncio.get_running_loop().create_task(work))
+        task.add_done_callback(self.tasks.discard)
 
     def mint(self) -> str:
         """Return a queue id that no other mail of this host has."""
@@ -221,37 +229,35 @@ class SmtpConnection(asyncio.Protocol):
     # --- accepting
 
     def _accept(self, body: bytes) -> None:
-        trouble, recipients = self._trouble, self._recipients
+        trouble, sender, recipients = self._trouble, self._sender or "", self._recipients
         self._reset()
         if trouble is not None and trouble.fault in (Fault.ERROR_BEFORE, Fault.REFUSE):
             self._say(reply_of(trouble))
             return
-        queued, summary = self._host.mint(), summarise(body)
-        drafts = [
-            Draft(
-                provider="smtp",
-                key=summary.key,
-                recipient=recipient,
-                provider_id=queued,
-                subject=summary.subject,
-                text=summary.text,
-                body=body,
-                fault=trouble.fault.value if trouble else "",
-            )
-            for recipient in recipients
-        ]
+        mailed = Mailed(sender, tuple(recipients), self._host.mint(), body[: max(body.find(b"\r\n\r\n"), 0)])
         self._busy = True
         try:
-            future = self._host.recorder.append(drafts)
+            future = self._host.recorder.append(drafts_of(body, mailed, trouble.fault.value if trouble else ""))
         except OSError:
             self._ready("452 4.3.1 the record is closed")
             return
-        future.add_done_callback(lambda done: self._recorded(done, trouble, f"250 2.0.0 queued as {queued}"))
+        future.add_done_callback(lambda done: self._recorded(done, trouble, mailed))
 
-    def _recorded(self, done: asyncio.Future[int], trouble: Trouble | None, reply: str) -> None:
+    def _recorded(self, done: asyncio.Future[int], trouble: Trouble | None, mailed: Mailed) -> None:
+        office = self._host.office
         if done.cancelled() or done.exception() is not None:
             self._ready("452 4.3.1 the record could not be written")
-            return
+        elif office is not None and office.has_word(mailed.sender, mailed.recipients):
+            self._host.begin(self._reported(office, trouble, mailed))
+        else:
+            self._conclude(trouble, mailed)
+
+    async def _reported(self, office: PostOffice, trouble: Trouble | None, mailed: Mailed) -> None:
+        await office.report(mailed)
+        self._conclude(trouble, mailed)
+
+    def _conclude(self, trouble: Trouble | None, mailed: Mailed) -> None:
+        reply = f"250 2.0.0 queued as {mailed.queued}"
         match trouble.fault if trouble is not None else None:
             case Fault.DROP_REPLY:
                 if self._transport is not None:
@@ -280,9 +286,7 @@ class SmtpConnection(asyncio.Protocol):
         self._transport.pause_reading()
         self._say("220 2.0.0 go ahead")
         self._buffer.clear()  # what was pipelined in the clear must not count as said inside TLS
-        task = asyncio.get_running_loop().create_task(self._upgrade(self._transport, self._host.tls))
-        self._host.tasks.add(task)
-        task.add_done_callback(self._host.tasks.discard)
+        self._host.begin(self._upgrade(self._transport, self._host.tls))
 
     async def _upgrade(self, plain: asyncio.Transport, context: ssl.SSLContext) -> None:
         try:

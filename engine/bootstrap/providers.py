@@ -93,7 +93,10 @@ def sandbox_settings(workspace: Workspace) -> SandboxSettings:
         smtp_port=said.smtp_port,
         http_port=said.http_port,
         receipts=Receipts(
-            aliyun_url=workspace.callback_url("sms/aliyun"), wechat_url=workspace.callback_url("wechat/official")
+            aliyun_url=workspace.callback_url("sms/aliyun"),
+            aliyun_replies_url=workspace.callback_url("sms/aliyun-replies"),
+            wechat_url=workspace.callback_url("wechat/official"),
+            email_url=workspace.callback_url("email/bounce"),
         ),
     )
 
