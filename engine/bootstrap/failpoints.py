@@ -1,6 +1,6 @@
 """Named places to die at, for the crash harness: JOURNEYD_FAILPOINT="send.after:3" kills the process there.
 
-Nothing happens unless the variable is set; the places are `runtime/dispatching.POINTS`.
+Nothing happens unless the variable is set; the places are `runtime/embedded.POINTS`.
 """
 
 import os
@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Mapping
 
 from engine.core.errors import BadSetting
-from engine.runtime.dispatching import POINTS
+from engine.runtime.embedded import POINTS
 
 
 def arm(environ: Mapping[str, str]) -> Callable[[str], None]:

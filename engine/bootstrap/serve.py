@@ -46,7 +46,7 @@ async def _serve(workspace: Workspace, on_ready: Callable[[str], None]) -> int:
         stack.callback(listener.close)
         await start_sandbox(workspace, clock, stack)
         system = embedded(workspace, files, clock)
-        system.dispatcher.trip = arm(os.environ)
+        system.arm(arm(os.environ))
         await system.start()
         calm()
         stack.push_async_callback(system.stop)

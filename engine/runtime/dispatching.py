@@ -23,7 +23,7 @@ Make: TypeAlias = Callable[[Micros], Sequence[Entry]]
 Trip: TypeAlias = Callable[[str], None]
 
 POINTS: Final = ("commit.before", "commit.after", "send.before", "send.after", "outcome.before", "outcome.after")
-"""Where `Dispatcher.trip` is called: the crash harness kills the process there."""
+"""Where `Dispatcher.trip` is called; `embedded.POINTS` are all places at which the crash harness kills."""
 
 
 class EngineCalls(Protocol):

@@ -6,7 +6,7 @@ its `Gateway`, the dispatcher through `EngineCalls`: this class is both.
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import structlog
@@ -15,6 +15,8 @@ from engine.core.ids import DAY, SECOND, Micros
 from engine.core.playbook import Playbook
 from engine.ports import Channel, Clock, EventLog, Rendering, Store, TouchQuery, TouchRow
 from engine.runtime.dispatcher import Dispatcher, Dispatching
+from engine.runtime.dispatching import POINTS as HANDING_OVER
+from engine.runtime.dispatching import Trip
 from engine.runtime.engine import Engine
 from engine.runtime.inbox import Inbox, Make
 from engine.runtime.meters import Meters
@@ -24,6 +26,9 @@ from engine.usecases.doubt import lapse
 from engine.usecases.retain import retain
 
 T = TypeVar("T")
+
+POINTS: Final = (*HANDING_OVER, "journal.after", "step.after", "recover.before", "recover.after")
+"""Where the trip wire of `arm` is called: the crash harness kills the process there."""
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -56,6 +61,12 @@ class Embedded:
         self._progress = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._trip: Trip = _pass
+
+    def arm(self, trip: Trip) -> None:
+        """Call `trip` with the names of `POINTS` as they are passed; before `start`."""
+        self._trip = self.dispatcher.trip = trip
+        self.inbox.appended = lambda: trip("journal.after")
 
     async def start(self) -> None:
         """Apply what the log still holds, settle what the last process left in flight, then begin to send."""
@@ -66,8 +77,10 @@ class Embedded:
         await self.drained()
         # The lock says that nobody else sends: whatever is in flight now was cut off, and no word of it will come.
         forever = 1 << 62
+        self._trip("recover.before")
         while lapsed := await self.call(lambda store, _: lapse(store, self.clock.now(), leased_before=forever)):
             structlog.get_logger("dispatcher").warning("lease_lapsed", count=lapsed)
+        self._trip("recover.after")
         await self.dispatcher.start()
         self.dispatcher.wake()
         self._keeping = asyncio.create_task(self._keep(), name="retention")
@@ -149,6 +162,7 @@ class Embedded:
     # --- called in the engine's thread
 
     def _stepped(self, seconds: float) -> None:
+        self._trip("step.after")
         self.meters.stepped(self.engine, seconds)
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._tell)
@@ -161,3 +175,7 @@ class Embedded:
 
     def _trouble(self, problem: Exception) -> None:
         structlog.get_logger("dispatcher").warning("dispatch_failed", error=type(problem).__name__)
+
+
+def _pass(_point: str) -> None:
+    """Failpoints are off."""

@@ -20,7 +20,10 @@ WAITING_LIMIT: Final = 2_000
 
 
 class Inbox:
-    """Appends for asyncio callers. `start` in the loop, `close` when nothing more will come."""
+    """Appends for asyncio callers. `start` in the loop, `close` when nothing more will come.
+
+    `appended` is called after each commit, before anybody is answered.
+    """
 
     def __init__(self, log: EventLog, clock: Clock) -> None:
         self._log, self._clock = log, clock
@@ -29,6 +32,7 @@ class Inbox:
         self._writing: Micros = 0
         self._last = last_received(log)
         self._task: asyncio.Task[None] | None = None
+        self.appended: Callable[[], None] = _go_on
 
     def start(self) -> None:
         """Begin to write."""
@@ -88,8 +92,13 @@ class Inbox:
             for future in written:
                 _answer(future, problem)
             return
+        self.appended()
         for future in written:
             _answer(future, offset)
+
+
+def _go_on() -> None:
+    """Nobody waits for the instant between the commit and its answers."""
 
 
 def _answer(future: asyncio.Future[int], answer: int | Exception) -> None:

@@ -121,9 +121,7 @@ def _doubts(found: Findings, rows: Sequence[TouchRow], toll: Toll) -> None:
     unexplained = [row for row in uncertain if row.touch.id not in toll.left_in_flight]
     most = toll.freezes * CONCURRENCY + toll.doubtful_faults
     if len(unexplained) > most:
-        found.charge(
-            "A5", [f"{len(unexplained)} touches are uncertain without having been cut off, at most {most} may"]
-        )
+        found.charge("A5", [f"{len(unexplained)} touches are uncertain and were not cut off, at most {most} may be"])
         found.charge("A5", (f"{_name(row)} {row.detail}" for row in unexplained))
 
 

@@ -17,7 +17,7 @@ from engine.core.delivery import OPEN, TouchState
 from engine.core.errors import BadInput
 from engine.core.ids import share
 from engine.ports import RunQuery, TouchQuery
-from engine.runtime.dispatching import POINTS
+from engine.runtime.embedded import POINTS
 from engine.store.sqlite import SqliteStore
 from tests.crash.audit import Findings, Toll, audit
 from tests.crash.daemon import REFUSED, Daemon, nursery
@@ -136,7 +136,8 @@ class _Campaign:
 
     def _aim(self, number: int) -> str:
         point = ("send.before", "send.after")[number % 2] if self.orders.variant else POINTS[number // 2 % len(POINTS)]
-        return f"{point}:{1 + int(self._dice('hits', number) ** 2 * 30)}"
+        times = 1 if point.startswith("recover") else 1 + int(self._dice("hits", number) ** 2 * 30)
+        return f"{point}:{times}"
 
     def _torment(self, number: int, daemon: Daemon) -> None:
         """Start a second daemon beside it, or freeze it for a moment, or (once) for longer than a lease."""

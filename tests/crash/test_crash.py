@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.runtime.dispatching import POINTS
+from engine.runtime.embedded import POINTS
 from tests.crash.campaign import Orders, Result, fight
 from tests.crash.summary import table
 
