@@ -50,7 +50,8 @@ class Engine:
         advanced = advance(self.store, self.log, self.playbook, limit=self._batch, before=self._next_launch)
         if advanced is not None:
             self._count(advanced)
-            self._wake(self.time)
+            if advanced.directed or advanced.fired >= self._batch:
+                self._wake(self.time)
             while advanced.waits and self._wake(advanced.waits):
                 pass
             return True
@@ -75,6 +76,7 @@ class Engine:
         self.applied += advanced.entries
         self.duplicates += advanced.duplicates
         self.dead += advanced.dead
+        self.fired += advanced.fired
         if advanced.directed:
             self.reload()
 

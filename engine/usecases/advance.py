@@ -1,4 +1,4 @@
-"""The engine's main verb: read the next entries of the log, apply each, commit everything in one transaction.
+"""The engine's main verb: apply the next entries of the log, fire what is due by then, commit it in one transaction.
 
 Offset, dedupe keys, customers, runs, timers, touches and effects are committed together, so an entry is applied
 exactly once however often the process dies. A poison entry becomes a dead letter and stops nobody.
@@ -20,6 +20,7 @@ from engine.usecases.apply import carry, catch_up, happen, keep
 from engine.usecases.direct import direct
 from engine.usecases.receive import receive
 from engine.usecases.settle import settle
+from engine.usecases.wake import fire
 from engine.usecases.work import Told, Work
 
 Known: TypeAlias = dict[str, str]
@@ -27,7 +28,9 @@ Known: TypeAlias = dict[str, str]
 
 
 class Advanced(msgspec.Struct, frozen=True):
-    """What one batch did. `time` is the log's time after it; `directed` asks the caller to rebuild its playbook.
+    """What one batch did. `time` is the log's time after it; `fired`: customers whose timers came due by then.
+
+    `directed` asks the caller to rebuild its playbook; such a batch fires no timer, since the new flags hold for them.
 
     `waits`: the next entry speaks of a touch that a timer due by then has yet to plan; fire all timers up to that
     instant first. Only a replay meets this: live, a touch is there before anybody can speak of it.
@@ -39,6 +42,7 @@ class Advanced(msgspec.Struct, frozen=True):
     duplicates: int = 0
     dead: int = 0
     touches: int = 0
+    fired: int = 0
     directed: bool = False
     waits: Micros = 0
 
@@ -75,6 +79,8 @@ def advance(
                 batch = _cut(batch, work, logged.offset)
                 break
             _apply_or_bury(work, playbook, known, (logged, entry))
+        directed = any(isinstance(entry, Directive) for _, entry in batch.entries)
+        fired = 0 if directed else fire(work, playbook, batch.time, limit=limit)
         changes = work.flush()
         changes.offset = batch.offset
         unit.commit(changes)
@@ -85,7 +91,8 @@ def advance(
         duplicates=len(batch.entries) - sum(logged.offset <= batch.offset for logged, _ in fresh),
         dead=len(changes.dead),
         touches=len(changes.touches) + len(changes.rows),
-        directed=any(isinstance(entry, Directive) for _, entry in batch.entries),
+        fired=fired,
+        directed=directed,
         waits=waits,
     )
 

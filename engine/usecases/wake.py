@@ -1,7 +1,7 @@
 """Timers: fire what is due, each at its own instant, one transaction per batch of customers.
 
-Called after every batch with the log's time, and with the clock's once the log is drained. Nothing is polled: the
-caller sleeps until `Reader.next_due`.
+`fire` ends every batch of the log, in its transaction; `wake` is called with the clock's time once the log is
+drained. Nothing is polled: the caller sleeps until `Reader.next_due`.
 """
 
 from typing import Any
@@ -25,19 +25,29 @@ class Woken(msgspec.Struct, frozen=True):
 
 def wake(store: Store, playbook: Playbook, until: Micros, *, limit: int = 500) -> Woken:
     """Fire the timers of up to `limit` customers due at or before `until`; call again until `customers` is 0."""
+    if not 0 < store.next_due() <= until:
+        return Woken(0, 0)
     with store.unit() as unit:
-        due = unit.due(until, limit)
-        if not due:
-            return Woken(0, 0)
         work = Work(unit, until)
-        work.gather(id_ for id_, _ in due)
-        for id_, _ in due:
-            customer = work.customer(id_)
-            if customer is not None:
-                _wake_or_hold(work, playbook, customer, until)
+        fired = fire(work, playbook, until, limit=limit)
         changes = work.flush()
         unit.commit(changes)
-    return Woken(len(due), len(changes.touches))
+    return Woken(fired, len(changes.touches))
+
+
+def fire(work: Work, playbook: Playbook, until: Micros, *, limit: int) -> int:
+    """Fire the timers due at or before `until` inside a unit of work; return how many customers had one.
+
+    Looks at up to `limit` customers of the store, and at all of this unit, whose timers the store does not know yet.
+    """
+    due = dict(work.unit.due(until, limit))
+    due |= {customer.id: customer.wake for customer in work.customers.values() if 0 < customer.wake <= until}
+    work.gather(due)
+    for id_ in sorted(due, key=due.__getitem__):
+        customer = work.customer(id_)
+        if customer is not None:
+            _wake_or_hold(work, playbook, customer, until)
+    return len(due)
 
 
 def _wake_or_hold(work: Work, playbook: Playbook, customer: Customer, until: Micros) -> None:
