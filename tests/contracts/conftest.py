@@ -12,7 +12,7 @@ from engine.store.sqlite import SqliteLog, SqliteStore
 
 @pytest.fixture(params=["memory", "sqlite", "sqlite_cold"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """Every store; `sqlite_cold` keeps next to nothing in memory, so that reads come from the file."""
+    """Every store; `sqlite_cold` keeps next to nothing in memory and writes all down at once."""
     made: Store
     match request.param:
         case "memory":
@@ -20,7 +20,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         case "sqlite":
             made = SqliteStore(tmp_path / "store.db")
         case _:
-            made = SqliteStore(tmp_path / "store.db", hot=1)
+            made = SqliteStore(tmp_path / "store.db", hot=1, sweep_after=1)
     yield made
     made.close()
 

@@ -65,17 +65,20 @@ effects = st.builds(
 class StoresAgree(RuleBasedStateMachine):
     """The same units of work go to both stores."""
 
-    @initialize()
-    def open_both(self) -> None:
+    @initialize(hot=st.sampled_from([1, 4, 100]), sweep_after=st.sampled_from([1, 200, 1000, 10**9]))
+    def open_both(self, hot: int, sweep_after: int) -> None:
+        self.hot, self.sweep_after = hot, sweep_after
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "store.db"
         self.memory = MemoryStore()
-        self.sqlite = SqliteStore(self.path, hot=4)
+        self.sqlite = SqliteStore(self.path, hot=hot, sweep_after=sweep_after)
+        self.other_process = SqliteStore.open_readonly(self.path)
         self.offset = 0
         self.day = 100
 
     def teardown(self) -> None:
         if hasattr(self, "sqlite"):
+            self.other_process.close()
             self.sqlite.close()
             self.folder.cleanup()
 
@@ -143,14 +146,18 @@ class StoresAgree(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.sqlite.close()
-        self.sqlite = SqliteStore(self.path, hot=4)
+        self.sqlite = SqliteStore(self.path, hot=self.hot, sweep_after=self.sweep_after)
+
+    @rule()
+    def another_process_looks_now_and_then(self) -> None:
+        assert answers(self.other_process) == answers(self.memory)
 
     @precondition(lambda self: hasattr(self, "sqlite"))
     @invariant()
     def both_answer_alike(self) -> None:
         expected = answers(self.memory)
-        with closing(SqliteStore.open_readonly(self.path)) as other_process:
-            assert answers(other_process) == expected
+        with closing(SqliteStore.open_readonly(self.path)) as newcomer:
+            assert answers(newcomer) == expected
         assert answers(self.sqlite) == expected
         with self.sqlite.unit() as unit:
             assert answers(unit) == expected

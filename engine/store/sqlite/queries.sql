@@ -22,18 +22,35 @@ CROSS JOIN customers AS c ON c.num = i.num
 LEFT JOIN customers AS w ON w.num = c.winner;
 
 -- name: numbers
--- Ids to numbers, with what the index columns hold; a merged id gives its winner's id too.
-SELECT c.oneid, c.num, c.known, c.winner, w.oneid, c.wake, c.stage, c.reached
+-- Ids to the index columns of whom they stand for today.
+SELECT a.value, r.num, r.oneid, r.known, r.wake, r.stage, r.reached
 FROM carray(?1) AS a
 CROSS JOIN customers AS c ON c.oneid = a.value
-LEFT JOIN customers AS w ON w.num = c.winner;
+CROSS JOIN customers AS r ON r.num = coalesce(c.winner, c.num);
 
--- name: load_states
--- The values of customers by id, merged ids followed.
-SELECT a.value, s.num, s.body
-FROM carray(?1) AS a
-CROSS JOIN customers AS c ON c.oneid = a.value
-CROSS JOIN states AS s ON s.num = coalesce(c.winner, c.num);
+-- name: roots
+-- Ids to the numbers they stand for, merged ids followed.
+SELECT a.value, coalesce(c.winner, c.num) FROM carray(?1) AS a CROSS JOIN customers AS c ON c.oneid = a.value;
+
+-- name: states
+-- Values by number, as the table has them.
+SELECT s.num, s.body FROM carray(?1) AS a CROSS JOIN states AS s ON s.num = a.value;
+
+-- name: put_redo
+-- What one commit changed.
+INSERT INTO redo (seq, body) VALUES (?1, ?2);
+
+-- name: redo_span
+-- The first and the last change that is kept.
+SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM redo;
+
+-- name: redo_after
+-- The changes after one that is known.
+SELECT seq, body FROM redo WHERE seq > ?1 ORDER BY seq;
+
+-- name: drop_redo
+-- Changes that have all been written down.
+DELETE FROM redo WHERE seq <= ?1;
 
 -- name: last_number
 -- The highest customer number given.
@@ -48,7 +65,7 @@ INSERT INTO customers (num, oneid) VALUES (?1, ?2);
 UPDATE customers SET known = 1, wake = ?2, stage = ?3, reached = ?4 WHERE num = ?1;
 
 -- name: put_state
--- A customer's new value.
+-- A customer's value is written down.
 INSERT INTO states (num, body) VALUES (?1, ?2) ON CONFLICT (num) DO UPDATE SET body = excluded.body;
 
 -- name: put_identifier
@@ -63,8 +80,8 @@ UPDATE customers SET known = 0, winner = ?2, wake = 0, stage = '', reached = '' 
 -- Earlier losers of the loser lead to the winner at once.
 UPDATE customers SET winner = ?2 WHERE winner = ?1;
 
--- name: merge_state
--- The loser's value goes.
+-- name: drop_state
+-- A merged customer's value goes.
 DELETE FROM states WHERE num = ?1;
 
 -- name: merge_runs

@@ -1,7 +1,9 @@
 """What the engine and the dispatcher read from store.db. Rows are fetched whole before a call returns."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import apsw
@@ -15,6 +17,7 @@ from engine.ports import FactRow, ScheduleRow, TouchRow
 from engine.store.conventions import one_of
 from engine.store.sqlite import seen
 from engine.store.sqlite.queries import SQL
+from engine.store.sqlite.redo import Overlay
 
 touch_rows: Final[msgspec.msgpack.Decoder[TouchRow]] = msgspec.msgpack.Decoder(TouchRow)
 fact_rows: Final[msgspec.msgpack.Decoder[FactRow]] = msgspec.msgpack.Decoder(FactRow)
@@ -33,6 +36,7 @@ class EngineReads:
     def __init__(self, connection: Callable[[], apsw.Connection], lock: "threading.RLock") -> None:
         self._connection = connection
         self._lock = lock
+        self._overlay = Overlay()
 
     def _all(self, name: str, *values: Any) -> list[Any]:
         with self._lock:
@@ -43,6 +47,13 @@ class EngineReads:
         with self._lock:
             return self._connection().execute(SQL[name], values).get
 
+    @contextmanager
+    def _snapshot(self) -> Iterator[apsw.Connection]:
+        """Reads inside are of one commit, the overlay included."""
+        with self._lock, self._connection() as connection:
+            self._overlay.refresh(connection)
+            yield connection
+
     def position(self) -> int:
         """Return the offset up to which the log is applied."""
         with self._lock:
@@ -50,10 +61,11 @@ class EngineReads:
 
     def seen(self, keys: Sequence[int]) -> dict[int, int]:
         """Return key -> offset for those keys that are in the dedupe window."""
-        with self._lock:
-            found: dict[int, int] = {}
-            with self._connection() as snapshot:
-                found = seen.find(snapshot, keys, seen.slices(snapshot))
+        with self._snapshot() as snapshot:
+            numbers = seen.slices(snapshot)
+            found = seen.find(snapshot, keys, numbers)
+            for number, recent in self._overlay.seen().items():
+                found.update((key, recent[key]) for key in keys if key in recent and number in numbers)
         return found
 
     def resolve(self, identifiers: Iterable[str]) -> dict[str, str]:
@@ -64,8 +76,14 @@ class EngineReads:
     def customers(self, ids: Iterable[str]) -> dict[str, Customer]:
         """Return the customers by id; a merged id returns the winner under the asked id."""
         asked = tuple(ids)
-        rows = self._all("load_states", apsw.carray(asked)) if asked else []
-        return {customer: state.decode(body) for customer, _, body in rows}
+        if not asked:
+            return {}
+        with self._snapshot():
+            roots: dict[str, int] = dict(self._all("roots", apsw.carray(asked)))
+            bodies = {num: self._overlay.body(num) for num in roots.values()}
+            missing = array("q", [num for num, body in bodies.items() if body is None])
+            bodies.update(self._all("states", apsw.carray(missing)) if missing else ())
+        return {oneid: state.decode(body) for oneid, num in roots.items() if (body := bodies[num])}
 
     def due(self, now: Micros, limit: int) -> list[tuple[str, Micros]]:
         """Return (customer id, wake) with 0 < wake <= now, earliest first."""

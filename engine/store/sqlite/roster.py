@@ -1,12 +1,14 @@
-"""The writer's book of customers: ids to numbers, identifiers to ids, and the hot ones decoded.
+"""The writer's book of customers: ids to numbers, identifiers to ids, and the index columns of the hot ones.
 
 The caches are right because there is one writer: they change only after a commit. Used by units of work alone.
 """
 
+from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import apsw
+import msgspec
 
 from engine.core import state
 from engine.core.ids import Micros
@@ -15,33 +17,50 @@ from engine.ports import Changes
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.tally import Tallies
 from engine.store.sqlite.warm import Warm
+from engine.store.sqlite.writeback import WriteBack
 
-_MANY_MERGES = 50_000
+_MANY_MERGES: Final = 50_000
+_DECODED: Final = 16  # one in so many hot customers is kept decoded: that costs six times the memory
 
 
-class _Row(NamedTuple):
-    """The index columns of a customer as stored. `root` is the number it stands for: its winner's, else its own."""
+class _Entry(msgspec.Struct, gc=False):
+    """A customer as committed: number, index columns, value. Never one that was merged away."""
 
     num: int
-    root: int
-    root_id: str
+    oneid: str
     known: bool = False
     wake: Micros = 0
     stage: str = ""
     reached: str = ""
+    body: bytes | None = None  # None: not loaded; empty: there is none
+    customer: Customer | None = None  # `body` decoded, for the most recent ones
+
+
+class _Change(NamedTuple):
+    """What an entry becomes when the commit succeeds."""
+
+    entry: _Entry
+    customer: Customer
+    reached: str
+    body: bytes
 
 
 class Roster:
     """Numbers, reads and writes customers for one writer connection."""
 
-    def __init__(self, connection: apsw.Connection, hot: int) -> None:
+    def __init__(self, connection: apsw.Connection, values: WriteBack, hot: int) -> None:
         self._connection = connection
-        self._hot: Warm[str, tuple[int, Customer]] = Warm(hot)
+        self._values = values
+        self._hot: Warm[str, _Entry] = Warm(hot)
+        self._decoded: deque[_Entry] = deque()
+        self._most_decoded = max(hot // _DECODED, 1)
         self._names: Warm[str, str] = Warm(2 * hot)
         self._merged: dict[str, str] = {}  # merges committed since `_names` was last cleared
         self._last: int = connection.execute(SQL["last_number"]).get
-        self._rows: dict[str, _Row] = {}  # of the commit that is being written
-        self._lost: dict[str, str] = {}  # loser -> winner, of the commit that is being written
+        # The commit that is being written.
+        self._now: dict[str, _Entry] = {}
+        self._changes: list[_Change] = []
+        self._lost: dict[str, str] = {}
 
     # --- reads
 
@@ -67,88 +86,99 @@ class Roster:
 
     def customers(self, ids: Iterable[str]) -> dict[str, Customer]:
         """Return the customers by id, a merged id's winner under the asked id."""
-        found: dict[str, Customer] = {}
-        missing: list[str] = []
-        for asked in ids:
-            if (entry := self._hot.get(asked)) is None:
-                missing.append(asked)
+        entries = self._look_up(ids)
+        unread = [entry for entry in entries.values() if entry.body is None]
+        if unread:
+            bodies = self._values.load({entry.num for entry in unread})
+            for entry in unread:
+                entry.body = bodies.get(entry.num, b"")
+        return {asked: self._decode(entry, entry.body) for asked, entry in entries.items() if entry.body}
+
+    def _decode(self, entry: _Entry, body: bytes) -> Customer:
+        customer = entry.customer
+        if customer is None:
+            customer = state.decode(body)
+            self._keep_decoded(entry, customer)
+        return customer
+
+    def _keep_decoded(self, entry: _Entry, customer: Customer) -> None:
+        if entry.customer is None:
+            self._decoded.append(entry)
+            if len(self._decoded) > self._most_decoded:
+                self._decoded.popleft().customer = None
+        entry.customer = customer
+
+    def _look_up(self, ids: Iterable[str]) -> dict[str, _Entry]:
+        found: dict[str, _Entry] = {}
+        cold: list[str] = []
+        for oneid in ids:
+            if (entry := self._hot.get(oneid)) is None:
+                cold.append(oneid)
             else:
-                found[asked] = entry[1]
-        if missing:
-            for asked, num, body in self._connection.execute(SQL["load_states"], (apsw.carray(tuple(missing)),)):
-                customer = state.decode(body)
-                found[asked] = customer
-                if customer.id == asked:
-                    self._hot.put(asked, (num, customer))
+                found[oneid] = entry
+        if cold:
+            rows: list[Any] = self._connection.execute(SQL["numbers"], (apsw.carray(tuple(cold)),)).fetchall()
+            here = {entry.oneid: entry for entry in found.values()}  # one entry per customer, whatever the cache drops
+            for oneid, num, root, known, *columns in rows:
+                if (entry := here.get(root) or self._hot.get(root)) is None:
+                    entry = _Entry(num, root, bool(known), *columns)
+                    self._hot.put(root, entry)
+                found[oneid] = here[root] = entry
         return found
 
     # --- writes
 
     def prepare(self, ids: Iterable[str]) -> None:
         """Look up the numbers of all ids of a commit; those never heard of get a row of their own."""
-        self._rows, self._lost = {}, {}
-        cold = tuple(customer for customer in dict.fromkeys(ids) if self._hot.get(customer) is None)
-        if not cold:
-            return
-        for oneid, num, known, winner, winner_id, wake, stage, reached in self._connection.execute(
-            SQL["numbers"], (apsw.carray(cold),)
-        ):
-            self._rows[oneid] = _Row(num, winner or num, winner_id or oneid, bool(known), wake, stage, reached)
-        fresh = [customer for customer in cold if customer not in self._rows]
+        wanted = dict.fromkeys(ids)
+        self._changes, self._lost = [], {}
+        self._now = self._look_up(wanted)
+        fresh = [oneid for oneid in wanted if oneid not in self._now]
         for num, oneid in enumerate(fresh, start=self._last + 1):
-            self._rows[oneid] = _Row(num, num, oneid)
-        self._connection.executemany(SQL["add_customer"], [(self._rows[oneid].num, oneid) for oneid in fresh])
+            self._now[oneid] = _Entry(num, oneid, body=b"")
+        self._connection.executemany(SQL["add_customer"], [(self._now[oneid].num, oneid) for oneid in fresh])
         self._last += len(fresh)
 
     def number(self, customer: str) -> int:
         """Return the number that an id of `prepare` stands for."""
-        return self._row(customer).root
+        return self._now[customer].num
 
-    def _row(self, customer: str) -> _Row:
-        row = self._rows.get(customer)
-        if row is None:
-            entry = self._hot.get(customer)
-            assert entry is not None, "prepare() looks up every id that is not hot"
-            num, value = entry
-            row = _Row(num, num, customer, True, value.wake, value.stage, _joined(value))
-            self._rows[customer] = row
-        return row
-
-    def write(self, changes: Changes, tallies: Tallies) -> None:
-        """Write merges, customers and identifiers."""
-        for loser, winner in changes.merged.items():
-            self._merge(loser, winner, tallies)
+    def write(self, changes: Changes, tallies: Tallies) -> dict[int, bytes]:
+        """Write merges, index columns and identifiers; return the values to write, empty for a merged customer."""
+        losers = [self._merge(loser, winner, tallies) for loser, winner in changes.merged.items()]
+        bodies = {num: b"" for num in losers if num}
         moves: list[tuple[int, Micros, str, str]] = []
-        bodies: list[tuple[int, bytes]] = []
         for oneid, customer in changes.customers.items():
-            before = self._row(oneid)
-            if before.root != before.num:
+            entry = self._now[oneid]
+            if entry.oneid != oneid:
                 continue  # merged away: its value lives on in the winner's
-            reached = _joined(customer)
-            after = _Row(before.num, before.num, oneid, True, customer.wake, customer.stage, reached)
-            if after != before:
-                moves.append((after.num, after.wake, after.stage, reached))
-                _count(tallies, before, -1)
-                _count(tallies, after, 1)
-            bodies.append((before.num, state.encode(customer)))
+            reached = _reached(entry, customer)
+            if not entry.known or (entry.wake, entry.stage, entry.reached) != (customer.wake, customer.stage, reached):
+                moves.append((entry.num, customer.wake, customer.stage, reached))
+                if entry.known:
+                    _count(tallies, entry.stage, entry.reached, -1)
+                _count(tallies, customer.stage, reached, 1)
+            bodies[entry.num] = body = state.encode(customer)
+            self._changes.append(_Change(entry, customer, reached, body))
         self._connection.executemany(SQL["move_customer"], moves)
-        self._connection.executemany(SQL["put_state"], bodies)
         rows = [(name, self.number(customer)) for name, customer in changes.identifiers.items()]
         self._connection.executemany(SQL["put_identifier"], rows)
+        return bodies
 
-    def _merge(self, loser_id: str, winner_id: str, tallies: Tallies) -> None:
-        loser, winner = self._row(loser_id), self._row(winner_id)
-        if loser.root != loser.num or winner.root == loser.num:
-            return  # merged before, or with itself
-        pair = (loser.num, winner.root)
+    def _merge(self, loser_id: str, winner_id: str, tallies: Tallies) -> int:
+        """Return the number of the loser; 0 when it was merged before, or with itself."""
+        loser, winner = self._now[loser_id], self._now[winner_id]
+        if loser.oneid != loser_id or winner is loser:
+            return 0
         for name in ("merge_redirects", "merge_customer", "merge_runs", "merge_touches", "merge_notes"):
-            self._connection.execute(SQL[name], pair)
-        self._connection.execute(SQL["merge_state"], pair[:1])
-        _count(tallies, loser, -1)
-        for oneid, row in self._rows.items():
-            if row.root == loser.num:
-                self._rows[oneid] = row._replace(root=winner.root, root_id=winner.root_id)
-        self._lost[loser_id] = winner.root_id
+            self._connection.execute(SQL[name], (loser.num, winner.num))
+        if loser.known:
+            _count(tallies, loser.stage, loser.reached, -1)
+        for oneid, entry in self._now.items():
+            if entry is loser:
+                self._now[oneid] = winner
+        self._lost[loser_id] = winner.oneid
+        return loser.num
 
     def committed(self, changes: Changes) -> None:
         """Take what was committed into the caches."""
@@ -158,28 +188,32 @@ class Roster:
         if len(self._merged) > _MANY_MERGES:
             self._names.clear()
             self._merged.clear()
-        for oneid, customer in changes.customers.items():
-            row = self._row(oneid)
-            if row.root == row.num:
-                self._hot.put(oneid, (row.num, customer))
+        for entry, customer, reached, body in self._changes:
+            if not entry.known:
+                self._hot.put(entry.oneid, entry)
+            entry.known, entry.wake, entry.stage, entry.reached = True, customer.wake, customer.stage, reached
+            entry.body = body
+            self._keep_decoded(entry, customer)
         for name, oneid in changes.identifiers.items():
-            self._names.put(name, self._row(oneid).root_id)
+            self._names.put(name, self._now[oneid].oneid)
+        self._now, self._changes = {}, []
 
     def rolled_back(self) -> None:
         """Forget what was being written."""
-        self._rows, self._lost = {}, {}
+        self._now, self._changes, self._lost = {}, [], {}
         self._last = self._connection.execute(SQL["last_number"]).get
 
 
-def _joined(customer: Customer) -> str:
+def _reached(entry: _Entry, customer: Customer) -> str:
+    before = entry.customer
+    if before is not None and before.stages is customer.stages:
+        return entry.reached
     return ",".join(sorted(customer.stages)) if customer.stages else ""
 
 
-def _count(tallies: Tallies, row: _Row, n: int) -> None:
-    if not row.known:
-        return
+def _count(tallies: Tallies, stage: str, reached: str, n: int) -> None:
     tallies.add("customers", (), n)
-    if row.stage:
-        tallies.add("stage", (row.stage,), n)
-    for stage in filter(None, row.reached.split(",")):
-        tallies.add("reached", (stage,), n)
+    if stage:
+        tallies.add("stage", (stage,), n)
+    for name in filter(None, reached.split(",")):
+        tallies.add("reached", (name,), n)

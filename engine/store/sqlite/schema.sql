@@ -18,8 +18,13 @@ CREATE TABLE customers (                  -- thin: what queries ask; the value i
 CREATE INDEX customers_wake ON customers (wake) WHERE wake > 0;
 CREATE INDEX customers_winner ON customers (winner) WHERE winner IS NOT NULL;
 
-CREATE TABLE states (                     -- the customer as msgpack (engine.core.state)
+CREATE TABLE states (                     -- the customer as msgpack (engine.core.state), unless `redo` has a later one
   num INTEGER PRIMARY KEY,
+  body BLOB NOT NULL
+);
+
+CREATE TABLE redo (                       -- what commits changed in `states` and `seen_*` but did not write there yet
+  seq INTEGER PRIMARY KEY,
   body BLOB NOT NULL
 );
 

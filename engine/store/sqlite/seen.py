@@ -1,7 +1,10 @@
-"""Dedupe keys as integer row ids in one table per slice of the log's time; an old slice is dropped whole."""
+"""Dedupe keys as integer row ids in one table per slice of the log's time; an old slice is dropped whole.
+
+The latest keys are in memory and in `redo`; writeback.py writes them into their tables in key order.
+"""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import apsw
 
@@ -12,53 +15,75 @@ from engine.store.sqlite.queries import SQL
 
 def slices(connection: apsw.Connection) -> list[int]:
     """Return the numbers of the slices there are, oldest first."""
-    return sorted(int(name.removeprefix("seen_")) for (name,) in connection.execute(SQL["slices"]))
+    rows: Iterable[tuple[str]] = connection.execute(SQL["slices"]).fetchall()  # type: ignore[assignment]
+    return sorted(int(name.removeprefix("seen_")) for (name,) in rows)
 
 
-def find(connection: apsw.Connection, keys: Sequence[int], numbers: Sequence[int]) -> dict[int, int]:
-    """Return key -> offset for the keys that stand in one of the slices."""
-    if not keys:
-        return {}
-    wanted = array("q", keys)
+def find(connection: apsw.Connection, keys: Sequence[int], numbers: Iterable[int]) -> dict[int, int]:
+    """Return key -> offset for the keys that stand in the tables of these slices."""
     found: dict[int, int] = {}
-    for number in numbers:
-        query = f"SELECT s.key, s.offset FROM carray(?1) AS a CROSS JOIN seen_{number:d} AS s ON s.key = a.value"  # noqa: S608
-        found.update(connection.execute(query, (apsw.carray(wanted),)))
+    if keys:
+        wanted = array("q", keys)
+        for number in numbers:
+            query = f"SELECT s.key, s.offset FROM carray(?1) AS a CROSS JOIN seen_{number:d} AS s ON s.key = a.value"  # noqa: S608
+            found.update(connection.execute(query, (apsw.carray(wanted),)))
     return found
 
 
-class Slices:
-    """The writer's view of the slices: which there are, and the one that is being filled."""
+class Seen:
+    """The writer's dedupe keys: `young` since the last sweep began, `old` being swept into the tables."""
 
-    def __init__(self, connection: apsw.Connection, window: Micros) -> None:
+    def __init__(self, connection: apsw.Connection, window: Micros, young: dict[int, dict[int, int]]) -> None:
         self._connection = connection
         self._window = window
         self._numbers = slices(connection)
+        self._young = {number: keys for number, keys in young.items() if number in self._numbers}
+        self._old: dict[int, dict[int, int]] = {}
 
-    @property
-    def numbers(self) -> Sequence[int]:
-        """The slices there are."""
-        return self._numbers
+    def find(self, keys: Sequence[int]) -> dict[int, int]:
+        """Return key -> offset for the keys that are in the window."""
+        found = find(self._connection, keys, self._numbers)
+        for memory in (self._old, self._young):
+            for recent in memory.values():
+                found.update((key, recent[key]) for key in recent.keys() & keys)
+        return found
 
-    def write(self, seen: dict[int, int], now: Micros) -> None:
-        """Insert the keys into the newest slice, beginning one and dropping old ones as the log's time asks."""
-        if not seen:
-            return
+    def slice_for(self, now: Micros) -> int:
+        """Return the slice for keys of `now`, made if need be; old ones are dropped as the log's time goes on."""
         newest = max([slice_of(now, self._window), *self._numbers])
         if newest not in self._numbers:
-            self._begin(newest)
-        self._connection.executemany(
-            f"INSERT INTO seen_{newest:d} (key, offset) VALUES (?1, ?2)"  # noqa: S608
-            " ON CONFLICT (key) DO UPDATE SET offset = excluded.offset",
-            seen.items(),
-        )
+            self._connection.execute(f"CREATE TABLE seen_{newest:d} (key INTEGER PRIMARY KEY, offset INTEGER NOT NULL)")
+            kept = [number for number in self._numbers if number >= oldest_kept(newest)]
+            for number in set(self._numbers) - set(kept):
+                self._connection.execute(f"DROP TABLE seen_{number:d}")
+            self._numbers = [*kept, newest]
+        return newest
 
-    def _begin(self, newest: int) -> None:
-        self._connection.execute(f"CREATE TABLE seen_{newest:d} (key INTEGER PRIMARY KEY, offset INTEGER NOT NULL)")
-        kept = [number for number in self._numbers if number >= oldest_kept(newest)]
-        for number in set(self._numbers) - set(kept):
-            self._connection.execute(f"DROP TABLE seen_{number:d}")
-        self._numbers = [*kept, newest]
+    def remember(self, number: int, seen: dict[int, int]) -> None:
+        """Keep committed keys in memory until they are swept."""
+        self._young.setdefault(number, {}).update(seen)
+        for memory in (self._old, self._young):
+            for gone in [number for number in memory if number not in self._numbers]:
+                del memory[gone]
+
+    def age(self) -> list[int]:
+        """Begin a sweep: return the keys that it must write, the first one last."""
+        self._old, self._young = self._young, {}
+        return sorted((key for recent in self._old.values() for key in recent), reverse=True)
+
+    def forget(self) -> None:
+        """End a sweep: the tables have the old keys."""
+        self._old = {}
+
+    def write(self, keys: Sequence[int]) -> None:
+        """Write keys of the sweep into their tables."""
+        for number in self._old.keys() & set(self._numbers):
+            recent = self._old[number]
+            self._connection.executemany(
+                f"INSERT INTO seen_{number:d} (key, offset) VALUES (?1, ?2)"  # noqa: S608
+                " ON CONFLICT (key) DO UPDATE SET offset = excluded.offset",
+                [(key, recent[key]) for key in keys if key in recent],
+            )
 
     def reload(self) -> None:
         """Look again after a rollback."""

@@ -14,19 +14,23 @@ from engine.store.conventions import WINDOW
 from engine.store.sqlite.connection import check_version, full_disk_is_said, migrate, open_reader, open_writer
 from engine.store.sqlite.faces import SqliteReader
 from engine.store.sqlite.unit import SqliteUnit, Writer
+from engine.store.sqlite.writeback import SWEEP_AFTER
 
 
 class SqliteStore(SqliteReader):
     """A `Store` in `store.db`. One process may write: hold the `WorkspaceLock` first.
 
-    `hot` bounds the decoded customers kept in memory; `dedupe_window` is how long a message id is remembered.
+    `hot` is how many customers are kept in memory (at most twice as many); `dedupe_window` how long a message id is
+    remembered; `sweep_after` how many bytes of changes may gather before they are written where they belong.
     """
 
-    def __init__(self, path: Path, *, hot: int = 100_000, dedupe_window: Micros = WINDOW) -> None:
+    def __init__(
+        self, path: Path, *, hot: int = 100_000, dedupe_window: Micros = WINDOW, sweep_after: int = SWEEP_AFTER
+    ) -> None:
         writer = open_writer(path)
         try:
             migrate(writer)
-            self._open(path, Writer(writer, hot, dedupe_window))
+            self._open(path, Writer(writer, hot=hot, window=dedupe_window, sweep_after=sweep_after))
         except BaseException:
             writer.close()
             raise

@@ -9,7 +9,7 @@ import apsw
 from engine.core.ids import Micros
 from engine.core.state import Customer
 from engine.ports import Changes
-from engine.store.sqlite import records, seen
+from engine.store.sqlite import records
 from engine.store.sqlite.connection import Checkpoints, full_disk_is_said
 from engine.store.sqlite.deliveries import Deliveries
 from engine.store.sqlite.faces import SqliteReader
@@ -17,16 +17,17 @@ from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.reader import read_meta
 from engine.store.sqlite.roster import Roster
 from engine.store.sqlite.tally import Tallies
+from engine.store.sqlite.writeback import WriteBack
 
 
 class Writer:
     """What one writer connection remembers from unit to unit."""
 
-    def __init__(self, connection: apsw.Connection, hot: int, window: Micros) -> None:
+    def __init__(self, connection: apsw.Connection, *, hot: int, window: Micros, sweep_after: int) -> None:
         self.connection = connection
-        self.roster = Roster(connection, hot)
+        self.values = WriteBack(connection, window, sweep_after)
+        self.roster = Roster(connection, self.values, hot)
         self.deliveries = Deliveries(connection)
-        self.slices = seen.Slices(connection, window)
         self.checkpoints = Checkpoints(connection)
         self.meta = read_meta(connection)
 
@@ -40,19 +41,20 @@ class Writer:
             self.rollback()
             raise
         self.roster.committed(changes)
+        self.values.committed(changes.seen)
         self.deliveries.reload()
         self.checkpoints.run()
 
     def _write(self, changes: Changes) -> None:
         connection, tallies = self.connection, Tallies()
         self.roster.prepare(_mentioned(changes))
-        self.roster.write(changes, tallies)
+        bodies = self.roster.write(changes, tallies)
+        self.values.write(bodies, changes.seen, changes.now)
         records.write_runs(connection, changes, self.roster, tallies)
         self.deliveries.write(changes, self.roster, tallies)
         records.write_effects(connection, changes, tallies)
         records.write_notes(connection, changes, self.roster)
         records.write_rest(connection, changes)
-        self.slices.write(changes.seen, changes.now)
         if changes.offset:
             self.meta |= {"position": changes.offset, "now": max(changes.now, self.meta.get("now", 0))}
             connection.executemany(SQL["put_meta"], self.meta.items())
@@ -64,7 +66,7 @@ class Writer:
             self.connection.execute("ROLLBACK")
         self.roster.rolled_back()
         self.deliveries.reload()
-        self.slices.reload()
+        self.values.rolled_back()
         self.meta = read_meta(self.connection)
 
 
@@ -81,7 +83,7 @@ class SqliteUnit(SqliteReader):
 
     def seen(self, keys: Sequence[int]) -> dict[int, int]:
         """Return key -> offset for those keys that are in the dedupe window."""
-        return seen.find(self._writer.connection, keys, self._writer.slices.numbers)
+        return self._writer.values.seen.find(keys)
 
     def resolve(self, identifiers: Iterable[str]) -> dict[str, str]:
         """Return "kind:value" -> customer id for those that are known (merged customers followed)."""

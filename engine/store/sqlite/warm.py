@@ -7,23 +7,23 @@ V = TypeVar("V")
 
 
 class Warm(Generic[K, V]):
-    """Keeps at least the last `bound // 2` keys used and at most `bound`.
+    """Keeps at least the last `bound` keys used and at most twice as many.
 
-    >>> warm: Warm[str, int] = Warm(4)
+    >>> warm: Warm[str, int] = Warm(2)
     >>> for n, key in enumerate("abcde"): warm.put(key, n)
-    >>> warm.get("a"), warm.get("e"), len(warm)
-    (None, 4, 3)
+    >>> warm.get("a"), warm.get("c"), warm.get("e")
+    (None, 2, 4)
     """
 
     def __init__(self, bound: int) -> None:
-        self._half = max(bound // 2, 1)
+        self._bound = max(bound, 1)
         self._young: dict[K, V] = {}
         self._old: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
         """Return the value, or None when it is not (or no longer) here."""
         value = self._young.get(key)
-        if value is None:
+        if value is None and self._old:
             value = self._old.get(key)
             if value is not None:
                 self.put(key, value)
@@ -31,11 +31,9 @@ class Warm(Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Remember the value."""
-        young = self._young
-        if len(young) >= self._half and key not in young:
-            self._old, self._young = young, {}
-            young = self._young
-        young[key] = value
+        if len(self._young) >= self._bound and key not in self._young:
+            self._old, self._young = self._young, {}
+        self._young[key] = value
 
     def drop(self, key: K) -> None:
         """Forget the key."""
@@ -45,6 +43,3 @@ class Warm(Generic[K, V]):
     def clear(self) -> None:
         """Forget everything."""
         self._young, self._old = {}, {}
-
-    def __len__(self) -> int:
-        return len(self._young) + sum(key not in self._young for key in self._old)
