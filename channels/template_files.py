@@ -86,7 +86,8 @@ def read_sms(folder: Path, files: set[str]) -> SmsTemplate | None:
         if URL.search(text.source):
             remedy = "put it into the approved template"
             raise BadTemplate(text.place, f"carriers refuse a URL inside the parameter {name!r}", remedy)
-    code, sign = (_word(aliyun, name, place, needed=bool(aliyun)) for name in ("template_code", "sign_name"))
+    code = _word(aliyun, "template_code", place, needed=bool(aliyun))
+    sign = _word(aliyun, "sign_name", place, needed=False)
     return SmsTemplate(_text(tree, "text"), code, sign, params, place)
 
 

@@ -4,7 +4,7 @@ Templates, channels, purposes, segments and other journeys. What one file can te
 Called by `journeyd lint` and before a daemon starts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -89,7 +89,7 @@ def _of_send(node: Send, place: Place, known: Known) -> Iterator[Problem]:
     if known.templates is None:
         return
     if node.template not in known.templates:
-        near = nearest(node.template, known.templates) or "-"
+        near = _near(node.template, known.templates)
         yield Problem("J082", place, {"name": node.template, "near": near})
         return
     for channel in node.channels:
@@ -98,24 +98,27 @@ def _of_send(node: Send, place: Place, known: Known) -> Iterator[Problem]:
             yield Problem("J083", place, {"name": node.template, "channel": channel, "files": files})
 
 
+def _near(word: str, known: Collection[str]) -> str:
+    """Return the known word that was probably meant, else the first few there are."""
+    return nearest(word, known) or " / ".join(sorted(known)[:5]) or "-"
+
+
 def _of_conditions(value: object, place: Place, known: Known) -> Iterator[Problem]:
     policy, segments = known.audience.policy, known.audience.segments
     for part in _once(walk(value)):
         match part:
             case InSegment() if part.name not in segments:
-                yield Problem("J085", place, {"name": part.name, "near": nearest(part.name, segments) or "-"})
+                yield Problem("J085", place, {"name": part.name, "near": _near(part.name, segments)})
             case HasConsent() if part.name not in policy.purposes and part.name not in policy.channels:
                 names = ", ".join([*policy.purposes, *policy.channels])
                 yield Problem("J087", place, {"name": part.name, "known": names})
             case IsReachable() if part.channel not in policy.channels:
                 yield _no_channel(part.channel, place, known)
             case Touched() if known.templates is not None and part.template not in known.templates:
-                near = nearest(part.template, known.templates) or "-"
+                near = _near(part.template, known.templates)
                 yield Problem("J082", place, {"name": part.template, "near": near})
             case Journeyed() if known.journeys is not None and part.journey not in known.journeys:
-                yield Problem(
-                    "J086", place, {"name": part.journey, "near": nearest(part.journey, known.journeys) or "-"}
-                )
+                yield Problem("J086", place, {"name": part.journey, "near": _near(part.journey, known.journeys)})
             case _:
                 pass
 

@@ -72,6 +72,11 @@ def callbacks_of(workspace: Workspace) -> dict[str, Callback]:
     return found
 
 
+def callback_urls(workspace: Workspace) -> dict[str, str]:
+    """Return "channel/provider" -> the address to enter at the provider. Each is a secret."""
+    return {name: workspace.callback_url(name) for name in callbacks_of(workspace)}
+
+
 def _answering(parse: Parse) -> Callback:
     def answer(method: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes, now: Micros) -> Answer:
         reply, entries = parse(ChannelCallback(method, query, headers, body, now))
@@ -92,6 +97,7 @@ def sandbox_settings(workspace: Workspace) -> SandboxSettings:
         host=said.host,
         smtp_port=said.smtp_port,
         http_port=said.http_port,
+        wechat=WechatAccount(encrypted=True),  # as `wechat_settings` asks for it: plain pushes are refused
         receipts=Receipts(
             aliyun_url=workspace.callback_url("sms/aliyun"),
             aliyun_replies_url=workspace.callback_url("sms/aliyun-replies"),
@@ -151,6 +157,7 @@ def aliyun_settings(workspace: Workspace) -> AliyunSettings | None:
         connections=said.connections,
         timeout=said.timeout / SECOND,
         callback_key=_secret(said.callback_key),
+        sign_name=said.sign_name,
     )
 
 

@@ -9,7 +9,10 @@ from engine.cli.invocation import AsJson, Invocation
 from engine.cli.output import emit, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from channels.text import BadTemplate
+    from engine.core.plan import Plan, Send
     from journeys.problems import Problem
 
 
@@ -32,7 +35,8 @@ def lint(
     else:
         for one in complaints:
             tell(line_of(one, invocation.lang))
-        counts = f"{errors} errors, {len(complaints) - errors} warnings"
+        warnings = len(complaints) - errors
+        counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
         tell(invocation.say(counts, f"{errors} 个错误，{len(complaints) - errors} 个警告"))
     if errors:
         raise typer.Exit(1)
@@ -45,34 +49,55 @@ def complaints_of(root: Path, lang: str) -> list[dict[str, Any]]:
 
     found = [_of_language(problem) for problem in lint_workspace(root, lang)]
     library = Library(root / "templates")
-    bad = [*library.problems(), *_unsupplied(root, library)]
-    found += [_of_template(problem) for problem in bad]
+    sends = list(_sends(root))
+    found += [_of_template(problem, "T001") for problem in [*library.problems(), *_unsupplied(sends, library)]]
+    found += [_of_template(problem, "T002", "warning") for problem in _without_way_out(sends, library)]
     return sorted(found, key=lambda one: (one["file"], one["line"], one["column"]))
 
 
-def _unsupplied(root: Path, library: Any) -> list[Any]:
-    """Return the variables of templates that the sends of the journeys do not supply."""
+def _sends(root: Path) -> "Iterator[tuple[Plan, Send]]":
+    """Yield every sending step of the workspace's journeys."""
     from engine.core.plan import Send
     from journeys.compile import load_folder
 
-    given: dict[str, set[str]] = {}
     for plan in load_folder(root / "journeys").plans:
         for node in plan.nodes:
             if isinstance(node, Send):
-                names = set(node.variables)
-                given[node.template] = given.get(node.template, names) & names
+                yield plan, node
+
+
+def _unsupplied(sends: "list[tuple[Plan, Send]]", library: Any) -> list[Any]:
+    """Return the variables of templates that the sends of the journeys do not supply."""
+    given: dict[str, set[str]] = {}
+    for _, node in sends:
+        names = set(node.variables)
+        given[node.template] = given.get(node.template, names) & names
     sound = library.ids()
     return [problem for name, names in given.items() if name in sound for problem in library.undefined(name, names)]
+
+
+def _without_way_out(sends: "list[tuple[Plan, Send]]", library: Any) -> "Iterator[BadTemplate]":
+    """Yield the email files of marketing journeys that show no unsubscribe link: the header alone is not enough."""
+    from channels.text import BadTemplate
+    from engine.core.errors import Place
+
+    marketing = {node.template for plan, node in sends if plan.purpose == "marketing" and "email" in node.channels}
+    for name in sorted(marketing & set(library.ids())):
+        letter = library.get(name).email
+        for text in (letter.html, letter.text) if letter is not None else ():
+            if text is not None and "unsubscribe_url" not in text.source:
+                place = Place(text.place.file, 1, 1)
+                yield BadTemplate(place, "a marketing email shows no unsubscribe link", "add {{ unsubscribe_url }}")
 
 
 def _of_language(problem: "Problem") -> dict[str, Any]:
     return problem.describe()
 
 
-def _of_template(problem: "BadTemplate") -> dict[str, Any]:
+def _of_template(problem: "BadTemplate", code: str, severity: str = "error") -> dict[str, Any]:
     return {
-        "code": "T001",
-        "severity": "error",
+        "code": code,
+        "severity": severity,
         "file": problem.place.file,
         "line": problem.place.line,
         "column": problem.place.column,

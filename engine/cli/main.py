@@ -10,7 +10,22 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from engine.cli import customers, doctor, explain, ingest, init, lint, sandbox, status, stop, test, touches, version
+from engine.cli import (
+    callbacks,
+    customers,
+    dead,
+    doctor,
+    explain,
+    ingest,
+    init,
+    lint,
+    sandbox,
+    status,
+    stop,
+    test,
+    touches,
+    version,
+)
 from engine.cli import run as daemon
 from engine.cli.invocation import Invocation
 from engine.cli.output import remark
@@ -72,6 +87,8 @@ app.command("stop")(stop.stop)
 app.command("resume")(stop.resume)
 app.add_typer(sandbox.app, name="sandbox")
 app.command("status")(status.status)
+app.command("dead")(dead.dead)
+app.command("callbacks")(callbacks.callbacks)
 app.command("doctor")(doctor.doctor)
 app.command("version")(version.version)
 

@@ -158,7 +158,7 @@ def test_undefined_variables_are_told_with_their_place(make: Make) -> None:
         ({"sms__yaml": "- a"}, "the file is not a map"),
         ({"sms__yaml": "text: &a hi"}, "references"),
         ({"sms__yaml": "text: [a]"}, "only maps and texts"),
-        ({"sms__yaml": "aliyun: {template_code: SMS_1}"}, "'sign_name' is missing"),
+        ({"sms__yaml": "aliyun: {sign_name: Brand}"}, "'template_code' is missing"),
         (
             {"sms__yaml": "aliyun: {template_code: S, sign_name: B, params: {u: 'see https://x.example'}}"},
             "refuse a URL",

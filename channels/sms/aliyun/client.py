@@ -63,8 +63,9 @@ class AliyunSms:
             content = contents.decode(message.content, SmsContent)
         except msgspec.MsgspecError as problem:
             return NotSent(Retry.CONTENT, str(problem), "bad_content")
-        if not content.template_code or not content.sign_name:
-            return NotSent(Retry.CONTENT, "sms.yaml has no aliyun: template_code and sign_name", "bad_content")
+        if not content.template_code or not (content.sign_name or self._settings.sign_name):
+            lacks = "sms.yaml names no aliyun: template_code, or neither it nor sms.aliyun a sign_name"
+            return NotSent(Retry.CONTENT, lacks, "bad_content")
         request = self._request(message, content)
         try:
             response = await self._client.send(request)
@@ -97,7 +98,7 @@ class AliyunSms:
     def _request(self, message: Message, content: SmsContent) -> httpx.Request:
         query = {
             "PhoneNumbers": to_provider(message.address),
-            "SignName": content.sign_name,
+            "SignName": content.sign_name or self._settings.sign_name,
             "TemplateCode": content.template_code,
             "OutId": message.key,
         }

@@ -1,0 +1,32 @@
+"""`journeyd dead`: the entries that could not be applied, each once, with the reason."""
+
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from engine.cli.invocation import AsJson, Invocation
+from engine.cli.output import emit, tell
+
+
+def dead(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, newest first.")] = 100,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List the dead letters: what came in, and why it could not be applied."""
+    from engine.cli.instants import shown_zone
+    from journeys.phrases import instant
+
+    invocation: Invocation = ctx.obj
+    workspace = invocation.workspace()
+    with closing(workspace.read_store()) as store:
+        letters = store.dead_letters(limit)
+    if as_json:
+        emit([{"offset": one.offset, "at": one.at, "reason": one.reason, "body": one.body.hex()} for one in letters])
+        return
+    for one in letters:
+        tell(f"{instant(one.at, shown_zone(workspace.settings))}  log {one.offset}  {one.reason}")
+    if not letters:
+        tell(invocation.say("No dead letters.", "没有死信。"))
