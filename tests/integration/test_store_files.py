@@ -210,6 +210,62 @@ def test_the_write_ahead_log_stays_short(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(b"these are not the tables you are looking for" * 100)
+    for opened in (SqliteStore, SqliteLog, SqliteStore.open_readonly):
+        with pytest.raises(BadInput, match=r"store\.db is not a journeyd data file"):
+            opened(path)
+
+
+def test_an_empty_or_older_store_is_not_read_before_it_was_brought_up_to_date(tmp_path: Path) -> None:
+    (tmp_path / "store.db").touch()
+    with pytest.raises(BadInput, match="journeyd run"):
+        SqliteStore.open_readonly(tmp_path / "store.db")
+
+
+WRITER = """
+import pathlib, sys
+from engine.core.state import Customer
+from engine.ports import Changes
+from engine.store.sqlite import SqliteStore
+store = SqliteStore(pathlib.Path(sys.argv[1]), hot=10, sweep_after=5_000)
+offset = store.position()
+while True:
+    offset += 1
+    with store.unit() as unit:
+        unit.seen([offset])
+        names = {f"c{(offset * 7 + n) % 50}" for n in range(3)}
+        values = {name: Customer(name, 1, seen=offset, traits={"offset": offset}) for name in names}
+        unit.commit(Changes(offset=offset, now=offset, seen={offset: offset}, customers=values))
+    print(offset, flush=True)
+"""
+
+
+def test_a_killed_writer_loses_nothing_that_it_committed(tmp_path: Path) -> None:
+    path, told = tmp_path / "store.db", 0
+    for kill in range(4):
+        other = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, env=environment(), text=True
+        )
+        assert other.stdout is not None
+        for _ in range(40 + 13 * kill):
+            told = int(other.stdout.readline())
+        other.kill()
+        other.wait(10)
+        other.stdout.close()
+        store = SqliteStore(path)
+        assert store.position() >= told
+        last = {f"c{(offset * 7 + n) % 50}": offset for offset in range(1, store.position() + 1) for n in range(3)}
+        with store.unit() as unit:
+            for reader in (store, unit):
+                assert {name: one.traits["offset"] for name, one in reader.customers(last).items()} == last
+                offsets = range(1, store.position() + 1)
+                assert reader.seen([*offsets, 10**6]) == {offset: offset for offset in offsets}
+        assert store._reader.pragma("integrity_check") == "ok"
+        store.close()
+
+
 # --- one daemon
 
 

@@ -24,9 +24,10 @@ _HARD: Final = 12_000  # WAL pages (48 MB): a reader held the copy up; wait for 
 def open_writer(path: Path) -> apsw.Connection:
     """Open (or make) a file for writing; the caller runs `checkpoint` after commits."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(2_000)
-    connection.pragma("journal_mode", "wal")
+    with _bad_files_are_said(path), full_disk_is_said():
+        connection = apsw.Connection(str(path))
+        connection.set_busy_timeout(2_000)
+        connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", "FULL")
     connection.pragma("foreign_keys", "OFF")
     connection.pragma("journal_size_limit", 64 * 1024 * 1024)
@@ -39,11 +40,25 @@ def open_reader(path: Path) -> apsw.Connection:
     """Open a file for reading only; raises `BadInput` when there is none."""
     if not path.exists():
         raise BadInput(f"there is no data at {path}", "Run `journeyd run` in the workspace once, or name another one")
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    connection.set_busy_timeout(2_000)
-    connection.pragma("query_only", "ON")
+    with _bad_files_are_said(path):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        connection.set_busy_timeout(2_000)
+        connection.pragma("query_only", "ON")
+        connection.pragma("user_version")  # the first read: it finds out what the file is
     _size_cache(connection, megabytes=16)
     return connection
+
+
+@contextmanager
+def _bad_files_are_said(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except apsw.NotADBError as error:
+        raise BadInput(
+            f"{path} is not a journeyd data file", "Restore a backup, or name another data folder"
+        ) from error
+    except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
+        raise BadInput(f"{path} cannot be opened", "Check that this user may read and write its folder") from error
 
 
 def _size_cache(connection: apsw.Connection, *, megabytes: int) -> None:
@@ -53,8 +68,7 @@ def _size_cache(connection: apsw.Connection, *, megabytes: int) -> None:
 
 def migrate(connection: apsw.Connection) -> None:
     """Bring store.db to this version; raises `NewerSchema` when a newer journeyd wrote it."""
-    check_version(connection)
-    for version in range(int(connection.pragma("user_version")), len(MIGRATIONS)):
+    for version in range(check_version(connection), len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")
         try:
             connection.execute(resource(MIGRATIONS[version]))
@@ -65,14 +79,15 @@ def migrate(connection: apsw.Connection) -> None:
             raise
 
 
-def check_version(connection: apsw.Connection) -> None:
-    """Raise `NewerSchema` when the file is of a version that this program does not know."""
+def check_version(connection: apsw.Connection) -> int:
+    """Return the schema's version; raises `NewerSchema` when it is one that this program does not know."""
     found = int(connection.pragma("user_version"))
     if found > len(MIGRATIONS):
         raise NewerSchema(
             f"{connection.filename} has schema {found}, this journeyd knows {len(MIGRATIONS)}. "
             "Upgrade journeyd, or restore a backup"
         )
+    return found
 
 
 class Checkpoints:

@@ -11,7 +11,14 @@ import apsw
 from engine.core.errors import BadInput
 from engine.core.ids import Micros
 from engine.store.conventions import WINDOW
-from engine.store.sqlite.connection import check_version, full_disk_is_said, migrate, open_reader, open_writer
+from engine.store.sqlite.connection import (
+    MIGRATIONS,
+    check_version,
+    full_disk_is_said,
+    migrate,
+    open_reader,
+    open_writer,
+)
 from engine.store.sqlite.faces import SqliteReader
 from engine.store.sqlite.unit import SqliteUnit, Writer
 from engine.store.sqlite.writeback import SWEEP_AFTER
@@ -48,7 +55,10 @@ class SqliteStore(SqliteReader):
         self._writing = threading.RLock()
         reader = open_reader(path)
         try:
-            check_version(reader)
+            if check_version(reader) < len(MIGRATIONS):
+                raise BadInput(
+                    f"{path} is of an older journeyd", "Run `journeyd run` once: it brings the data up to date"
+                )
         except BaseException:
             reader.close()
             raise
