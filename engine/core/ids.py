@@ -44,9 +44,14 @@ def short(*parts: str | int) -> str:
     return b32encode(_digest(parts, 10)).decode("ascii").lower()
 
 
-def key64(*parts: str | int) -> int:
-    """Return a 63-bit integer key; a caller that cannot bear a collision compares what it stands for."""
-    return int.from_bytes(_digest(parts, 8), "big") >> 1
+def key64(source: str, name: str) -> int:
+    """Return the 63-bit integer key of a name within its source; who cannot bear a collision compares the names.
+
+    >>> key64("ab", "c") == key64("a", "bc")
+    False
+    """
+    text = f"{len(source)}:{source}\x1f{len(name)}:{name}"  # as `_digest` joins them: one is made for every event
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def share(*parts: str | int) -> float:

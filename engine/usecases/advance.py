@@ -5,7 +5,7 @@ exactly once however often the process dies. A poison entry becomes a dead lette
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,8 @@ from engine.usecases.receive import receive
 from engine.usecases.settle import settle
 from engine.usecases.wake import fire
 from engine.usecases.work import Told, Work
+
+_ANSWERS: Final = (Outcome, Receipt)
 
 Known: TypeAlias = dict[str, str]
 """Identifier "kind:value" -> customer id, as this batch sees it."""
@@ -74,7 +76,7 @@ def advance(
         known = _gather(work, [entry for _, entry in fresh])
         waits: Micros = 0
         for logged, entry in fresh:
-            if _is_ahead_of_timers(work, entry):
+            if isinstance(entry, _ANSWERS) and _is_ahead_of_timers(work, entry):
                 waits = entry.received
                 batch = _cut(batch, work, logged.offset)
                 break
@@ -99,6 +101,7 @@ def advance(
 
 def _take(log: EventLog, position: int, limit: int, before: Micros) -> Batch | None:
     batch = Batch([], [], position, 0)
+    taken = batch.entries
     for logged in log.read(position, limit):
         try:
             entry = decode(logged.body)
@@ -106,20 +109,19 @@ def _take(log: EventLog, position: int, limit: int, before: Micros) -> Batch | N
             batch.dead.append(DeadLetter(logged.offset, batch.time, f"cannot be decoded: {problem}", logged.body))
             batch.offset = logged.offset
             continue
-        if before and entry.received >= before:
+        is_directive = isinstance(entry, Directive)
+        if (before and entry.received >= before) or (is_directive and taken):
             break
-        if isinstance(entry, Directive) and batch.entries:
-            break
-        batch.entries.append((logged, entry))
+        taken.append((logged, entry))
         batch.offset, batch.time = logged.offset, max(batch.time, entry.received)
-        if isinstance(entry, Directive):
+        if is_directive:
             break
     return batch if batch.offset > position else None
 
 
-def _is_ahead_of_timers(work: Work, entry: Entry) -> bool:
+def _is_ahead_of_timers(work: Work, entry: Outcome | Receipt) -> bool:
     """Does the entry speak of a touch that nobody has planned yet, while timers due before it are still to fire?"""
-    if not isinstance(entry, Outcome | Receipt) or not entry.touch or work.row(entry.touch) is not None:
+    if not entry.touch or work.row(entry.touch) is not None:
         return False
     wakes = [customer.wake for customer in work.customers.values() if customer.wake]
     return min([*wakes, work.unit.next_due() or entry.received + 1]) <= entry.received
@@ -247,7 +249,9 @@ def _who(work: Work, playbook: Playbook, known: Known, event: Event, keys: list[
     """Return the customer the event speaks of, caught up to now; link, create or merge on the way."""
     now = event.received
     ids = dict.fromkeys([known[key] for key in keys if key in known])
-    found = list({c.id: c for c in map(work.customer, ids) if c is not None}.values())
+    found = [customer for customer in map(work.customer, ids) if customer is not None]
+    if len(found) > 1:
+        found = list({customer.id: customer for customer in found}.values())
     if not found:
         fresh = identity.begin(event.identifiers, min(event.at, now))
         known.update(dict.fromkeys(keys, fresh.id))
@@ -272,8 +276,7 @@ def _who(work: Work, playbook: Playbook, known: Known, event: Event, keys: list[
 
 
 def _is_same(customer: Customer, identifiers: Mapping[str, str]) -> bool:
-    user = identifiers.get("user_id")
-    held = customer.identifiers.get("user_id")
+    user, held = identifiers.get("user_id"), customer.identifiers.get("user_id")
     return user is None or held is None or user == held[-1]
 
 

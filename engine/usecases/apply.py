@@ -45,7 +45,8 @@ def carry(work: Work, decision: Decision) -> None:
                 work.changes.runs[changed.id] = (customer.id, changed)
             case RecordEffect():
                 work.changes.effects.append(command)
-    keep(work, customer.id, decision.trace)
+    if decision.trace:
+        keep(work, customer.id, decision.trace)
 
 
 def keep(work: Work, customer: str, trace: tuple[Note, ...]) -> None:
