@@ -46,7 +46,9 @@ def settings_of(arguments: Sequence[str]) -> SandboxSettings:
         parser.add_argument(f"--{provider}-callback", default="", help=f"whole URL of {name}, instead")
     parser.add_argument("--delay", type=float, default=0.2, help="seconds before a receipt")
     parser.add_argument("--hurry", type=float, default=60.0, help="divides the vendors' waits between retries")
-    parser.add_argument("--encrypted", action="store_true", help="push WeChat events in AES mode")
+    parser.add_argument(
+        "--encrypted", action=argparse.BooleanOptionalAction, default=True, help="push WeChat events in AES mode"
+    )
     given = parser.parse_args(arguments)
     base, secret = given.callback.rstrip("/"), given.callback_secret and f"/{given.callback_secret}"
     made = {provider: base and f"{base}/{name}{secret}" for provider, name in CALLBACKS.items()}
