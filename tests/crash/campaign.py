@@ -29,7 +29,8 @@ KILL_AT_LATEST: Final = 4.0
 """Seconds until a process is killed whose failpoint was not passed often enough."""
 
 QUIET_AT_LATEST: Final = 150.0
-"""Seconds that draining may take: a provider that said "later" is believed for up to 75."""
+"""Seconds that draining may take, and half a second more per kill: a provider that said "later" is believed for up
+to 75, and every doubtful WeChat message is sent once more under its key."""
 
 _UNKNOWABLE: Final = ("drop_reply", "error_after", "down", "refuse")
 
@@ -190,7 +191,7 @@ class _Campaign:
         self.feeder.finish(60)
         self.result.acknowledged, self.result.unanswered = len(self.feeder.acknowledged), len(self.feeder.unanswered)
         self.result.retried, self.result.refusals = self.feeder.repeats, self.feeder.refusals
-        self._wait_until_quiet(daemon, began + QUIET_AT_LATEST)
+        self._wait_until_quiet(daemon, began + QUIET_AT_LATEST + self.orders.kills / 2)
         self.result.drained_after = time.monotonic() - began
         daemon.signal(signal.SIGTERM)
         assert daemon.wait_dead(30), "the daemon does not stop on SIGTERM"
