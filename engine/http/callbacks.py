@@ -62,5 +62,6 @@ class Callbacks:
         given = request.path_params["secret"].encode("utf-8", "replace")
         adapter = self.callbacks.get(name)
         if not hmac.compare_digest(secret.encode(), given) or not secret or adapter is None:
-            raise Problem(404, "not_found", "No callback lives here", remedy="Copy the address from `journeyd callbacks`")
+            remedy = "Copy the address from `journeyd callbacks`"
+            raise Problem(404, "not_found", "No callback lives here", remedy=remedy)
         return adapter, name
