@@ -7,6 +7,7 @@ a timer fires when an entry later than it has been applied, or when the log is d
 from collections.abc import Callable
 from typing import Final
 
+from engine.core.events import decode
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
 from engine.ports import EventLog, Store
@@ -55,8 +56,7 @@ class Engine:
             while advanced.waits and self._wake(advanced.waits):
                 pass
             return True
-        is_blocked = self.log.tail() > self.store.position()
-        if is_blocked or self._next_launch <= mark:
+        if self._next_launch <= mark or self._is_blocked():
             return self._launch()
         return self._wake(mark)
 
@@ -85,6 +85,16 @@ class Engine:
         self.time = max(self.time, until if woken.customers else 0)
         self.fired += woken.customers
         return woken.customers > 0
+
+    def _is_blocked(self) -> bool:
+        """Does the next entry wait for the schedule? One that came since we looked for work does not."""
+        if self._next_launch == NEVER or self.log.tail() <= self.store.position():
+            return False
+        found = self.log.read(self.store.position(), 1)
+        try:
+            return bool(found) and decode(found[0].body).received >= self._next_launch
+        except ValueError:
+            return False  # `advance` buries it
 
     def _launch(self) -> bool:
         """Fire the timers that come before the schedule, then expand a chunk of its audience."""
