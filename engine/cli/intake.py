@@ -139,7 +139,9 @@ class Intake:
 
     def _to_the_past(self, events: list[Event], *, deliver: bool) -> dict[str, Any]:
         from engine.bootstrap import import_history
+        from engine.telemetry import configure_logging
 
+        configure_logging(level="warning", form="text")
         events.sort(key=lambda event: event.at)
         task: TaskID = self._progress.add_task("living through it", total=len(events))
         imported = import_history(

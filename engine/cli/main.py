@@ -4,8 +4,9 @@ A file per command beside this one. They import what they need when they run, so
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -30,6 +31,8 @@ from engine.cli import run as daemon
 from engine.cli.invocation import Invocation
 from engine.cli.output import remark
 from engine.core.errors import JourneydError
+
+_GLOBAL: Final = ("--lang", "--workspace", "-w")
 
 
 class Front(TyperGroup):
@@ -95,4 +98,29 @@ app.command("version")(version.version)
 
 def run() -> None:
     """Run the command line: the entry point of the package."""
-    app()
+    app(args=forward(sys.argv[1:]))
+
+
+def forward(words: Sequence[str]) -> list[str]:
+    """Return the words with the global options first, so that they may stand anywhere: `journeyd lint --lang zh`.
+
+    >>> forward(["lint", "--lang", "zh", "journeys", "-w", "shop"])
+    ['--lang', 'zh', '-w', 'shop', 'lint', 'journeys']
+    >>> forward(["ingest", "--", "--lang"])
+    ['ingest', '--', '--lang']
+    """
+    ours: list[str] = []
+    rest: list[str] = []
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        name, equals, _ = word.partition("=")
+        if word == "--":
+            return [*ours, *rest, word, *waiting]
+        if name not in _GLOBAL:
+            rest.append(word)
+        elif equals or not waiting:
+            ours.append(word)
+        else:
+            ours += [word, waiting.pop(0)]
+    return [*ours, *rest]

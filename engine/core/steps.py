@@ -193,7 +193,7 @@ def _plan(draft: Draft, compiled: CompiledPlan, run: Run, intent: Touch, channel
             intent,
             id=derive("touch", run.id, intent.step, intent.visit, channel),
             channel=channel,
-            address=gates.reach(draft.customer, policy, channel),
+            address=draft.customer.address(policy.addresses.get(channel, "")),
             others=channels[place + 1 :],
             planned=draft.now,
             due=draft.now,
