@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import assembled, core_only, embedded, floor, latency, timers
-from benchmarks.measure import Sample, in_child, ratios
+from benchmarks.measure import Sample, in_child, ratios, size_of
 from benchmarks.report import Row, machine, rate_row, save, shares, show, verdict
 from benchmarks.workload import Shape
 
@@ -31,21 +31,22 @@ class Bench:
         customers, events = (10_000, 40_000) if self.quick else (100_000, 200_000)
         return Shape(customers, events, journeys, zipf)
 
-    def throughput(self, name: str, shape: Shape) -> None:
-        """Measure the product, the floor and the core in turn, round by round."""
+    def throughput(self, name: str, shape: Shape, rounds: int) -> None:
+        """Measure the product, the floors and the core in turn, round by round."""
         _say.print(
             f"[bold]{name}[/]: {shape.customers:,} customers, {shape.events:,} events, {shape.journeys} journeys"
         )
         here = self.folder / name.replace(" ", "-")
         in_child(embedded.prepare, here / "product", shape)
         in_child(floor.prepare, here / "floor", shape)
-        taken: dict[str, list[Sample]] = {"product": [], "floor": [], "core": []}
-        for number in range(self.rounds):
+        taken: dict[str, list[Sample]] = {name: [] for name in ("product", "text", "hashed", "core")}
+        for number in range(rounds):
             taken["product"].append(in_child(embedded.run, here / "product", here / "copy", shape))
             shutil.rmtree(here / "copy")
-            shutil.copytree(here / "floor", here / "copy")
-            taken["floor"].append(in_child(floor.run, here / "copy", shape))
-            shutil.rmtree(here / "copy")
+            for dedupe in ("text", "hashed"):
+                shutil.copytree(here / "floor", here / "copy")
+                taken[dedupe].append(in_child(floor.run, here / "copy", shape, dedupe))
+                shutil.rmtree(here / "copy")
             taken["core"].append(in_child(core_only.run, shape))
             said = ", ".join(f"{system} {found[-1].per_cpu:,.0f}" for system, found in taken.items())
             _say.print(f"  round {number + 1}: per CPU-second {said}")
@@ -54,23 +55,31 @@ class Bench:
         self._add_throughput(name, taken)
 
     def _add_throughput(self, name: str, taken: dict[str, list[Sample]]) -> None:
-        product, bare, core = taken["product"], taken["floor"], taken["core"]
-        against = f"{shares(ratios(product, bare, lambda sample: sample.per_cpu))} of the floor"
+        product = taken["product"]
+        text, hashed = (shares(ratios(product, taken[dedupe], _per_cpu)) for dedupe in ("text", "hashed"))
         want = "20,000 per CPU-s, 60% of the floor"
+        against = f"{text} of the floor, {hashed} of the hashed one"
         self.rows += [
             rate_row(f"{name}: events, end to end", "A", product, ratio=against, target=want),
-            rate_row(f"{name}: the bare floor, no decisions", "A", bare),
-            rate_row(f"{name}: the core alone, no store", "C", core, target="60,000 per CPU-s"),
+            rate_row(f"{name}: the bare floor, no decisions", "A", taken["text"]),
+            rate_row(f"{name}: the floor with hashed message ids", "A", taken["hashed"]),
+            rate_row(f"{name}: the core alone, no store", "C", taken["core"], target="60,000 per CPU-s"),
         ]
 
-    def footprint(self, name: str) -> None:
-        """Report what the throughput run of this name kept in memory and on disk."""
-        last, per = self.samples[f"{name}: product"][-1], 100_000 / self.shape().customers
-        memory, disk = (last.extra[what] * per / 1_000_000 for what in ("memory", "disk"))
-        events = f"after {self.shape().events:,} events"
+    def footprint(self) -> None:
+        """Report what 100,000 customers take in memory and on disk, each of them heard of in the traffic."""
+        _say.print("[bold]footprint[/]")
+        shape = Shape(100_000, 100_000)
+        in_child(embedded.prepare, self.folder / "known", shape)
+        known = size_of(self.folder / "known")
+        found = in_child(embedded.run, self.folder / "known", self.folder / "grown", shape)
+        self.samples["footprint"] = [found]
+        memory, disk = found.extra["memory"] / 1_000_000, found.extra["disk"] / 1_000_000
+        after = f"{verdict([found])} after {shape.events:,} events"
         self.rows += [
-            Row("memory per 100,000 customers", "", f"{memory:,.0f} MB", gate=events),
-            Row("disk per 100,000 customers, journal included", "A", f"{disk:,.0f} MB", gate=events),
+            Row("memory, 100,000 customers", "", f"{memory:,.0f} MB", gate=after),
+            Row("disk, 100,000 customers just known", "A", f"{known / 1_000_000:,.0f} MB"),
+            Row("disk, the same with traces, runs, journal", "A", f"{disk:,.0f} MB", gate=after),
         ]
 
     def assembled(self) -> None:
@@ -84,7 +93,7 @@ class Bench:
         found = [in_child(assembled.run, self.folder / f"arq-{number}", shape) for number in range(self.rounds)]
         self.samples["arq"] = found
         product = self.samples["uniform: product"]
-        ratio = f"ours: {ratios(product, found, lambda sample: sample.per_cpu)[0]:.1f}x per CPU-s"
+        ratio = f"ours: {ratios(product, found, _per_cpu)[0]:.1f}x per CPU-s"
         self.rows.append(rate_row("arq + Redis: events of one journey", "B", found, ratio=ratio))
 
     def latency(self) -> None:
@@ -112,6 +121,10 @@ class Bench:
         )
 
 
+def _per_cpu(sample: Sample) -> float:
+    return sample.per_cpu
+
+
 def main() -> None:
     """Run everything and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -121,13 +134,13 @@ def main() -> None:
     facts = machine()
     with tempfile.TemporaryDirectory(dir=asked.folder, prefix="journeyd-bench-") as folder:
         bench = Bench(Path(folder), quick=asked.quick)
-        bench.throughput("uniform", bench.shape())
-        bench.throughput("zipf", bench.shape(zipf=True))
-        bench.throughput("100 journeys", bench.shape(100))
+        bench.throughput("uniform", bench.shape(), bench.rounds)
+        bench.throughput("zipf", bench.shape(zipf=True), 3)
+        bench.throughput("100 journeys", bench.shape(100), 3)
         bench.assembled()
         bench.latency()
         bench.timers()
-        bench.footprint("uniform")
+        bench.footprint()
     show(bench.rows, facts)
     save(OUT, bench.rows, facts, bench.samples)
     _say.print(f"All samples: {OUT}")

@@ -23,6 +23,7 @@ from engine.store.sqlite import SqliteLog, SqliteStore
 from engine.usecases.publish import playbook_of, publish
 
 GROUP = 500
+"""Bodies per append to the journal: a full Segment batch."""
 
 
 def prepare(folder: Path, shape: Shape) -> None:
@@ -73,9 +74,7 @@ class System:
         self.log.on_append(self.grown.set)
         publish(self.store, plans(journeys), 0)
         audience = Audience()
-        self.engine = Engine(
-            self.store, self.log, lambda: self.watermark, lambda: playbook_of(self.store, audience), batch=GROUP
-        )
+        self.engine = Engine(self.store, self.log, lambda: self.watermark, lambda: playbook_of(self.store, audience))
 
     def planned(self, shape: Shape) -> list[Planned]:
         """Return every touch in the store, by user id."""

@@ -2,11 +2,12 @@
 
 Decode, journal, dedupe, read and write the customer's state, set and fire timers, note what is to be sent: one
 transaction per batch, one file, synchronous=FULL. No identity, journeys, traces or runs: the ceiling of the design.
+Dedupe is either by a unique text message id, as one writes it first, or by a 63-bit hash of it, as the engine does.
 """
 
 from array import array
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import apsw
 import msgspec
@@ -15,12 +16,14 @@ from benchmarks.measure import Sample, measured
 from benchmarks.workload import BIG_CART, WAIT, Message, Shape, accepted_at, messages, read
 from engine.core.ids import key64
 from engine.runtime.collector import calm
+from engine.runtime.engine import BATCH
 
-GROUP = 500
+Dedupe: TypeAlias = Literal["hashed", "text"]
 
 _SCHEMA = """
 CREATE TABLE journal (offset INTEGER PRIMARY KEY, body BLOB NOT NULL);
-CREATE TABLE seen (key INTEGER PRIMARY KEY, offset INTEGER NOT NULL);
+CREATE TABLE hashed (key INTEGER PRIMARY KEY, offset INTEGER NOT NULL);
+CREATE TABLE text (key TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE states (num INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE timers (num INTEGER PRIMARY KEY, due INTEGER NOT NULL);
 CREATE INDEX timers_due ON timers (due);
@@ -52,15 +55,15 @@ def prepare(folder: Path, shape: Shape) -> None:
     connection.close()
 
 
-def run(folder: Path, shape: Shape) -> Sample:
+def run(folder: Path, shape: Shape, dedupe: Dedupe) -> Sample:
     """Apply the traffic in place."""
     bodies = messages(shape)
     connection = _open(folder)
     calm()
     with measured() as cost:
-        for start in range(0, len(bodies), GROUP):
-            _apply(connection, start, bodies[start : start + GROUP])
-    kept: int = connection.execute("SELECT count(*) FROM seen").get
+        for start in range(0, len(bodies), BATCH):
+            _apply(connection, dedupe, start, bodies[start : start + BATCH])
+    kept: int = connection.execute(f"SELECT count(*) FROM {dedupe}").get
     connection.close()
     distinct = len({read(body).messageId for body in bodies})
     return Sample(len(bodies), cost.wall, cost.cpu, kept == distinct, f"{kept} of {distinct} events kept")
@@ -75,23 +78,28 @@ def _open(folder: Path) -> apsw.Connection:
     return connection
 
 
-def _apply(connection: apsw.Connection, start: int, bodies: list[bytes]) -> None:
+def _apply(connection: apsw.Connection, dedupe: Dedupe, start: int, bodies: list[bytes]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany("INSERT INTO journal VALUES (?, ?)", enumerate(bodies, start + 1))
+    fresh = _fresh(connection, dedupe, [read(body) for body in bodies], start)
+    _fold(connection, fresh, accepted_at(start))
+    _fire(connection, accepted_at(start + len(bodies) - 1))
+    connection.execute("COMMIT")
+
+
+def _fresh(connection: apsw.Connection, dedupe: Dedupe, decoded: list[Message], start: int) -> list[Message]:
+    ids = [message.messageId for message in decoded]
+    wanted: Any = array("q", [key64("shop", id_) for id_ in ids]) if dedupe == "hashed" else tuple(ids)
+    query = f"SELECT s.key FROM carray(?1) AS a CROSS JOIN {dedupe} AS s ON s.key = a.value"
+    known = {key for (key,) in connection.execute(query, (apsw.carray(wanted),))}
     fresh: list[Message] = []
-    keys: dict[int, int] = {}
-    decoded = [read(body) for body in bodies]
-    wanted = [key64("shop", message.messageId) for message in decoded]
-    query = "SELECT s.key FROM carray(?1) AS a CROSS JOIN seen AS s ON s.key = a.value"
-    known = {key for (key,) in connection.execute(query, (apsw.carray(array("q", wanted)),))}
+    keys: dict[Any, int] = {}
     for number, (key, message) in enumerate(zip(wanted, decoded, strict=True), start + 1):
         if key not in known and key not in keys:
             keys[key] = number
             fresh.append(message)
-    connection.executemany("INSERT INTO seen VALUES (?, ?)", keys.items())
-    _fold(connection, fresh, accepted_at(start))
-    _fire(connection, accepted_at(start + len(bodies) - 1))
-    connection.execute("COMMIT")
+    connection.executemany(f"INSERT INTO {dedupe} VALUES (?, ?)", keys.items())
+    return fresh
 
 
 def _fold(connection: apsw.Connection, fresh: list[Message], now: int) -> None:

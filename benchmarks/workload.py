@@ -100,7 +100,7 @@ def messages(shape: Shape) -> list[bytes]:
             url=f"https://shop.example/products/{dice.randrange(10_000):05d}",
             cart_id=f"cart-{customer:07d}",
         )
-        message = Message(f"m-{number:024d}", user_of(customer), kind, received - late, properties)
+        message = Message(f"m-{dice.getrandbits(96):024x}", user_of(customer), kind, received - late, properties)
         bodies.append(_padded(message))
     return bodies
 
