@@ -32,7 +32,15 @@ def spawn() -> Iterator[Callable[[Path], tuple["subprocess.Popen[bytes]", Addres
 
     def start(record: Path) -> tuple["subprocess.Popen[bytes]", Address]:
         child = subprocess.Popen(
-            [sys.executable, "-m", "engine.bootstrap.sandbox_process", "--record", str(record), "--callback", "http://127.0.0.1:9/x/"],
+            [
+                sys.executable,
+                "-m",
+                "engine.bootstrap.sandbox_process",
+                "--record",
+                str(record),
+                "--callback",
+                "http://127.0.0.1:9/x/",
+            ],
             stdout=subprocess.PIPE,
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
