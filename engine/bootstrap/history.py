@@ -5,9 +5,10 @@ must not run. With `deliver` the touches really leave, to the sandbox.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from typing import TypeVar
+from itertools import chain
+from typing import Final, TypeVar
 
 import msgspec
 import uvloop
@@ -17,19 +18,24 @@ from engine.bootstrap.serve import start_sandbox
 from engine.bootstrap.system import published, renderer_of
 from engine.bootstrap.workspace import Files, Workspace
 from engine.core.errors import BadInput
-from engine.core.events import Entry, Event, encode
+from engine.core.events import Entry, Event, Outcome, encode
 from engine.core.ids import HOUR, Micros
 from engine.core.playbook import Playbook
 from engine.ports import Store
 from engine.runtime.clock import ManualClock, SystemClock
 from engine.runtime.dispatcher import Dispatcher
+from engine.runtime.dispatching import HandedOver
 from engine.runtime.engine import Engine
 from engine.runtime.inbox import last_received
+from engine.runtime.rates import Pace
 
 T = TypeVar("T")
 
-STRIDE = 6 * HOUR
+STRIDE: Final = 6 * HOUR
 """How far virtual time goes between two looks at what may leave; smaller is truer, larger is faster."""
+
+ABREAST: Final = 64
+"""Hand-overs at once on each channel: the past is crowded, and only the sandbox hears of it."""
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -61,14 +67,17 @@ async def _import(
     files = workspace.files()
     async with AsyncExitStack() as stack:
         stack.callback(files.close)
-        past = _Past(workspace, files)
+        start = last_received(files.log)
+        stretches = _stretches(messages, start)
+        earliest = next(stretches, [])
+        past = _Past(workspace, files, max(start, earliest[0].at) if earliest else start)
         if deliver:
-            await start_sandbox(workspace, SystemClock(), stack)
+            # Receipts would be posted to a daemon that does not run.
+            await start_sandbox(workspace, SystemClock(), stack, receipts=False)
             await past.open_channels()
             stack.push_async_callback(past.close_channels)
-        done, first = 0, 0
-        for stretch in _stretches(messages, past.clock.now()):
-            first = first or stretch[0].at
+        done, first = 0, past.clock.now()
+        for stretch in chain([earliest] if earliest else [], stretches):
             await past.live_through(stretch)
             done += len(stretch)
             progress(done)
@@ -81,17 +90,20 @@ async def _import(
 class _Past:
     """A system that lives in the log's time: it is its own `EngineCalls`."""
 
-    def __init__(self, workspace: Workspace, files: Files) -> None:
+    def __init__(self, workspace: Workspace, files: Files, start: Micros) -> None:
         self._workspace, self._files = workspace, files
-        self.clock = ManualClock(last_received(files.log))
+        self.clock = ManualClock(start)
         self.engine = Engine(files.store, files.log, self.clock.now, published(workspace, files, self.clock))
         self._dispatcher: Dispatcher | None = None
+        self._ended, self._durable, self._heard = 0, 0, asyncio.Event()
 
     async def open_channels(self) -> None:
         """Let touches leave. Providers live in the present, so signatures are made with the machine's clock."""
         channels = channels_of(self._workspace, SystemClock())
-        dials = dispatching_of(self._workspace, channels)
+        paces = {name: Pace(concurrency=ABREAST) for name in channels}
+        dials = msgspec.structs.replace(dispatching_of(self._workspace, channels), paces=paces)
         self._dispatcher = Dispatcher(self, channels, renderer_of(self._workspace), self.clock, dials)
+        self._dispatcher.ended = self._note_end
         await self._dispatcher.start()
 
     async def close_channels(self) -> None:
@@ -101,8 +113,27 @@ class _Past:
 
     async def live_through(self, stretch: Sequence[Event]) -> None:
         """Log a stretch of history, fire what was due by its end, send what was planned."""
+        await self._pass_the_time(stretch[0].at)
         self._files.log.append([encode(msgspec.structs.replace(event, received=event.at)) for event in stretch])
         self.clock.turn(stretch[-1].at)
+        await self._settle()
+
+    async def _pass_the_time(self, until: Micros) -> None:
+        """Live through the strides before `until` in which no event falls but something is due: touches expire."""
+        end = until - until % STRIDE - 1
+        while 0 < (instant := self._next_instant()) <= end:
+            self.clock.turn(instant - instant % STRIDE + STRIDE - 1)
+            await self._settle()
+
+    def _next_instant(self) -> Micros:
+        """Return when the next timer, schedule or touch is due, 0 when none is."""
+        channels = None if self._dispatcher is None else tuple(self._dispatcher.lanes)
+        sends = 0 if self._dispatcher is None else self._files.store.next_send(channels)
+        # What a breaker held back is due already: the next stride looks at it again.
+        instants = [max(instant, self.clock.now() + 1) for instant in (self.engine.next_instant(), sends) if instant]
+        return min(instants, default=0)
+
+    async def _settle(self) -> None:
         self.engine.drain()
         if self._dispatcher is not None:
             await self._dispatcher.drain()
@@ -111,15 +142,28 @@ class _Past:
         return use_case(self._files.store, self.engine.playbook)
 
     async def accept(self, make: Callable[[Micros], Sequence[Entry]]) -> int:
-        offset = self._files.log.append([encode(entry) for entry in make(self.clock.now())])
+        await self._all_ended()
+        entries = make(self.clock.now())
+        offset = self._files.log.append([encode(entry) for entry in entries])
+        self._durable += sum(isinstance(entry, Outcome) for entry in entries)
         self.engine.drain()
         return offset
+
+    async def _all_ended(self) -> None:
+        """Wait until nothing is out: time stands still, and the outcomes share two commits instead of many."""
+        while self._dispatcher is not None and self._dispatcher.in_flight > self._ended - self._durable:
+            self._heard.clear()
+            await self._heard.wait()
+
+    def _note_end(self, _done: HandedOver) -> None:
+        self._ended += 1
+        self._heard.set()
 
     async def drained(self) -> None:
         self.engine.drain()
 
 
-def _stretches(messages: Iterable[Event], start: Micros) -> Iterable[list[Event]]:
+def _stretches(messages: Iterable[Event], start: Micros) -> Iterator[list[Event]]:
     """Yield runs of messages that fall into the same stride of virtual time."""
     stretch: list[Event] = []
     last = start

@@ -1,0 +1,1 @@
+"""The CDNOW purchases, a public data set, as events of a shop."""

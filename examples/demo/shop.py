@@ -1,0 +1,74 @@
+"""Makes the demo's workspace: `journeyd init`, free ports, and one journey of our own beside the library's."""
+
+import shutil
+import socket
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from engine.core.errors import AlreadyRunning
+from engine.store.sqlite import WorkspaceLock
+from examples.demo.commands import Commands, Failed
+
+OWN: Final = Path(__file__).with_name("shop")
+ASIDE: Final = "journeys/retain/sleeping.yaml"
+"""The library's monthly letter to everybody who is silent: it would double the messages of the win-back journey."""
+
+
+class Ports(NamedTuple):
+    """Where the demo's processes listen."""
+
+    daemon: int
+    smtp: int
+    http: int
+
+
+def make_shop(commands: Commands) -> Path:
+    """Make a fresh workspace in the demo's folder and return it."""
+    _clear(commands.folder)
+    shop = commands.folder / "shop"
+    commands.run("init", str(shop), quiet=True)
+    _set_ports(shop / "journeyd.yaml", free_ports())
+    aside = shop / ASIDE
+    aside.unlink()
+    aside.with_suffix(".story.yaml").unlink()
+    shutil.copytree(OWN, shop, dirs_exist_ok=True)
+    return shop
+
+
+def free_ports() -> Ports:
+    """Return three ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in Ports._fields]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return Ports(*(one.getsockname()[1] for one in sockets))
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _clear(folder: Path) -> None:
+    lock = WorkspaceLock(folder / "shop" / ".journeyd" / "lock")
+    try:
+        if folder.exists():
+            lock.acquire()
+    except AlreadyRunning as running:
+        raise Failed(f"The daemon of an earlier demo still runs: {running}") from None
+    finally:
+        lock.release()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _set_ports(file: Path, ports: Ports) -> None:
+    """Write the ports where the starter's settings have its own."""
+    text = file.read_text(encoding="utf-8")
+    for old, new in (
+        ("  port: 8025", f'  port: {ports.daemon}\n  base_url: "http://127.0.0.1:{ports.daemon}"'),
+        ("  smtp_port: 8027", f"  smtp_port: {ports.smtp}"),
+        ("  http_port: 8028", f"  http_port: {ports.http}"),
+    ):
+        if text.count(old) != 1:
+            raise Failed(f"{file} has no line {old.strip()!r} to set a free port in")
+        text = text.replace(old, new)
+    file.write_text(text, encoding="utf-8")
