@@ -1,4 +1,4 @@
-"""Importing history in virtual time: what was due between two events leaves then, not when somebody is next heard of."""
+"""Importing history in virtual time: what was due between two events leaves then, not when the next one comes."""
 
 import socket
 from contextlib import closing
