@@ -19,6 +19,7 @@ check: .ready ## format, lint, types, import contracts, architecture tests
 	@$(PY) -m pytest tests/architecture
 
 bench: .ready ## figures against baselines measured in the same run (QUICK=1 for a short one)
+	@scripts/bootstrap bench
 	@$(PY) -m benchmarks $(if $(QUICK),--quick,)
 
 crash: .ready ## kill -9 the daemon N times under traffic and audit the providers' own logs
