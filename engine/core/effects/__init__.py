@@ -1,1 +1,0 @@
-"""What a touch achieved: exposure, attribution, funnel. Pure."""
