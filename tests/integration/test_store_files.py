@@ -72,6 +72,21 @@ def test_a_reader_of_another_process_sees_commits_and_cannot_write(tmp_path: Pat
     store.close()
 
 
+def test_a_reader_of_another_process_follows_when_all_that_was_kept_apart_is_written_down(tmp_path: Path) -> None:
+    writer = SqliteStore(tmp_path / "store.db", sweep_after=1)
+    reader = SqliteStore.open_readonly(tmp_path / "store.db")
+    for stage in ("", "acquire", "retain"):
+        write(writer, Changes(customers={"c1": Customer("c1", 1, stage=stage)}))
+        assert reader.customers(["c1"])["c1"].stage == stage
+        write(writer, Changes(customers={"c1": Customer("c1", 2, stage=stage)}))
+        write(writer, Changes(flags={"stop:win": "a commit that goes on writing down and changes no customer"}))
+        assert reader.customers(["c1"])["c1"].created == 2
+        writer.close()
+        writer = SqliteStore(tmp_path / "store.db", sweep_after=1)
+    writer.close()
+    reader.close()
+
+
 def test_reading_a_store_whose_daemon_is_gone_works(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "store.db")
     write(store, everything())

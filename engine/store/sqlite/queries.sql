@@ -49,8 +49,8 @@ SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM redo;
 SELECT seq, body FROM redo WHERE seq > ?1 ORDER BY seq;
 
 -- name: drop_redo
--- Changes that have all been written down.
-DELETE FROM redo WHERE seq <= ?1;
+-- Changes that have all been written down; the last one stays, so that numbers go on from it and readers see it pass.
+DELETE FROM redo WHERE seq <= ?1 AND seq < (SELECT max(seq) FROM redo);
 
 -- name: last_number
 -- The highest customer number given.
