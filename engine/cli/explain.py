@@ -79,7 +79,8 @@ def _customer(invocation: Invocation, asked: str, journey: str, as_json: bool) -
         known = {*store.current(), *(plan.journey for plan in workspace.plans())}
         if journey not in known:
             raise BadInput(f"There is no journey {journey}", f"Known: {', '.join(sorted(known)) or 'none'}")
-        notes = [note for note in store.notes(customer.id, limit=LIMIT) if note.journey in {"", journey}]
+        lately = store.notes(customer.id, limit=LIMIT)
+        notes = [note.told_of(journey) for note in lately if not note.journey or note.is_about(journey)]
         runs = [run for _, run in store.runs(RunQuery(customer=customer.id, journey=journey))]
         rows = store.find_touches(TouchQuery(customer=customer.id, journey=journey, limit=LIMIT))[::-1]
     zone = calendar.zone_of(customer, workspace.audience().policy)

@@ -89,7 +89,10 @@ Command: TypeAlias = PlanTouch | DropTouch | CancelTouches | RecordRun | RecordE
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Why: one line of a decision's trace. `code` is listed in `core/trace.py`; `data` fills its words."""
+    """Why: one line of a decision's trace. `code` is listed in `core/trace.py`; `data` fills its words.
+
+    `likewise` names further journeys of which the same is to be said: one line for all that an event does not open.
+    """
 
     code: str
     at: Micros
@@ -97,6 +100,15 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     run: str = ""
     step: str = ""
     data: dict[str, Any] = {}
+    likewise: tuple[str, ...] = ()
+
+    def is_about(self, journey: str) -> bool:
+        """Does the line speak of this journey?"""
+        return journey == self.journey or journey in self.likewise
+
+    def told_of(self, journey: str) -> "Note":
+        """Return the line as it stands for one of the journeys that it is about; itself when it names no others."""
+        return msgspec.structs.replace(self, journey=journey, likewise=()) if self.likewise and journey else self
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):

@@ -81,9 +81,9 @@ def _hear(draft: Draft, event: Event) -> None:
         _forget_past(draft)
         for run in draft.customer.runs:
             _hear_in_run(draft, run, event)
-    entries = playbook.entries.get(event.name)
-    if entries is not None:
-        enrolment.on_event(draft, entries, event)
+    entrances = playbook.entries.get(event.name)
+    if entrances is not None:
+        enrolment.on_event(draft, entrances, event)
     if playbook.stages and (event.name in playbook.stage_events or event.traits or event.identifiers):
         _progress(draft, event.at)
 

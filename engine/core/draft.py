@@ -44,6 +44,10 @@ class Draft:
         """Say why, about a journey that no run was started in."""
         self.trace.append(Note(code, self.now, journey=journey, data=data))
 
+    def note_for_all(self, journeys: tuple[str, ...], code: str, data: dict[str, Any]) -> None:
+        """Say why in one line, about all journeys (at least one) of which the same is true."""
+        self.trace.append(Note(code, self.now, journey=journeys[0], data=data, likewise=journeys[1:]))
+
     def put_run(self, run: Run) -> None:
         """Keep the run's next value in the customer, and its row for ops."""
         runs = self.customer.runs

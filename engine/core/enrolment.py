@@ -9,6 +9,7 @@ import msgspec
 
 from engine.core import calendar, experiment, gates, steps
 from engine.core.draft import Draft
+from engine.core.entrances import Entrances
 from engine.core.events import Event
 from engine.core.ids import derive
 from engine.core.playbook import CompiledPlan
@@ -26,17 +27,22 @@ class _Door(NamedTuple):
     visitor: Run
 
 
-def on_event(draft: Draft, entries: tuple[CompiledPlan, ...], event: Event) -> None:
+def on_event(draft: Draft, entrances: Entrances, event: Event) -> None:
     """Enrol the customer in the journeys that this event opens; history, and what came too late, triggers nothing."""
+    said = {"event": event.name}
     if event.backfill:
-        _refuse_all(draft, entries, "skipped.backfill", event)
-    elif event.received - event.at > draft.playbook.policy.max_event_age:
-        _refuse_all(draft, entries, "skipped.late", event)
-    else:
+        draft.note_for_all(entrances.journeys, "skipped.backfill", said)
+        return
+    if event.received - event.at > draft.playbook.policy.max_event_age:
+        draft.note_for_all(entrances.journeys, "skipped.late", said)
+        return
+    asked, shut = entrances.ask(event)
+    if asked:
         visitor = Run("", "", "", draft.now, enter=event.properties)
         door = _Door(event.name, f"{event.source}:{event.id}", visitor)
-        for compiled in entries:
-            _enrol(draft, compiled, door)
+        shut += tuple([compiled.plan.journey for compiled in asked if not _enrol(draft, compiled, door)])
+    if shut:
+        draft.note_for_all(shut, "skipped.where", said)
 
 
 def on_call(draft: Draft, journey: str, occurrence: str, properties: dict[str, Any]) -> None:
@@ -44,27 +50,24 @@ def on_call(draft: Draft, journey: str, occurrence: str, properties: dict[str, A
     compiled = draft.playbook.live(journey)
     if compiled is None or (compiled.audience is not None and not compiled.audience(draft.context)):
         return
-    _enrol(draft, compiled, _Door(journey, occurrence, Run("", "", "", draft.now, enter=properties)))
+    door = _Door(journey, occurrence, Run("", "", "", draft.now, enter=properties))
+    if not _enrol(draft, compiled, door):
+        draft.note_for(journey, "skipped.where", {"event": journey})
 
 
-def _refuse_all(draft: Draft, entries: tuple[CompiledPlan, ...], code: str, event: Event) -> None:
-    for compiled in entries:
-        draft.note_for(compiled.plan.journey, code, {"event": event.name})
+def _enrol(draft: Draft, compiled: CompiledPlan, door: _Door) -> bool:
+    """Check the guards in their fixed order, then start the run; False when `where` refuses, which the caller notes.
 
-
-def _enrol(draft: Draft, compiled: CompiledPlan, door: _Door) -> None:
-    """Check the guards in their fixed order, then start the run. The first refusal is kept as the reason.
-
-    Order: stopped, where, again, already in it, consent, holdout (last, so that the control group is comparable).
+    Order: stopped, where, again, already in it, consent, holdout (last, so that the control group is comparable). The
+    first refusal is kept as the reason.
     """
     plan, context = compiled.plan, draft.context
     context.run = door.visitor
     if draft.playbook.stop_reason(plan.journey):
         draft.note_for(plan.journey, "skipped.stopped", {})
-        return
+        return True
     if compiled.where is not None and not compiled.where(context):
-        draft.note_for(plan.journey, "skipped.where", {"event": door.event})
-        return
+        return False
     key = _entry_key(compiled, draft)
     place = plan.journey + ("#" + key if key else "")
     if not _may_travel_again(draft, compiled, place):
@@ -75,6 +78,7 @@ def _enrol(draft: Draft, compiled: CompiledPlan, door: _Door) -> None:
         draft.note_for(plan.journey, "skipped.consent", {"purpose": plan.purpose})
     else:
         _start(draft, compiled, _begin(draft, compiled, door, key), place)
+    return True
 
 
 def _begin(draft: Draft, compiled: CompiledPlan, door: _Door, key: str) -> Run:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from engine.core.audience.behaviour import CompiledMeasure
+from engine.core.entrances import Entrances
 from engine.core.expression import Expr, Measured, walk
 from engine.core.plan import Audience, Branch, Exit, OnDate, Plan, Send, Set, WaitFor, WaitUntil
 from engine.core.predicates import Context, compile_condition, compile_measure, compile_truth, compile_value
@@ -77,7 +78,7 @@ class Playbook:
         self.stopped = dict(stopped or {})
         self._plans = {(plan.journey, plan.version): CompiledPlan(plan) for plan in plans}
         self.current = dict(self._plans.keys()) | dict(current or {})
-        self.entries: dict[str, tuple[CompiledPlan, ...]] = self._entries()
+        self.entries: dict[str, Entrances] = self._entries()
         self.measures = self._measures()
         self.segments = {name: compile_condition(expr) for name, expr in self.audience.segments.items()}
         self.stages = tuple((name, compile_truth(expr)) for name, expr in self.audience.stages.items())
@@ -100,7 +101,8 @@ class Playbook:
         """Return why the journey is stopped, "" when it is not."""
         return (self.stopped.get("*") or self.stopped.get(journey, "")) if self.stopped else ""
 
-    def _entries(self) -> dict[str, tuple[CompiledPlan, ...]]:
+    def _entries(self) -> dict[str, Entrances]:
+        stopped = frozenset(journey for journey in self.current if self.stop_reason(journey))
         entries: dict[str, tuple[CompiledPlan, ...]] = {}
         for journey in self.current:
             compiled = self.live(journey)
@@ -110,7 +112,7 @@ class Playbook:
                 entries[event] = (*entries.get(event, ()), compiled)
         # When caps bind, the journey with the higher priority plans first; ties by name, so that a rerun agrees.
         return {
-            event: tuple(sorted(found, key=lambda c: (-c.plan.priority, c.plan.journey)))
+            event: Entrances(tuple(sorted(found, key=lambda c: (-c.plan.priority, c.plan.journey))), stopped)
             for event, found in entries.items()
         }
 

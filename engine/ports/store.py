@@ -160,7 +160,7 @@ class Reader(Protocol):
         ...
 
     def notes(self, customer: str, journey: str = "", limit: int = 1000) -> list[Note]:
-        """Return the trace of a customer, oldest first, of one journey when given."""
+        """Return the trace of a customer, oldest first, of one journey (and told of it alone) when given."""
         ...
 
     def runs(self, query: RunQuery) -> list[tuple[str, Run]]:

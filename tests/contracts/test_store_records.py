@@ -73,6 +73,16 @@ def test_a_trace_is_told_from_the_beginning_and_a_long_one_ends_with_the_latest(
     assert store.notes("nobody") == []
 
 
+def test_a_line_about_several_journeys_is_found_by_each_and_told_of_it_alone(store: Store) -> None:
+    line = Note("skipped.where", 5, journey="a", likewise=("b", "c"))
+    with store.unit() as unit:
+        unit.commit(Changes(now=5, notes=[("c1", line)]))
+    assert store.notes("c1") == [line]
+    assert store.notes("c1", "c") == [Note("skipped.where", 5, journey="c")]
+    assert store.notes("c1", "a") == [Note("skipped.where", 5, journey="a")]
+    assert store.notes("c1", "d") == []
+
+
 def test_an_effect_counts_once_per_key(store: Store) -> None:
     first = RecordEffect("k1", "converted", 5, "c1", journey="welcome", value=10.0, arms={"s": "a"})
     write(store, Changes(effects=[first, RecordEffect("k2", "stage_reached", 6, "c1", name="retain")]))

@@ -46,7 +46,7 @@ class MemoryReader(EngineReads):
         """Return the trace of a customer, oldest first; of a long one the last `limit` notes."""
         with self._lock:
             notes = [note for _, note in self._tables.notes.get(self._tables.root(customer), ())]
-        chosen = [note for note in notes if not journey or note.journey == journey]
+        chosen = [note.told_of(journey) for note in notes if not journey or note.is_about(journey)]
         return chosen[-limit:] if limit > 0 else []
 
     def runs(self, query: RunQuery) -> list[tuple[str, Run]]:

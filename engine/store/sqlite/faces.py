@@ -53,8 +53,8 @@ class SqliteReader(EngineReads):
         with self._lock:
             bodies: Iterator[Any] = self._connection().execute(SQL["notes"], (customer,))
             for (body,) in bodies:
-                lines = [note for note in _notes.decode(body) if not journey or note.journey == journey]
-                chosen += reversed(lines)
+                lines = [note for note in _notes.decode(body) if not journey or note.is_about(journey)]
+                chosen += [line.told_of(journey) for line in reversed(lines)]
                 if len(chosen) >= limit:
                     break
         return chosen[: max(limit, 0)][::-1]
