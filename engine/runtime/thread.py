@@ -5,6 +5,7 @@ asks, or the next timer is due: nothing is polled.
 """
 
 import asyncio
+import sys
 import threading
 import time
 from collections import deque
@@ -25,6 +26,10 @@ Job = tuple[Callable[[], Any], "Future[Any]"]
 RETRY_FULL_DISK = 2.0
 """Seconds until a full disk is tried again."""
 
+TURN = 0.0005
+"""Seconds until a thread that computes lets another in. At the interpreter's 5 ms the loop, which talks to providers in
+many short turns, waits for the engine at each of them: mails then take several times as long."""
+
 
 class EngineThread:
     """Runs an `Engine`. `on_step` is called (in the thread) with the seconds of each step that did something."""
@@ -41,6 +46,7 @@ class EngineThread:
 
     def start(self) -> None:
         """Begin to step."""
+        sys.setswitchinterval(min(TURN, sys.getswitchinterval()))
         self._thread.start()
 
     def notice(self) -> None:
