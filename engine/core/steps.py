@@ -208,7 +208,8 @@ def _plan(draft: Draft, compiled: CompiledPlan, run: Run, intent: Touch, channel
                 draft.note("touch.dropped", run, {**data, "why": why}, step=intent.step)
                 refusals.append((touch, why))
                 continue
-        touch = msgspec.structs.replace(touch, due=due)
+        if due != touch.due:
+            touch = msgspec.structs.replace(touch, due=due)
         draft.update(gates.reserve(draft.customer, touch, policy))
         draft.command(PlanTouch(touch))
         draft.note("touch.planned", run, {**data, "due": due}, step=intent.step)

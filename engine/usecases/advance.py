@@ -248,10 +248,7 @@ def _apply_event(work: Work, playbook: Playbook, known: Known, event: Event) -> 
 def _who(work: Work, playbook: Playbook, known: Known, event: Event, keys: list[str]) -> Customer:
     """Return the customer the event speaks of, caught up to now; link, create or merge on the way."""
     now = event.received
-    ids = dict.fromkeys([known[key] for key in keys if key in known])
-    found = [customer for customer in map(work.customer, ids) if customer is not None]
-    if len(found) > 1:
-        found = list({customer.id: customer for customer in found}.values())
+    found = _found(work, known, keys)
     if not found:
         fresh = identity.begin(event.identifiers, min(event.at, now))
         known.update(dict.fromkeys(keys, fresh.id))
@@ -273,6 +270,16 @@ def _who(work: Work, playbook: Playbook, known: Known, event: Event, keys: list[
         keep(work, main.id, (Note("conflict", now, data={"identifier": key.partition(":")[0], "other": other}),))
     _learn(work, known, [key for key in keys if key not in strangers], main)
     return main
+
+
+def _found(work: Work, known: Known, keys: list[str]) -> list[Customer]:
+    """Return the customers that hold one of these identifiers, each once, in the order of the keys."""
+    if len(keys) == 1:  # by far the commonest
+        customer = work.customer(known[keys[0]]) if keys[0] in known else None
+        return [] if customer is None else [customer]
+    ids = dict.fromkeys([known[key] for key in keys if key in known])
+    found = [customer for customer in map(work.customer, ids) if customer is not None]
+    return list({customer.id: customer for customer in found}.values()) if len(found) > 1 else found
 
 
 def _is_same(customer: Customer, identifiers: Mapping[str, str]) -> bool:

@@ -155,9 +155,7 @@ class Roster:
             reached = _reached(entry, customer)
             if not entry.known or (entry.wake, entry.stage, entry.reached) != (customer.wake, customer.stage, reached):
                 moves.append((entry.num, customer.wake, customer.stage, reached))
-                if entry.known:
-                    _count(tallies, entry.stage, entry.reached, -1)
-                _count(tallies, customer.stage, reached, 1)
+                _recount(tallies, entry, customer.stage, reached)
             bodies[entry.num] = body = state.encode(customer)
             self._changes.append(_Change(entry, customer, reached, body))
         self._connection.executemany(SQL["move_customer"], moves)
@@ -209,6 +207,14 @@ def _reached(entry: _Entry, customer: Customer) -> str:
     if before is not None and before.stages is customer.stages:
         return entry.reached
     return ",".join(sorted(customer.stages)) if customer.stages else ""
+
+
+def _recount(tallies: Tallies, entry: _Entry, stage: str, reached: str) -> None:
+    if entry.known and entry.stage == stage and entry.reached == reached:
+        return  # only its timer moved
+    if entry.known:
+        _count(tallies, entry.stage, entry.reached, -1)
+    _count(tallies, stage, reached, 1)
 
 
 def _count(tallies: Tallies, stage: str, reached: str, n: int) -> None:
