@@ -227,7 +227,8 @@ class Dispatcher:
             return NotSent(Retry.TRANSIENT, "the lease was nearly over before the first byte")
         self.trip("send.before")
         try:
-            result = await asyncio.wait_for(self._channels[leased.message.channel].send(leased.message), limit / SECOND)
+            async with asyncio.timeout(limit / SECOND):  # not wait_for: that is a second task per mail
+                result = await self._channels[leased.message.channel].send(leased.message)
         except TimeoutError:
             result = Unclear(f"no answer within {limit / SECOND:g} s")
         except Exception as problem:
