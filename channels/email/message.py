@@ -4,7 +4,7 @@ Deterministic: the same content, recipient and Message-ID give the same bytes on
 """
 
 import re
-from base64 import b64encode, encodebytes
+from base64 import b64encode
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from hashlib import blake2b
@@ -28,6 +28,7 @@ EXTRA_HEADERS: Final = (
 SUBJECT_LIMIT: Final = 400
 _WORD: Final = 45  # bytes per encoded word: "=?utf-8?B?" + 60 + "?=" stays under 75 characters
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]*")
+_LINE: Final = 76  # characters of base64
 _NEWLINES: Final = re.compile(r"\r\n|\r|\n")
 
 
@@ -113,7 +114,9 @@ def _describe(kind: str) -> list[tuple[str, str]]:
 
 def _base64(text: str) -> bytes:
     raw = _NEWLINES.sub("\r\n", text).encode("utf-8", "replace")
-    return encodebytes(raw).replace(b"\n", b"\r\n") or b"\r\n"
+    coded = b64encode(raw)
+    lines = [coded[at : at + _LINE] for at in range(0, len(coded), _LINE)]
+    return b"\r\n".join([*lines, b""]) or b"\r\n"
 
 
 def _prove_headers(message: bytes, intended: list[str]) -> None:

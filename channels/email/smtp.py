@@ -135,14 +135,15 @@ class _Transaction:
             self._connection.usable = True
             return NotSent(Retry.CONTENT, f"{len(letter.body)} bytes, the server takes {limit}", "size")
         wants_report = bool(self._settings.bounce_domain) and client.supports_extension("dsn")
-        try:
-            await client.mail(letter.sender, options=[f"ENVID={letter.key}", "RET=HDRS"] if wants_report else [])
-        except aiosmtplib.SMTPSenderRefused as refused:
-            return await self._refused(refused.code, refused.message, about_recipient=False)
-        try:
-            await client.rcpt(letter.recipient, options=["NOTIFY=FAILURE,DELAY"] if wants_report else [])
-        except aiosmtplib.SMTPRecipientRefused as refused:
-            return await self._refused(refused.code, refused.message)
+        # The addresses were checked when the letter was made; the library's `mail` and `rcpt` would parse them anew.
+        options = f" ENVID={letter.key} RET=HDRS" if wants_report else ""
+        reply = await client.execute_command(f"MAIL FROM:<{letter.sender}>{options}".encode("ascii"))
+        if reply.code != 250:
+            return await self._refused(reply.code, reply.message, about_recipient=False)
+        options = " NOTIFY=FAILURE,DELAY" if wants_report else ""
+        reply = await client.execute_command(f"RCPT TO:<{letter.recipient}>{options}".encode("ascii"))
+        if reply.code not in {250, 251}:
+            return await self._refused(reply.code, reply.message)
         reply = await client.execute_command(b"DATA")
         return None if reply.code == 354 else await self._refused(reply.code, reply.message)
 
