@@ -76,11 +76,12 @@ class _Moves:
         reasons: dict[str, str] = {}
         for run, why in changes.cancelled:
             reasons.setdefault(run, why)
-        for run in reasons:
-            for touch_id, seq, body in self._connection.execute(SQL["touches_of_run"], (run,)):
-                if touch_id not in self._after:
-                    self._know(touch_id, seq, body)
-        for touch_id, row in self._after.items() if reasons else ():
+        if not reasons:
+            return
+        for touch_id, seq, body in self._connection.execute(SQL["touches_of_runs"], (apsw.carray(tuple(reasons)),)):
+            if touch_id not in self._after:
+                self._know(touch_id, seq, body)
+        for touch_id, row in self._after.items():
             if row.touch.run in reasons and row.state in STOPPABLE:
                 self._after[touch_id] = msgspec.structs.replace(
                     row, state=TouchState.CANCELLED, reason=reasons[row.touch.run], updated=changes.now

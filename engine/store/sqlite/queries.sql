@@ -142,9 +142,10 @@ SELECT body FROM touches WHERE state = 'in_flight' AND lease_until < ?1 ORDER BY
 -- Touches by id.
 SELECT t.id, t.seq, t.body FROM carray(?1) AS a CROSS JOIN touches AS t ON t.id = a.value;
 
--- name: touches_of_run
--- A run's touches that have not left yet.
-SELECT id, seq, body FROM touches WHERE run = ?1 AND state IN ('planned', 'ready', 'deferred') ORDER BY seq;
+-- name: touches_of_runs
+-- The touches of some runs that have not left yet.
+SELECT t.id, t.seq, t.body FROM carray(?1) AS a
+CROSS JOIN touches AS t ON t.run = a.value AND t.state IN ('planned', 'ready', 'deferred') ORDER BY t.seq;
 
 -- name: touches_by_provider
 -- The touches under a provider's id.
