@@ -11,6 +11,7 @@ import msgspec
 
 from engine.core.audience import identity
 from engine.core.commands import Decision, Note
+from engine.core.errors import BadInput
 from engine.core.events import Directive, Entry, Event, Outcome, Receipt, decode
 from engine.core.ids import Micros, key64
 from engine.core.playbook import Playbook
@@ -237,9 +238,12 @@ def _apply_event(work: Work, playbook: Playbook, known: Known, event: Event) -> 
     if event.about:
         row = work.row(event.about)
         customer = work.customer(row.touch.customer) if row is not None else None
-        if customer is not None:
-            happen(work, playbook, catch_up(work, playbook, customer, now), event, now)
+        if customer is None:
+            raise BadInput(f"event {event.id} speaks of touch {event.about}, which nobody knows", field="about")
+        happen(work, playbook, catch_up(work, playbook, customer, now), event, now)
         return
+    if not event.identifiers:
+        raise BadInput(f"event {event.id} names nobody", "give at least one identifier", "identifiers")
     keys = identity.keys(event.identifiers)
     customer = _who(work, playbook, known, event, keys)
     happen(work, playbook, customer, event, now)
