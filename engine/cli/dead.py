@@ -27,6 +27,7 @@ def dead(
         emit([{"offset": one.offset, "at": one.at, "reason": one.reason, "body": one.body.hex()} for one in letters])
         return
     for one in letters:
-        tell(f"{instant(one.at, shown_zone(workspace.settings))}  log {one.offset}  {one.reason}")
+        place = f"log {one.offset}" if one.offset > 0 else "timer"
+        tell(f"{instant(one.at, shown_zone(workspace.settings))}  {place}  {one.reason}")
     if not letters:
         tell(invocation.say("No dead letters.", "没有死信。"))

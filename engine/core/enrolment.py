@@ -107,9 +107,6 @@ def _start(draft: Draft, compiled: CompiledPlan, run: Run, place: str) -> None:
     if run.holdout:
         draft.note("held_out", run, {})
     steps.travel(draft, compiled, run, compiled.plan.nodes[0].id if compiled.plan.nodes else "")
-    for later in draft.customer.runs:
-        if later.id == run.id and later.is_active and compiled.plan.watches:
-            draft.put_run(steps.watch(draft, compiled, later))
 
 
 def _entry_key(compiled: CompiledPlan, draft: Draft) -> str:

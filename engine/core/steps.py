@@ -34,7 +34,7 @@ def travel(draft: Draft, compiled: CompiledPlan, run: Run, goes: str) -> None:
             case Wait() | WaitUntil() | WaitFor():
                 due = _due(draft, compiled, node)
                 if due is not None:
-                    _park(draft, run, node, due)
+                    _park(draft, compiled, msgspec.structs.replace(run, due=due, wake=due), node)
                     return
                 assert not isinstance(node, WaitFor)
                 goes = node.next
@@ -77,11 +77,15 @@ def plan_touch(draft: Draft, compiled: CompiledPlan, run: Run, failed: Touch) ->
 
 
 def watch(draft: Draft, compiled: CompiledPlan, run: Run) -> Run:
-    """Return the run with `wake` at its step's due or at the first instant an exit condition may come true."""
+    """Return the run with `wake` at its step's due or at the first instant an exit condition may come true.
+
+    One that holds already, by what the run itself has just done, lets it leave at the next instant.
+    """
     if not run.is_active:
         return run
     draft.context.run = run
-    instants = [e.when.horizon(draft.context) for e in compiled.exits if e.when is not None]
+    conditions = [way_out.when for way_out in compiled.exits if way_out.when is not None]
+    instants = [draft.now + 1 if when(draft.context) else when.horizon(draft.context) for when in conditions]
     wakes = [instant for instant in (run.due, *instants) if instant]
     return msgspec.structs.replace(run, wake=min(wakes, default=0))
 
@@ -103,9 +107,9 @@ def _due(draft: Draft, compiled: CompiledPlan, node: Wait | WaitUntil | WaitFor)
     return due if due > draft.now else None
 
 
-def _park(draft: Draft, run: Run, node: Wait | WaitUntil | WaitFor, due: Micros) -> None:
-    run = msgspec.structs.replace(run, due=due, wake=due)
-    draft.put_run(run)
+def _park(draft: Draft, compiled: CompiledPlan, run: Run, node: Wait | WaitUntil | WaitFor) -> None:
+    due = run.due
+    draft.put_run(watch(draft, compiled, run) if compiled.plan.watches else run)
     if isinstance(node, WaitFor):
         draft.note("step.wait_for", run, {"events": ", ".join(node.events), "until": due})
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.core.ids import Micros
+from engine.core.ids import Micros, key64
 from engine.core.playbook import Playbook
 from engine.core.state import Customer, next_wake
 from engine.ports import DeadLetter, Store
@@ -57,7 +57,8 @@ def _wake_or_hold(work: Work, playbook: Playbook, customer: Customer, until: Mic
         raise
     except Exception as problem:
         reason = f"timer of customer {customer.id}: {type(problem).__name__}: {problem}"[:500]
-        work.changes.dead.append(DeadLetter(0, until, reason, customer.id.encode()))
+        # No entry of the log is at fault: a negative key, one per customer and instant, keeps these letters apart.
+        work.changes.dead.append(DeadLetter(-key64(customer.id, str(until)), until, reason, customer.id.encode()))
         work.put(_held(work.customer(customer.id) or customer, until))
 
 

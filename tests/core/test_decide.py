@@ -7,7 +7,7 @@ import msgspec
 from engine.core.commands import CancelTouches, Decision, DropTouch, PlanTouch, RecordEffect, Touch
 from engine.core.decide import Called, Failed, Happening, Wake, decide
 from engine.core.events import Event
-from engine.core.expression import Compare, Constant, Expr, HasConsent, Measure, Measured, Not, Path
+from engine.core.expression import Compare, Constant, Duration, Expr, HasConsent, HasTag, Measure, Measured, Not, Path
 from engine.core.ids import DAY, HOUR, MINUTE
 from engine.core.plan import (
     Again,
@@ -200,6 +200,33 @@ def test_losing_consent_ends_the_run_wherever_it_stands() -> None:
     plan = journey(Wait("1", Span(DAY), "2"), Stop("2"), exits=(Exit(when=Not(HasConsent("marketing"))),))
     no = msgspec.structs.replace(event("preferences_changed", NOON + 5), consents={"marketing": False})
     _, left = live(book(plan), MEI, (event("cart_updated"), NOON), (no, NOON + 5))
+    assert codes(left) == ["exited.when"]
+
+
+def test_an_exit_condition_is_watched_through_every_wait() -> None:
+    measure = Measure("paid", "order_paid")
+    silent = Compare(">", Measured("paid", "last"), Duration(3 * DAY))
+    plan = journey(Wait("1", Span(HOUR), "2"), Wait("2", Span(30 * DAY), "3"), Stop("3"), exits=(Exit(when=silent),))
+    playbook = Playbook([plan], Audience(measures=(measure,)))
+    *_, waited = live(
+        playbook,
+        MEI,
+        (event("order_paid"), NOON),
+        (event("cart_updated", NOON + 1), NOON + 1),
+        (Wake(), NOON + 1 + HOUR),
+    )
+    assert waited.customer.runs[0].step == "2"
+    assert NOON + 3 * DAY <= waited.customer.wake <= NOON + 3 * DAY + 1
+    left = decide(playbook, waited.customer, Wake(), NOON + 3 * DAY + 1)
+    assert codes(left) == ["exited.when"]
+
+
+def test_a_run_that_makes_its_own_exit_condition_true_leaves_at_once() -> None:
+    plan = journey(
+        Tag("1", add=("done",), next="2"), Wait("2", Span(DAY), "3"), Stop("3"), exits=(Exit(when=HasTag("done")),)
+    )
+    entered, left = live(book(plan), MEI, (event("cart_updated"), NOON), (Wake(), NOON + 1))
+    assert entered.customer.wake == NOON + 1
     assert codes(left) == ["exited.when"]
 
 
