@@ -174,7 +174,7 @@ def _wake(draft: Draft) -> None:
             continue
         compiled = draft.playbook.plan(run.journey, run.version)
         if compiled is None:
-            # Its plan is not loaded: hold it rather than guess; `doctor` shows runs without a wake.
+            # Its plan is not loaded: hold it rather than guess what the road would have been.
             draft.put_run(msgspec.structs.replace(run, due=0, wake=0))
             continue
         draft.context.run = run

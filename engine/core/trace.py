@@ -23,13 +23,11 @@ CODES: Final[dict[str, Words]] = {
     ),
     "skipped.already_in": Words("did not enter: already in it", "未进入：已在旅程中"),
     "skipped.consent": Words("did not enter: no consent for {purpose}", "未进入：未同意 {purpose}"),
-    "skipped.audience": Words("did not enter: outside the audience", "未进入：不在目标人群"),
     "skipped.backfill": Words("did not enter: {event} is history (backfill)", "未进入：{event} 是历史数据"),
     "skipped.late": Words("did not enter: {event} came too late", "未进入：{event} 到达过晚"),
     "held_out": Words("is in the control group: travels and receives nothing", "属于对照组：经过旅程但不接收触达"),
     "step.wait": Words("waits until {until}", "等待至 {until}"),
     "step.wait_for": Words("waits for {events} until {until}", "等待事件 {events}，至 {until}"),
-    "step.wait_past": Words("does not wait: the date is missing or past", "不等待：日期缺失或已过"),
     "step.happened": Words("{event} happened: goes on", "发生 {event}：继续"),
     "step.timed_out": Words("waited in vain for {events}", "等待 {events} 超时"),
     "step.branch": Words("takes arm {arm}", "走分支 {arm}"),
@@ -49,7 +47,6 @@ CODES: Final[dict[str, Words]] = {
     "touch.given_up": Words("{from} failed ({why}) and no channel is left", "{from} 失败（{why}），没有其他渠道"),
     "exited.event": Words("left on {event}", "因 {event} 离开"),
     "exited.when": Words("left: an exit condition came true", "离开：退出条件成立"),
-    "exited.stopped": Words("left: the journey was stopped", "离开：旅程已停止"),
     "exited.merged": Words(
         "left: the same customer stands further in another run", "离开：同一客户的另一个旅程实例走得更远"
     ),

@@ -92,7 +92,6 @@ class Simulation:
         self.clock, self.provider = ManualClock(start), Provider()
         self.pending: list[Entry] = []  # receipts and outcomes on their way into the log
         self.sent: list[Event] = []
-        self.crashes = 0
         self.acknowledged: set[tuple[str, str]] = set()
         self.engine = self._start()
 
@@ -127,7 +126,6 @@ class Simulation:
 
     def crash(self) -> None:
         """Lose what the process knew: hand-overs whose outcome is not in the log, and nothing else."""
-        self.crashes += 1
         self.pending = [entry for entry in self.pending if isinstance(entry, Receipt)]
         self.engine = self._start()
 

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 import msgspec
 
 from engine.bootstrap import Workspace
-from engine.core.ids import Micros
 from engine.core.state import Customer
 from engine.ports import Reader, RunQuery
 from examples.cdnow.customers import Shares, agrees, messages
@@ -115,9 +114,3 @@ def ids_of(workspace: Workspace, users: list[str]) -> dict[str, str]:
     with closing(workspace.read_store()) as store:
         found = store.resolve(f"user_id:{user}" for user in users)
     return {name.partition(":")[2]: id_ for name, id_ in found.items()}
-
-
-def position_in_time(workspace: Workspace) -> Micros:
-    """Return the latest instant at which anybody was heard of."""
-    with closing(workspace.read_store()) as store:
-        return max((customer.seen for customer in everybody(store)), default=0)
