@@ -39,13 +39,19 @@ class Known:
 
 def lint_workspace(root: Path, lang: str = "en") -> list[Problem]:
     """Lint journeys/, audience/ and the names of templates/ together; problems ordered by file and place."""
+    return load_workspace(root, lang)[1]
+
+
+def load_workspace(root: Path, lang: str = "en") -> tuple[list[Plan], list[Problem]]:
+    """Compile and lint journeys/, audience/ and the names of templates/ together: the plans and the problems."""
     audience, problems = load_audience(root / "audience", lang)
     if not (root / "journeys").is_dir():
-        return [*problems, Problem("J089", Place(str(root / "journeys")), {}, lang)]
+        return [], [*problems, Problem("J089", Place(str(root / "journeys")), {}, lang)]
     folder = load_folder(root / "journeys", lang)
     known = Known(audience, templates_of(root / "templates"), frozenset(plan.journey for plan in folder.plans))
     problems = [*folder.problems, *problems, *lint_journeys(folder.files, known, lang)]
-    return sorted(problems, key=lambda problem: (problem.place.file, problem.place.line, problem.place.column))
+    ordered = sorted(problems, key=lambda problem: (problem.place.file, problem.place.line, problem.place.column))
+    return folder.plans, ordered
 
 
 def lint_journeys(files: Iterable[Loaded], known: Known, lang: str = "en") -> list[Problem]:

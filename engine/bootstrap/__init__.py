@@ -1,9 +1,5 @@
-"""The composition root: the only place that knows everybody. It puts parts together and decides nothing."""
+"""The composition root: the only place that knows everybody. It puts parts together and decides nothing.
 
-from engine.bootstrap.doctor import Finding, doctor
-from engine.bootstrap.history import Imported, import_history
-from engine.bootstrap.providers import callback_urls, sandbox_settings
-from engine.bootstrap.serve import serve
-from engine.bootstrap.workspace import Workspace
-
-__all__ = ["Finding", "Imported", "Workspace", "callback_urls", "doctor", "import_history", "sandbox_settings", "serve"]
+Import what you need of it (`workspace`, `serve`, `history`, `providers`, `doctor`): a command that only reads the store
+need not load the channels and the HTTP server.
+"""

@@ -9,16 +9,18 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from channels.templates import Library
 from config.settings import FILE, Settings, load_settings
 from engine.core.errors import BadSetting
 from engine.core.plan import Audience, Plan, Policy
 from engine.store.sqlite import SqliteLog, SqliteStore, WorkspaceLock
 from journeys.audience import load_audience
-from journeys.check import lint_workspace
-from journeys.compile import load_folder
+from journeys.check import load_workspace
 from journeys.problems import Problem
+
+if TYPE_CHECKING:
+    from channels.templates import Library
 
 
 class Workspace:
@@ -45,11 +47,14 @@ class Workspace:
 
     def plans(self) -> list[Plan]:
         """Return the journeys, compiled and linted; raises `BadSetting` with every error, a line each."""
-        refuse(lint_workspace(self.root))
-        return load_folder(self.root / "journeys").plans
+        plans, problems = load_workspace(self.root)
+        refuse(problems)
+        return plans
 
-    def library(self) -> Library:
+    def library(self) -> "Library":
         """Return the templates."""
+        from channels.templates import Library
+
         return Library(self.root / "templates")
 
     def read_store(self) -> SqliteStore:

@@ -8,7 +8,7 @@ from engine.cli.output import emit, tell
 
 def callbacks(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """Show the callback addresses to enter at the providers; keep them to yourself."""
-    from engine.bootstrap import callback_urls
+    from engine.bootstrap.providers import callback_urls
 
     invocation: Invocation = ctx.obj
     found = callback_urls(invocation.workspace())

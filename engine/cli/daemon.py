@@ -13,7 +13,7 @@ from engine.core.errors import BadInput, BadSetting, JourneydError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine.bootstrap import Workspace
+    from engine.bootstrap.workspace import Workspace
 
 ADDRESS_FILE: Final = "address"
 ATTEMPTS: Final = 8

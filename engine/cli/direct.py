@@ -12,7 +12,7 @@ from engine.runtime.clock import SystemClock, mint_id
 from engine.runtime.inbox import last_received
 
 if TYPE_CHECKING:
-    from engine.bootstrap import Workspace
+    from engine.bootstrap.workspace import Workspace
 
 
 def say(

@@ -8,7 +8,7 @@ from engine.cli.invocation import AsJson, Invocation
 from engine.cli.output import emit, tell
 
 if TYPE_CHECKING:
-    from engine.bootstrap import Finding
+    from engine.bootstrap.doctor import Finding
 
 _MARKS: Final = {"ok": "✓", "warning": "!", "problem": "✗"}
 
@@ -33,7 +33,7 @@ def doctor(ctx: typer.Context, *, as_json: AsJson = False) -> None:
 
 def _look(invocation: Invocation) -> "list[Finding]":
     """Return every finding; settings that cannot be read are one, not the end."""
-    from engine.bootstrap import Finding, doctor
+    from engine.bootstrap.doctor import Finding, doctor
     from engine.core.errors import BadSetting
 
     try:

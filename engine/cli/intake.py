@@ -21,7 +21,7 @@ from engine.core.events import Event
 from engine.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
-    from engine.bootstrap import Workspace
+    from engine.bootstrap.workspace import Workspace
 
 BATCH_LINES: Final = 500
 BATCH_BYTES: Final = 400_000
@@ -138,7 +138,7 @@ class Intake:
     # --- into the past
 
     def _to_the_past(self, events: list[Event], *, deliver: bool) -> dict[str, Any]:
-        from engine.bootstrap import import_history
+        from engine.bootstrap.history import import_history
         from engine.telemetry import configure_logging
 
         configure_logging(level="warning", form="text")

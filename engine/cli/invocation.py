@@ -13,7 +13,7 @@ import typer
 from engine.core.errors import BadSetting
 
 if TYPE_CHECKING:
-    from engine.bootstrap import Workspace
+    from engine.bootstrap.workspace import Workspace
 
 FILE: Final = "journeyd.yaml"
 
@@ -43,7 +43,7 @@ class Invocation:
 
     def workspace(self) -> "Workspace":
         """Open the workspace; raises `BadSetting` with every complaint about its settings."""
-        from engine.bootstrap import Workspace
+        from engine.bootstrap.workspace import Workspace
 
         return Workspace.open(self.root(), os.environ)
 

@@ -10,7 +10,7 @@ from engine.cli.invocation import AsJson, Invocation
 from engine.cli.output import remark, tell
 
 if TYPE_CHECKING:
-    from engine.bootstrap import Workspace
+    from engine.bootstrap.workspace import Workspace
 
 
 def run(
@@ -24,13 +24,14 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run the daemon until Ctrl-C or SIGTERM: events in, journeys travelled, touches out."""
-    from engine import bootstrap
+    from engine.bootstrap.serve import serve
+    from engine.bootstrap.workspace import Workspace
     from engine.telemetry import configure_logging
 
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()
     if port is not None:
-        workspace = bootstrap.Workspace.open(invocation.root(), _elsewhere(port))
+        workspace = Workspace.open(invocation.root(), _elsewhere(port))
     _refuse_errors(invocation)
     form = log_format or ("text" if sys.stderr.isatty() else "json")
     configure_logging(level=log_level, form=form, out=sys.stderr)
@@ -40,7 +41,7 @@ def run(
         _announce(invocation, workspace, address, as_json)
 
     try:
-        code = bootstrap.serve(workspace, on_ready=announce)
+        code = serve(workspace, on_ready=announce)
     finally:
         _forget(workspace)
     if code:

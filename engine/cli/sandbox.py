@@ -16,7 +16,7 @@ def sandbox(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is not None:
         return
     from channels.sandbox.server import Address, run_sandbox
-    from engine.bootstrap import sandbox_settings
+    from engine.bootstrap.providers import sandbox_settings
     from engine.runtime.clock import SystemClock
 
     invocation: Invocation = ctx.obj
@@ -39,7 +39,7 @@ def inbox(
 ) -> None:
     """Show the messages that the sandbox accepted, newest first."""
     from channels.sandbox.record import RecordQuery, read_record
-    from engine.bootstrap import sandbox_settings
+    from engine.bootstrap.providers import sandbox_settings
     from engine.cli import show
     from engine.cli.instants import shown_zone
     from journeys.phrases import instant

@@ -10,7 +10,7 @@ from engine.cli.output import emit, tell
 from engine.core.errors import BadInput, BadSetting
 
 if TYPE_CHECKING:
-    from engine.bootstrap import Workspace
+    from engine.bootstrap.workspace import Workspace
 
 Journey = Annotated[str | None, typer.Argument(metavar="JOURNEY", help="The journey's name.")]
 Everything = Annotated[bool, typer.Option("--all", help="All sending of all journeys.")]

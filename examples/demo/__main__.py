@@ -17,7 +17,7 @@ from typing import Final
 
 import httpx
 
-from engine.bootstrap import Workspace
+from engine.bootstrap.workspace import Workspace
 from engine.core.errors import JourneydError
 from engine.runtime.clock import SystemClock
 from examples.cdnow.customers import Shares

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from engine.bootstrap import Workspace
+from engine.bootstrap.workspace import Workspace
 from engine.core.delivery import Fact
 from engine.core.ids import Micros
 from examples.demo.commands import Failed

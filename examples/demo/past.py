@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from engine.bootstrap import Workspace
+from engine.bootstrap.workspace import Workspace
 from engine.core.state import Customer
 from engine.ports import Reader, RunQuery
 from examples.cdnow.customers import Shares, agrees, messages

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from rich.table import Table
 
-from engine.bootstrap import Workspace
+from engine.bootstrap.workspace import Workspace
 from engine.core.delivery import TouchState
 from engine.core.ids import Micros
 from engine.core.plan import STAGES

@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.bootstrap import Workspace
+from engine.bootstrap.workspace import Workspace
 from engine.core.ids import DAY
 from engine.ports import RunQuery
 from examples.cdnow.purchases import read_year

@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from engine.bootstrap import Workspace, serve
+from engine.bootstrap.serve import serve
+from engine.bootstrap.workspace import Workspace
 from engine.core.errors import AlreadyRunning
 from tests.crash import wrong
 

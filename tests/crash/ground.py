@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from engine.bootstrap import Workspace
+from engine.bootstrap.workspace import Workspace
 
 CHANNELS: Final = ("email", "sms", "wechat")
 PROVIDERS: Final = {"email": "smtp", "sms": "aliyun", "wechat": "wechat"}

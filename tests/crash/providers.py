@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import httpx
 
-from engine.bootstrap import sandbox_settings
+from engine.bootstrap.providers import sandbox_settings
 from tests.crash.ground import PROVIDERS, Ground
 
 LATENCY: Final[list[dict[str, Any]]] = [

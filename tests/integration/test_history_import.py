@@ -4,7 +4,8 @@ import socket
 from contextlib import closing
 from pathlib import Path
 
-from engine.bootstrap import Workspace, import_history
+from engine.bootstrap.history import import_history
+from engine.bootstrap.workspace import Workspace
 from engine.core.delivery import TouchState
 from engine.core.events import Event
 from engine.core.ids import DAY, HOUR, Micros
