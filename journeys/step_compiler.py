@@ -71,7 +71,8 @@ class StepCompiler:
                 waits = step.awaited
                 then = self._inner(step.then, id_, "then", path, following)
                 otherwise = self._inner(step.otherwise, id_, "else", path, following)
-                return plan.WaitFor(id_, waits.on, waits.within, waits.where, then, otherwise)
+                awaited = (plan.Awaited(waits.on, waits.where),)
+                return plan.WaitFor(id_, awaited, waits.within, then=then, otherwise=otherwise)
             case IfForm():
                 then = self._inner(step.then, id_, "then", path, following)
                 otherwise = self._inner(step.otherwise, id_, "else", path, following)

@@ -3,7 +3,7 @@
 A decision never does anything: `usecases/` persists these in the same transaction as the state.
 """
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -16,6 +16,7 @@ class Touch(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     `id` derives from (run, step, visit, channel). `due`: not before; `expires`: not after (0 = no end). `others` are
     the channels left to try on a hard failure. `variables` are the template's `with:` values, computed at planning.
+    A task's `variables` are its title, note and due (µs); a webhook's `address` is the URL, its `variables` the body.
     """
 
     id: str
@@ -38,6 +39,10 @@ class Touch(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     enter: dict[str, Any] = {}
     arms: dict[str, str] = {}
     visit: int = 0
+    kind: Literal["message", "task", "webhook"] = "message"
+    coupon: str = ""  # the code that templates show as {{ coupon.code }}
+    pool: str = ""  # the pool it came from
+    recipient: str = ""  # the customer written to when it is another (an account's contact), "" for `customer`
 
 
 class PlanTouch(msgspec.Struct, frozen=True, tag="plan_touch", gc=False):
@@ -58,6 +63,36 @@ class CancelTouches(msgspec.Struct, frozen=True, tag="cancel_touches", gc=False)
 
     run: str
     why: str
+
+
+class CancelTouch(msgspec.Struct, frozen=True, tag="cancel_touch", gc=False):
+    """Cancel one touch that has not left yet."""
+
+    touch: str
+    why: str
+
+
+class IssueCoupon(msgspec.Struct, frozen=True, tag="issue_coupon", gc=False):
+    """The code of the pool is this customer's now; `key` derives from (run, step, visit)."""
+
+    key: str
+    pool: str
+    code: str
+    at: Micros
+    customer: str
+    run: str = ""
+    journey: str = ""
+    step: str = ""
+
+
+class CountArm(msgspec.Struct, frozen=True, tag="count_arm", gc=False):
+    """An arm of a `winner` split was tried, or won, this many times more."""
+
+    journey: str
+    split: str
+    arm: str
+    tried: int = 0
+    won: int = 0
 
 
 class RecordRun(msgspec.Struct, frozen=True, tag="record_run", gc=False):
@@ -85,7 +120,9 @@ class RecordEffect(msgspec.Struct, frozen=True, tag="record_effect", gc=False):
     holdout: bool = False
 
 
-Command: TypeAlias = PlanTouch | DropTouch | CancelTouches | RecordRun | RecordEffect
+Command: TypeAlias = (
+    PlanTouch | DropTouch | CancelTouches | CancelTouch | IssueCoupon | CountArm | RecordRun | RecordEffect
+)
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

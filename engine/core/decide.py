@@ -26,6 +26,7 @@ from engine.core.ids import Micros, derive
 from engine.core.plan import Send, WaitFor
 from engine.core.playbook import CompiledExit, CompiledPlan, Playbook
 from engine.core.state import Customer, Run
+from engine.core.world import NOWHERE, World
 
 
 class Wake(msgspec.Struct, frozen=True, tag="wake", gc=False):
@@ -50,13 +51,15 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", gc=False):
 Happening: TypeAlias = Event | Wake | Called | Failed
 
 
-def decide(playbook: Playbook, customer: Customer, happening: Happening, now: Micros) -> Decision:
+def decide(
+    playbook: Playbook, customer: Customer, happening: Happening, now: Micros, world: World = NOWHERE
+) -> Decision:
     """Return what follows from `happening` for this customer at `now`; total and deterministic.
 
     `now` is the log's time for entries and the due instant for timers. The customer in the result carries `wake`,
-    the next instant at which it wants to be called with `Wake()`.
+    the next instant at which it wants to be called with `Wake()`. `world` answers what lies beyond the customer.
     """
-    draft = Draft(playbook, customer, now)
+    draft = Draft(playbook, customer, now, world)
     match happening:
         case Event():
             _hear(draft, happening)
@@ -105,8 +108,8 @@ def _hear_in_run(draft: Draft, run: Run, event: Event) -> None:
         return
     node = compiled.plan.steps.get(run.step)
     if isinstance(node, WaitFor) and event.name in node.events:
-        where = compiled.waits[node.id]
-        if where is None or where(draft.context):
+        wheres = zip(node.awaited, compiled.waits[node.id], strict=True)
+        if any(event.name in one.events and (where is None or where(draft.context)) for one, where in wheres):
             draft.note("step.happened", run, {"event": event.name})
             steps.travel(draft, compiled, run, node.then)
             return

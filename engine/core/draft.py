@@ -3,7 +3,7 @@
 Mutable on purpose and never seen outside one call of `decide`.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,18 +12,45 @@ from engine.core.ids import Micros
 from engine.core.playbook import Playbook
 from engine.core.predicates import Context
 from engine.core.state import Customer, Run, next_wake
+from engine.core.world import World
+
+
+class Call(NamedTuple):
+    """A journey to enter: by a `start:` step, a schedule, an operator or the API. `occurrence` makes the run's id."""
+
+    journey: str
+    occurrence: str
+    properties: dict[str, Any]
 
 
 class Draft:
     """Collects what a decision changes; `decision()` freezes it."""
 
-    __slots__ = ("_runs_changed", "commands", "context", "customer", "now", "playbook", "trace")
+    __slots__ = (
+        "_runs_changed",
+        "calls",
+        "commands",
+        "context",
+        "customer",
+        "departures",
+        "now",
+        "playbook",
+        "taken",
+        "trace",
+        "world",
+    )
 
-    def __init__(self, playbook: Playbook, customer: Customer, now: Micros):
-        self.playbook, self.customer, self.now = playbook, customer, now
+    def __init__(self, playbook: Playbook, customer: Customer, now: Micros, world: World):
+        self.playbook, self.customer, self.now, self.world = playbook, customer, now, world
         self.context = Context(customer, now, None, None, playbook.policy, playbook.segments)
         self.commands: list[Command] = []
         self.trace: list[Note] = []
+        self.calls: list[Call] = []
+        """Journeys that a step of this decision starts, in order; `decide` enters the customer once the step is done."""
+        self.departures: list[str] = []
+        """Journeys that a step of this decision lets the customer leave."""
+        self.taken: dict[str, int] = {}
+        """Codes that this decision has taken from each pool so far: the world does not know of them yet."""
         self._runs_changed: dict[str, Run] | None = None
 
     def update(self, customer: Customer) -> None:

@@ -14,7 +14,7 @@ from engine.core.ids import Micros
 Identifiers: TypeAlias = dict[str, str]
 """Kind -> value, already normalised by the edge: {"user_id": "u1", "email": "mei@brand.example"}."""
 
-KINDS: Final = ("user_id", "unionid", "openid", "phone", "email", "device_id", "anonymous_id")
+KINDS: Final = ("user_id", "unionid", "openid", "external_userid", "phone", "email", "device_id", "anonymous_id")
 """Identifier kinds, strongest first."""
 
 
@@ -24,7 +24,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag="event", gc=Fal
     `at` is when it happened, `received` when it was accepted (the log's time: never decreasing).
     `id` is unique within its `source`; `traits` are merged into the customer; `about` is the touch that
     an engine-born event speaks of (`link_clicked`, `email_bounced`). `backfill` events update the
-    customer and trigger nothing.
+    customer and trigger nothing. `account` is the company that the customer belongs to from now on, `account_traits`
+    what is said of it.
     """
 
     id: str
@@ -38,6 +39,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag="event", gc=Fal
     consents: dict[str, bool] = {}
     about: str = ""
     backfill: bool = False
+    account: str = ""
+    account_traits: dict[str, Any] = {}
 
 
 OutcomeKind: TypeAlias = Literal["sent", "deferred", "failed", "uncertain"]
@@ -87,12 +90,13 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True, tag="receipt", gc
 class Directive(msgspec.Struct, frozen=True, omit_defaults=True, tag="directive", gc=False):
     """An operator's word, so that it takes its place in the one order.
 
-    `verb`: stop | resume (a journey, or "*" for all sending), resolve (a touch: sent | not_sent),
-    enter (a customer into a manual journey).
+    `verb`: stop | pause | resume (a journey, or "*" for all), resolve (a touch: sent | not_sent), enter (a customer
+    into a manual journey), publish (`body`: an encoded `core.release.Release`), stock (new codes of a coupon pool:
+    `subject` the pool, `properties` {"codes": [...]}).
     """
 
     id: str
-    verb: Literal["stop", "resume", "resolve", "enter"]
+    verb: Literal["stop", "pause", "resume", "resolve", "enter", "publish", "stock"]
     at: Micros
     received: Micros
     subject: str = ""
@@ -100,6 +104,7 @@ class Directive(msgspec.Struct, frozen=True, omit_defaults=True, tag="directive"
     by: str = ""
     identifiers: Identifiers = {}
     properties: dict[str, Any] = {}
+    body: bytes = b""
 
 
 Entry: TypeAlias = Event | Outcome | Receipt | Directive

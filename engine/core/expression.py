@@ -11,6 +11,11 @@ import msgspec
 
 from engine.core.ids import Micros
 
+Function: TypeAlias = OneOf[
+    "count", "sum", "max", "min", "avg", "distinct", "first", "last", "ever", "never", "sequence"
+]
+"""What a condition asks of a behaviour statistic."""
+
 Root: TypeAlias = OneOf["event", "enter", "customer", "account"]
 
 
@@ -116,11 +121,12 @@ class IsReachable(_Node, frozen=True, tag="is_reachable"):
 class Measured(_Node, frozen=True, tag="measured"):
     """A behaviour statistic: the value of `measure` over `within` (0 = ever), or since the run began.
 
-    `first` and `last` give an age in microseconds; the others a number (0 or missing when nothing happened).
+    `first` and `last` give an age in microseconds; `count`, `sum` and `distinct` a number (0 when nothing happened);
+    `max`, `min` and `avg` a number or missing; `ever`, `never` and `sequence` a truth.
     """
 
     measure: str
-    function: OneOf["count", "sum", "first", "last", "ever", "never"]
+    function: Function
     within: Micros = 0
     since_enter: bool = False
 

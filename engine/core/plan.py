@@ -76,7 +76,46 @@ class Manual(msgspec.Struct, frozen=True, omit_defaults=True, tag="manual"):
     """Runs start by the API, the CLI or another journey's `start`."""
 
 
-Entrance: TypeAlias = OnEvent | Once | Every | Manual
+class OnSegment(msgspec.Struct, frozen=True, omit_defaults=True, tag="segment"):
+    """The customer enters (or leaves) a segment. `existing`: those in it at the publish enter too."""
+
+    segment: str
+    way: Literal["enters", "leaves"] = "enters"
+    existing: bool = False
+
+
+class OnStage(msgspec.Struct, frozen=True, omit_defaults=True, tag="stage"):
+    """The customer reaches a lifecycle stage for the first time."""
+
+    stage: StageName
+
+
+class OnTag(msgspec.Struct, frozen=True, omit_defaults=True, tag="tagged"):
+    """The customer gains (or loses) a tag, by whatever gives or takes it."""
+
+    name: str
+    way: Literal["gains", "loses"] = "gains"
+
+
+class OnChange(msgspec.Struct, frozen=True, omit_defaults=True, tag="changed"):
+    """A trait of the customer gets another value; the run's `enter.from` and `enter.to` hold both."""
+
+    trait: str
+
+
+class OnAnniversary(msgspec.Struct, frozen=True, omit_defaults=True, tag="anniversary"):
+    """Every year on the day of a date, moved by `offset_days`, at a wall time in the customer's zone.
+
+    The 29th of February is kept on the 28th in other years.
+    """
+
+    date: Expr
+    hour: int = 9
+    minute: int = 0
+    offset_days: int = 0
+
+
+Entrance: TypeAlias = OnEvent | Once | Every | Manual | OnSegment | OnStage | OnTag | OnChange | OnAnniversary
 
 
 class Again(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -123,13 +162,40 @@ class WaitUntil(msgspec.Struct, frozen=True, omit_defaults=True, tag="wait_until
     next: str = ""
 
 
+class Awaited(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing waited for: any of `events` for which `where` holds."""
+
+    events: tuple[str, ...]
+    where: Expr | None = None
+
+
 class WaitFor(msgspec.Struct, frozen=True, omit_defaults=True, tag="wait_for"):
-    """An event of the same customer, or the time-out."""
+    """Events of the same customer, or the time-out: any or all of `awaited`, or `count` matches of the only one.
+
+    What happened in the `lookback` microseconds before arrival counts too.
+    """
 
     id: str
-    events: tuple[str, ...]
+    awaited: tuple[Awaited, ...]
     within: Span
-    where: Expr | None = None
+    need: Literal["any", "all"] = "any"
+    count: int = 1
+    lookback: Micros = 0
+    then: str = ""
+    otherwise: str = ""
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Names of all events that it hears, in the order written."""
+        return tuple(dict.fromkeys(event for one in self.awaited for event in one.events))
+
+
+class WaitWhile(msgspec.Struct, frozen=True, omit_defaults=True, tag="wait_while"):
+    """Until the condition no longer holds (`then`), or the time-out (`otherwise`); no `within`: as long as it takes."""
+
+    id: str
+    when: Expr
+    within: Span | None = None
     then: str = ""
     otherwise: str = ""
 
@@ -150,12 +216,20 @@ class Arm(msgspec.Struct, frozen=True, omit_defaults=True):
     next: str = ""
 
 
+class Winner(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Shares move to the arm that does best `by`, once `after` were tried; some exploring never ends."""
+
+    by: Literal["click", "open", "convert"] = "click"
+    after: int = 500
+
+
 class Split(msgspec.Struct, frozen=True, omit_defaults=True, tag="split"):
     """A stable random arm per customer and run."""
 
     id: str
     name: str
     arms: tuple[Arm, ...]
+    winner: Winner | None = None
 
 
 class Send(msgspec.Struct, frozen=True, omit_defaults=True, tag="send"):
@@ -166,6 +240,8 @@ class Send(msgspec.Struct, frozen=True, omit_defaults=True, tag="send"):
     channels: tuple[str, ...]
     variables: dict[str, Expr] = {}
     expires: Span | None = None
+    role: str = ""  # `to: {role: ...}`: the account's contact in that role instead of the customer
+    purpose: str = ""  # "" = the journey's
     next: str = ""
 
 
@@ -187,13 +263,104 @@ class Set(msgspec.Struct, frozen=True, omit_defaults=True, tag="set"):
     next: str = ""
 
 
+class Repeat(msgspec.Struct, frozen=True, omit_defaults=True, tag="repeat"):
+    """Rounds of `body`, whose last step leads back here: one each `every`, at most `times`, none once `until` holds."""
+
+    id: str
+    every: Span
+    times: int
+    until: Expr | None = None
+    body: str = ""
+    next: str = ""
+
+
+class Coupon(msgspec.Struct, frozen=True, omit_defaults=True, tag="coupon"):
+    """One unused code of the pool for this run. An empty pool leads to `otherwise`; None ends the run."""
+
+    id: str
+    pool: str
+    otherwise: str | None = None
+    next: str = ""
+
+
+class Start(msgspec.Struct, frozen=True, omit_defaults=True, tag="start"):
+    """The customer enters another (manual) journey, with `variables` as its `enter.x`; this one goes on."""
+
+    id: str
+    journey: str
+    variables: dict[str, Expr] = {}
+    next: str = ""
+
+
+class Leave(msgspec.Struct, frozen=True, omit_defaults=True, tag="leave"):
+    """The customer's runs in another journey end; this one goes on."""
+
+    id: str
+    journey: str
+    next: str = ""
+
+
+class Task(msgspec.Struct, frozen=True, omit_defaults=True, tag="task"):
+    """Work for a colleague: `to` gives an e-mail address or a WeCom user id; `title` and `note` are Liquid texts."""
+
+    id: str
+    to: Expr
+    title: str
+    note: str = ""
+    due: Span | None = None
+    next: str = ""
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, tag="record"):
+    """An object of a webhook's body."""
+
+    fields: "dict[str, Expr | Record]"
+
+
+class Webhook(msgspec.Struct, frozen=True, omit_defaults=True, tag="webhook"):
+    """A signed POST of `body` (computed now, JSON) to `url`."""
+
+    id: str
+    url: str
+    body: Record | None = None
+    next: str = ""
+
+
 class Stop(msgspec.Struct, frozen=True, omit_defaults=True, tag="stop"):
     """The end of the road."""
 
     id: str
 
 
-Node: TypeAlias = Wait | WaitUntil | WaitFor | Branch | Split | Send | Tag | Set | Stop
+Node: TypeAlias = (
+    Wait
+    | WaitUntil
+    | WaitFor
+    | WaitWhile
+    | Branch
+    | Split
+    | Send
+    | Tag
+    | Set
+    | Repeat
+    | Coupon
+    | Start
+    | Leave
+    | Task
+    | Webhook
+    | Stop
+)
+
+
+class InFlight(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What becomes of runs in flight when a changed version is published.
+
+    pin: they finish the road they began. migrate: they go on in the new version, at the step of the same id or at the
+    one that `steps` maps theirs to. drain: they finish theirs, and nobody enters until the last has.
+    """
+
+    policy: Literal["pin", "migrate", "drain"] = "pin"
+    steps: dict[str, str] = {}
 
 
 class Programme(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -205,7 +372,7 @@ class Programme(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
-    """A compiled journey. `nodes[0]` is the first step. `version` is the hash of everything else."""
+    """A compiled journey. `nodes[0]` is the first step. `version` is the hash of everything but `in_flight`."""
 
     journey: str
     title: str
@@ -225,6 +392,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     priority: int = 0
     purpose: str = "marketing"
     measures: tuple[Measure, ...] = ()
+    in_flight: InFlight = InFlight()
 
     @cached_property
     def steps(self) -> dict[str, Node]:
@@ -245,14 +413,23 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
         return frozenset(names)
 
     @cached_property
+    def recalls(self) -> dict[str, Micros]:
+        """Event names that a wait looks back for -> the longest look back."""
+        asked: dict[str, Micros] = {}
+        for node in self.nodes:
+            if isinstance(node, WaitFor) and node.lookback:
+                asked |= {event: max(node.lookback, asked.get(event, 0)) for event in node.events}
+        return asked
+
+    @cached_property
     def watches(self) -> bool:
         """Does a condition over the customer end its runs (`exit: when`)?"""
         return any(exit_.when is not None for exit_ in self.exits)
 
 
 def seal(plan: Plan) -> Plan:
-    """Return the plan with `version` set to the 12-hex-digit hash of its content."""
-    body = msgspec.msgpack.encode(msgspec.structs.replace(plan, version=""))
+    """Return the plan with `version` set to the 12-hex-digit hash of its content (without `in_flight`)."""
+    body = msgspec.msgpack.encode(msgspec.structs.replace(plan, version="", in_flight=InFlight()))
     return msgspec.structs.replace(plan, version=blake2b(body, digest_size=6).hexdigest())
 
 
@@ -284,9 +461,22 @@ class Cap(msgspec.Struct, frozen=True, omit_defaults=True):
 ConsentMode: TypeAlias = Literal["opt_in", "opt_out", "none"]
 
 
-PURPOSES: Final[dict[str, ConsentMode]] = {"marketing": "opt_in", "transactional": "none"}
-CHANNELS: Final[dict[str, ConsentMode]] = {"email": "opt_out", "sms": "opt_out", "wechat": "opt_out"}
-ADDRESSES: Final = {"email": "email", "sms": "phone", "wechat": "openid"}
+PURPOSES: Final[dict[str, ConsentMode]] = {"marketing": "opt_in", "transactional": "none", "internal": "none"}
+CHANNELS: Final[dict[str, ConsentMode]] = {
+    "email": "opt_out",
+    "sms": "opt_out",
+    "wechat": "opt_out",
+    "wecom": "opt_out",
+    "push": "opt_out",
+    "webhook": "none",
+}
+ADDRESSES: Final = {
+    "email": "email",
+    "sms": "phone",
+    "wechat": "openid",
+    "wecom": "external_userid",
+    "push": "device_id",
+}
 
 
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -303,13 +493,27 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     quiet: Quiet | None = None
     default_zone: str = "UTC"
     max_event_age: Micros = 3_600_000_000
-    exempt: tuple[str, ...] = ("transactional",)  # purposes outside caps and quiet hours
+    exempt: tuple[str, ...] = ("transactional", "internal")  # purposes outside caps, quiet hours and holdout
+    holdout: float = 0.0  # the share of customers whom no journey writes to: the measure of all marketing
+
+
+class TagRule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tag that follows from a condition: carried while it holds and `lasts` longer; None when a mining job writes it."""
+
+    when: Expr | None = None
+    lasts: Span | None = None
+    mined: str = ""  # the model that writes it
 
 
 class Audience(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The audience files, compiled: stage conditions in order, segments, and the policy."""
+    """The audience files, compiled: stage conditions in order, tag rules, segments, roles, and the policy.
+
+    `roles` name a B2B contact's role by a condition over the customer.
+    """
 
     stages: dict[str, Expr] = {}
+    tags: dict[str, TagRule] = {}
+    roles: dict[str, Expr] = {}
     segments: dict[str, Expr] = {}
     policy: Policy = Policy()
     measures: tuple[Measure, ...] = ()

@@ -9,8 +9,33 @@ from typing import Any, TypeAlias
 from engine.core.audience.behaviour import CompiledMeasure
 from engine.core.entrances import Entrances
 from engine.core.expression import Expr, Measured, walk
-from engine.core.plan import Audience, Branch, Exit, OnDate, Plan, Send, Set, WaitFor, WaitUntil
-from engine.core.predicates import Context, compile_condition, compile_measure, compile_truth, compile_value
+from engine.core.ids import Micros
+from engine.core.plan import (
+    Audience,
+    Branch,
+    Exit,
+    InFlight,
+    OnDate,
+    Plan,
+    Record,
+    Repeat,
+    Send,
+    Set,
+    Start,
+    Task,
+    WaitFor,
+    WaitUntil,
+    WaitWhile,
+    Webhook,
+)
+from engine.core.predicates import (
+    Condition,
+    Context,
+    compile_condition,
+    compile_measure,
+    compile_truth,
+    compile_value,
+)
 
 Truth: TypeAlias = Callable[[Context], bool]
 Value: TypeAlias = Callable[[Context], Any]
@@ -30,7 +55,19 @@ class CompiledExit:
 class CompiledPlan:
     """A plan with its conditions compiled; attributes mirror `Plan`."""
 
-    __slots__ = ("arms", "audience", "exits", "goal_value", "goal_where", "key", "plan", "values", "waits", "where")
+    __slots__ = (
+        "arms",
+        "audience",
+        "conditions",
+        "exits",
+        "goal_value",
+        "goal_where",
+        "key",
+        "plan",
+        "values",
+        "waits",
+        "where",
+    )
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -40,17 +77,28 @@ class CompiledPlan:
         self.exits = tuple(CompiledExit(way_out) for way_out in plan.exits)
         self.goal_where = None if plan.goal is None else _truth(plan.goal.where)
         self.goal_value = None if plan.goal is None or plan.goal.value is None else compile_value(plan.goal.value)
-        self.waits: dict[str, Truth | None] = {}
+        self.waits: dict[str, tuple[Truth | None, ...]] = {}
+        """Step -> the `where` of each part of a `wait for`."""
+        self.conditions: dict[str, Condition] = {}
+        """Step -> the condition of a `wait while`, or the `until` of a `repeat`."""
         self.arms: dict[str, tuple[tuple[Truth, str], ...]] = {}
         self.values: dict[str, dict[str, Value]] = {}
         for node in plan.nodes:
             match node:
                 case WaitFor():
-                    self.waits[node.id] = _truth(node.where)
+                    self.waits[node.id] = tuple(_truth(one.where) for one in node.awaited)
+                case WaitWhile(when=when):
+                    self.conditions[node.id] = compile_condition(when)
+                case Repeat(until=until) if until is not None:
+                    self.conditions[node.id] = compile_condition(until)
                 case Branch():
                     self.arms[node.id] = tuple((compile_truth(when), goes) for when, goes in node.arms)
-                case Send():
+                case Send() | Start():
                     self.values[node.id] = {name: compile_value(expr) for name, expr in node.variables.items()}
+                case Task(to=to):
+                    self.values[node.id] = {"to": compile_value(to)}
+                case Webhook(body=body) if body is not None:
+                    self.values[node.id] = {"body": _record(body)}
                 case WaitUntil(until=OnDate() as on_date):
                     self.values[node.id] = {"date": compile_value(on_date.date)}
                 case Set():
@@ -132,6 +180,14 @@ class Playbook:
             part.measure for expr in self.audience.stages.values() for part in walk(expr) if isinstance(part, Measured)
         }
         return frozenset(event for event, found in self.measures.items() if any(m.key in asked for m in found))
+
+
+def _record(record: Record) -> Value:
+    """Return the reader of an object with values computed anew at each reading; what is missing is null."""
+    parts = {
+        name: _record(one) if isinstance(one, Record) else compile_value(one) for name, one in record.fields.items()
+    }
+    return lambda context: {name: read(context) for name, read in parts.items()}
 
 
 def _truth(expr: Expr | None) -> Truth | None:

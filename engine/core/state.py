@@ -44,6 +44,7 @@ class Reserved(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True,
     channel: str
     purpose: str
     touch: str
+    priority: int = 0
 
 
 class Heard(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
@@ -62,13 +63,45 @@ class Travelled(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True
     completed: Micros = 0
 
 
+class Round(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
+    """Where a run stands in a `repeat`: how many rounds have begun, and when the last of them did."""
+
+    number: int
+    begun: Micros
+
+
+class Recalled(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
+    """An event kept for a while because a wait may look back for it."""
+
+    name: str
+    at: Micros
+    properties: dict[str, Any] = {}
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
+    """How a watched condition stands: since when it holds (0 = it does not), and when it must be looked at again."""
+
+    since: Micros = 0
+    look: Micros = 0
+
+
+class Account(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A company that customers belong to: its traits, and the customer who holds each role for it."""
+
+    id: str
+    traits: dict[str, Any] = {}
+    traits_at: dict[str, Micros] = {}
+    contacts: dict[str, str] = {}  # role -> customer id
+
+
 class Run(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One customer travelling one version of one journey.
 
     `step` is where it stands ("" once ended); `due` when that step lets go by itself (0 = never); `wake` the earlier of
     `due` and the instant at which an exit condition may come true (0 = none); `visits` counts
     arrivals per sending step, so that keys stay unique in loops. An ended run stays while its goal window
-    (`goal_until`) is open.
+    (`goal_until`) is open. `progress` counts the matches of each awaited part of the `wait for` it stands at; `rounds`
+    holds the repeats it is inside of; `coupons` maps a pool to the code it got, the latest last.
     """
 
     id: str
@@ -90,6 +123,9 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     ended: Micros = 0
     outcome: str = ""
     touches: int = 0
+    progress: tuple[int, ...] = ()
+    rounds: dict[str, Round] = {}
+    coupons: dict[str, str] = {}
 
     @property
     def is_active(self) -> bool:
@@ -105,7 +141,8 @@ class Customer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     `identifiers`: kind -> values, newest last. `traits_at` remembers when each trait was said, so that a late event
     cannot overwrite a newer word. `suppressed`: "email:mei@x.example" -> reason. `wake` is derived by
-    `next_wake`: the store indexes it.
+    `next_wake`: the store indexes it. `standing`: how each watched condition stands ("segment:vip", "tag:vip",
+    "stage:retain"). `dates`: journey -> the next anniversary it waits for. `recalled`: oldest first.
     """
 
     id: str
@@ -126,6 +163,10 @@ class Customer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     heard: dict[str, Heard] = {}
     wake: Micros = 0
     merged: tuple[str, ...] = ()
+    account: str = ""
+    standing: dict[str, Standing] = {}
+    dates: dict[str, Micros] = {}
+    recalled: tuple[Recalled, ...] = ()
 
     def address(self, kind: str) -> str:
         """Return the newest value of an identifier kind, or ""."""
@@ -148,6 +189,10 @@ def decode(body: bytes) -> Customer:
 
 
 def next_wake(customer: Customer) -> Micros:
-    """Return the earliest instant at which one of the runs moves by itself, 0 when none does."""
+    """Return the earliest instant at which something of the customer moves by itself, 0 when nothing does."""
     wakes = [run.wake for run in customer.runs if run.wake]
+    if customer.standing:
+        wakes += [held.look for held in customer.standing.values() if held.look]
+    if customer.dates:
+        wakes += customer.dates.values()
     return min(wakes) if wakes else 0

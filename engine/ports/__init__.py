@@ -1,7 +1,20 @@
 """What the use cases ask of the world, one Protocol each. Adapters implement them; nobody else imports adapters."""
 
 from engine.ports.channel import Answering, Channel, Message, NotSent, Rendered, Rendering, Result, Sent, Unclear
-from engine.ports.rows import Attempt, Changes, Counts, DeadLetter, FactRow, RunQuery, ScheduleRow, TouchQuery, TouchRow
+from engine.ports.rows import (
+    Attempt,
+    Changes,
+    Counts,
+    CouponRow,
+    DeadLetter,
+    FactRow,
+    JobRow,
+    PoolRow,
+    RunQuery,
+    ScheduleRow,
+    TouchQuery,
+    TouchRow,
+)
 from engine.ports.store import Clock, EventLog, Logged, Reader, Store, Unit
 
 __all__ = [
@@ -11,12 +24,15 @@ __all__ = [
     "Channel",
     "Clock",
     "Counts",
+    "CouponRow",
     "DeadLetter",
     "EventLog",
     "FactRow",
+    "JobRow",
     "Logged",
     "Message",
     "NotSent",
+    "PoolRow",
     "Reader",
     "Rendered",
     "Rendering",

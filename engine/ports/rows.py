@@ -8,7 +8,9 @@ from engine.core.commands import Note, RecordEffect, Touch
 from engine.core.delivery import TouchState
 from engine.core.ids import Micros
 from engine.core.plan import Plan
-from engine.core.state import Customer, Run
+from engine.core.release import Release
+from engine.core.state import Account, Customer, Run
+from engine.core.world import ArmResult
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -81,13 +83,50 @@ class ScheduleRow(msgspec.Struct, frozen=True, omit_defaults=True):
     cursor: str = ""
 
 
+class CouponRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A code of a pool that a customer got: (pool, code) and `key` are unique."""
+
+    pool: str
+    code: str
+    key: str
+    customer: str
+    at: Micros
+    run: str = ""
+    journey: str = ""
+    step: str = ""
+
+
+class PoolRow(msgspec.Struct, frozen=True):
+    """How full a coupon pool is."""
+
+    pool: str
+    free: int
+    issued: int
+
+
+class JobRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Work that a publish left to do, and how far it got: gone from the store once `phase` is "".
+
+    `cursor` is the last customer id or log offset done; `done` of `total` for the progress bar; `body` what to do.
+    """
+
+    name: str
+    phase: str
+    cursor: str = ""
+    done: int = 0
+    total: int = 0
+    body: bytes = b""
+
+
 class Changes(msgspec.Struct):
     """Everything one unit of work writes, in one transaction. Lists may be empty; order inside a list is kept.
 
     `offset` 0 leaves the stored offset as it is. `seen` maps a dedupe key (ids.key64 of source, message id) to the
     offset it stands at. `identifiers` maps "kind:value" to a customer id. `merged` maps a loser's id to the winner's;
     the loser's row is removed in the same transaction. `touches` are inserted if absent; `rows` overwrite by touch id
-    and must be legal moves (`IllegalMove` otherwise). `cancelled` moves every STOPPABLE touch of a run.
+    and must be legal moves (`IllegalMove` otherwise). `cancelled` moves every STOPPABLE touch of a run, `withdrawn` one
+    touch if it is STOPPABLE. `stock` adds codes to the end of a pool (known ones are left alone), `coupons` takes codes
+    out of it. `arms` are added to what is counted. `release` is kept as the newest.
     """
 
     offset: int = 0
@@ -108,6 +147,14 @@ class Changes(msgspec.Struct):
     schedules: list[ScheduleRow] = msgspec.field(default_factory=list)
     flags: dict[str, str] = msgspec.field(default_factory=dict)  # "" deletes the flag
     plans: list[Plan] = msgspec.field(default_factory=list)  # published: becomes the journey's current version
+    gone: list[str] = msgspec.field(default_factory=list)  # journeys that have no current version any more
+    release: Release | None = None
+    jobs: list[JobRow] = msgspec.field(default_factory=list)
+    withdrawn: list[tuple[str, str]] = msgspec.field(default_factory=list)  # (touch id, why)
+    stock: list[tuple[str, list[str]]] = msgspec.field(default_factory=list)  # (pool, codes)
+    coupons: list[CouponRow] = msgspec.field(default_factory=list)
+    arms: dict[tuple[str, str, str], ArmResult] = msgspec.field(default_factory=dict)  # (journey, split, arm) -> more
+    accounts: dict[str, Account] = msgspec.field(default_factory=dict)
 
 
 class TouchQuery(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -9,13 +9,18 @@ import msgspec
 from engine.core.commands import Note, RecordEffect
 from engine.core.ids import Micros
 from engine.core.plan import Plan
-from engine.core.state import Customer, Run
+from engine.core.release import Release
+from engine.core.state import Account, Customer, Run
+from engine.core.world import ArmResult
 from engine.ports.rows import (
     Attempt,
     Changes,
     Counts,
+    CouponRow,
     DeadLetter,
     FactRow,
+    JobRow,
+    PoolRow,
     RunQuery,
     ScheduleRow,
     TouchQuery,
@@ -139,6 +144,48 @@ class Reader(Protocol):
 
     def plans(self) -> list[Plan]:
         """Return every published plan that is current or still travelled."""
+        ...
+
+    def plan(self, journey: str, version: str) -> Plan | None:
+        """Return any version that was ever published, None when unknown."""
+        ...
+
+    def releases(self, limit: int = 100) -> list[Release]:
+        """Return what was published, newest first."""
+        ...
+
+    def jobs(self) -> list[JobRow]:
+        """Return the work that publishes left to do, in the order it was asked for."""
+        ...
+
+    def underway(self, journey: str, version: str) -> int:
+        """Return how many active runs the journey has in versions other than this one."""
+        ...
+
+    def travellers(self, journey: str, version: str, after: str, limit: int) -> list[str]:
+        """Return ids (above `after`, in id order) of customers with such a run."""
+        ...
+
+    # --- what decisions ask beyond their customer
+
+    def codes(self, pool: str, count: int) -> list[str]:
+        """Return up to `count` codes of the pool that nobody has, in the pool's order."""
+        ...
+
+    def pools(self) -> list[PoolRow]:
+        """Return every coupon pool, by name."""
+        ...
+
+    def coupons(self, customer: str = "", pool: str = "", limit: int = 1000) -> list[CouponRow]:
+        """Return the codes issued, newest first; every given field must match."""
+        ...
+
+    def arms(self, journey: str, split: str) -> dict[str, ArmResult]:
+        """Return how the arms of a split did; arms never tried are absent."""
+        ...
+
+    def accounts(self, ids: Iterable[str]) -> dict[str, Account]:
+        """Return the accounts by id; unknown ids are absent."""
         ...
 
     def current(self) -> dict[str, str]:

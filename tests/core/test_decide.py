@@ -13,6 +13,7 @@ from engine.core.plan import (
     Again,
     Arm,
     Audience,
+    Awaited,
     Branch,
     Cap,
     Exit,
@@ -148,7 +149,7 @@ def test_the_control_group_travels_and_receives_nothing() -> None:
 
 def test_an_awaited_event_goes_one_way_and_the_time_out_the_other() -> None:
     plan = journey(
-        WaitFor("1", ("link_clicked",), Span(DAY), then="2", otherwise="3"),
+        WaitFor("1", (Awaited(("link_clicked",)),), Span(DAY), then="2", otherwise="3"),
         Tag("2", add=("engaged",)),
         Tag("3", add=("cold",)),
     )

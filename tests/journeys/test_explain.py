@@ -8,6 +8,7 @@ from engine.core.expression import AllOf, AnyOf, Compare, Constant, Duration, Ha
 from engine.core.ids import DAY, HOUR
 from engine.core.plan import (
     Arm,
+    Awaited,
     Branch,
     Daily,
     Every,
@@ -39,7 +40,7 @@ PLAN = Plan(
         Wait("1", Span(3 * DAY, 1), next="2"),
         WaitUntil("2", Daily(9, 30, weekday=0), next="3"),
         WaitUntil("3", OnDate(Path("enter", ("day",)), 18, offset_days=-1), next="4"),
-        WaitFor("4", ("order_paid", "link_clicked"), Span(HOUR), then="5", otherwise="6"),
+        WaitFor("4", (Awaited(("order_paid", "link_clicked")),), Span(HOUR), then="5", otherwise="6"),
         Branch("5", ((Compare(">=", Measured("k1", "count", 7 * DAY), Constant(2)), "7"),), "8"),
         Split("6", "offer", (Arm("a", 0.5, "7"), Arm("b", 0.5, ""))),
         Send("7", "hello", ("wechat", "email"), expires=Span(HOUR), next="8"),

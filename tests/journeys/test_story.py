@@ -10,6 +10,7 @@ from engine.core.plan import (
     Again,
     Arm,
     Audience,
+    Awaited,
     Every,
     Exit,
     Goal,
@@ -48,7 +49,7 @@ RESCUE = seal(
         nodes=(
             Wait("1", Span(HOUR), next="2"),
             Send("2", "reminder", ("wechat", "email"), next="3"),
-            WaitFor("3", ("link_clicked",), Span(DAY), then="3.then.1", otherwise="3.else.1"),
+            WaitFor("3", (Awaited(("link_clicked",)),), Span(DAY), then="3.then.1", otherwise="3.else.1"),
             Tag("3.then.1", add=("engaged",), next="4"),
             Split("3.else.1", "offer", (Arm("nothing", 0.5, "4"), Arm("coupon", 0.5, "3.else.1.coupon.1"))),
             Send("3.else.1.coupon.1", "coupon", ("email",), next="4"),

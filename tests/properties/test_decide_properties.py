@@ -14,6 +14,7 @@ from engine.core.plan import (
     Again,
     Arm,
     Audience,
+    Awaited,
     Branch,
     Cap,
     Daily,
@@ -50,7 +51,7 @@ PLAYBOOK = Playbook(
     [
         road(
             Send("1", "hello", ("wechat", "email"), next="2"),
-            WaitFor("2", ("link_clicked",), Span(DAY), then="3", otherwise="4"),
+            WaitFor("2", (Awaited(("link_clicked",)),), Span(DAY), then="3", otherwise="4"),
             Tag("3", add=("engaged",), lasts=Span(3 * DAY), next="4"),
             WaitUntil("4", Daily(9, 30), "5"),
             Send("5", "bye", ("email",), expires=Span(HOUR), next="6"),

@@ -1,0 +1,47 @@
+"""What is published as one: the journeys, the audience's rules and the templates, named by the hash of their content.
+
+Made by `journeyd publish` from a workspace, carried by a `publish` directive through the log, kept by the store, so
+that any of them can be taken up again (`journeyd rollback`).
+"""
+
+from hashlib import blake2b
+
+import msgspec
+
+from engine.core.ids import Micros
+from engine.core.plan import Audience, InFlight, Plan
+
+
+class Release(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One state of the workspace. `templates`: path below templates/ -> its bytes. A journey left out is removed.
+
+    `id` is the hash of plans, audience and templates; `in_flight` overrides what the plans say of their runs.
+    """
+
+    plans: tuple[Plan, ...]
+    audience: Audience
+    templates: dict[str, bytes] = {}
+    id: str = ""
+    at: Micros = 0
+    by: str = ""
+    note: str = ""
+    in_flight: dict[str, InFlight] = {}
+
+
+def seal(release: Release) -> Release:
+    """Return the release with `id` set to the 12-hex-digit hash of what it would put in force."""
+    body = msgspec.msgpack.encode((release.plans, release.audience, sorted(release.templates.items())))
+    return msgspec.structs.replace(release, id=blake2b(body, digest_size=6).hexdigest())
+
+
+def encode(release: Release) -> bytes:
+    """Return the release's bytes in the log and the store."""
+    return msgspec.msgpack.encode(release)
+
+
+_decoder: msgspec.msgpack.Decoder[Release] = msgspec.msgpack.Decoder(Release)
+
+
+def decode(body: bytes) -> Release:
+    """Return the release that `encode` wrote; raises `msgspec.DecodeError` or `ValidationError` for anything else."""
+    return _decoder.decode(body)
