@@ -46,7 +46,7 @@ class Draft:
         self.commands: list[Command] = []
         self.trace: list[Note] = []
         self.calls: list[Call] = []
-        """Journeys that a step of this decision starts, in order; `decide` enters the customer once the step is done."""
+        """Journeys that a step of this decision starts; `decide` enters the customer once the step is done."""
         self.departures: list[str] = []
         """Journeys that a step of this decision lets the customer leave."""
         self.taken: dict[str, int] = {}

@@ -240,9 +240,9 @@ class Send(msgspec.Struct, frozen=True, omit_defaults=True, tag="send"):
     channels: tuple[str, ...]
     variables: dict[str, Expr] = {}
     expires: Span | None = None
+    next: str = ""
     role: str = ""  # `to: {role: ...}`: the account's contact in that role instead of the customer
     purpose: str = ""  # "" = the journey's
-    next: str = ""
 
 
 class Tag(msgspec.Struct, frozen=True, omit_defaults=True, tag="tag"):
@@ -498,7 +498,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TagRule(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A tag that follows from a condition: carried while it holds and `lasts` longer; None when a mining job writes it."""
+    """A tag that follows from a condition: carried while it holds and `lasts` longer; `mined`: a job writes it."""
 
     when: Expr | None = None
     lasts: Span | None = None

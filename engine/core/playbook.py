@@ -9,12 +9,10 @@ from typing import Any, TypeAlias
 from engine.core.audience.behaviour import CompiledMeasure
 from engine.core.entrances import Entrances
 from engine.core.expression import Expr, Measured, walk
-from engine.core.ids import Micros
 from engine.core.plan import (
     Audience,
     Branch,
     Exit,
-    InFlight,
     OnDate,
     Plan,
     Record,

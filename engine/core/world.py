@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from engine.core.commands import CountArm, IssueCoupon
 from engine.core.state import Account, Customer
 
 
@@ -43,28 +44,49 @@ class World(Protocol):
         ...
 
 
-class Nowhere:
-    """A world that holds nothing: for decisions that ask nothing of it."""
+class Given(msgspec.Struct):
+    """A world that is written down: for stories, rehearsals and tests. Empty pools, no accounts by default.
+
+    `travelling` counts active runs by (journey, version).
+    """
+
+    pools: dict[str, list[str]] = {}
+    arms: dict[tuple[str, str], dict[str, ArmResult]] = {}
+    accounts: dict[str, Account] = {}
+    customers: dict[str, Customer] = {}
+    travelling: dict[tuple[str, str], int] = {}
 
     def codes(self, pool: str, count: int) -> Sequence[str]:
-        """Every pool is empty."""
-        return ()
+        """Return the first codes of the list."""
+        return self.pools.get(pool, [])[:count]
 
     def results(self, journey: str, split: str) -> Mapping[str, ArmResult]:
-        """Nothing was tried."""
-        return {}
+        """Return what `learn` has added up."""
+        return self.arms.get((journey, split), {})
 
     def account(self, account_id: str) -> Account | None:
-        """Nothing is known."""
-        return None
+        """Return the account that is written down."""
+        return self.accounts.get(account_id)
 
     def contact(self, customer_id: str) -> Customer | None:
-        """Nobody is known."""
-        return None
+        """Return the customer that is written down."""
+        return self.customers.get(customer_id)
 
     def underway(self, journey: str, version: str) -> int:
-        """Nobody travels."""
-        return 0
+        """Return the runs written down for the other versions."""
+        return sum(n for (name, other), n in self.travelling.items() if name == journey and other != version)
+
+    def learn(self, command: object) -> None:
+        """Take a decision's command in: a code is gone, an arm was tried or won; others change nothing here."""
+        match command:
+            case IssueCoupon(pool=pool, code=code):
+                self.pools[pool] = [other for other in self.pools.get(pool, []) if other != code]
+            case CountArm(journey=journey, split=split, arm=arm, tried=tried, won=won):
+                results = self.arms.setdefault((journey, split), {})
+                before = results.get(arm, ArmResult())
+                results[arm] = ArmResult(before.tried + tried, before.won + won)
+            case _:
+                pass
 
 
-NOWHERE: Final = Nowhere()
+NOWHERE: Final = Given()
