@@ -1,4 +1,4 @@
-"""A plan, and what became of one customer, in plain words (English and Chinese), and a plan as a Mermaid drawing.
+"""A plan, and what became of one customer, in plain words (English and Chinese).
 
 Called by `journeyd explain`, the console and the docs. The sentences of the trace stand in `core/trace.py`; those of
 conditions in `phrases.py`. Nothing is decided here.
@@ -10,27 +10,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from engine.core.commands import Note
 from engine.core.delivery import TouchState
-from engine.core.plan import (
-    Again,
-    Branch,
-    Every,
-    Exit,
-    Goal,
-    Manual,
-    Node,
-    Once,
-    OnEvent,
-    Plan,
-    Quiet,
-    Send,
-    Split,
-    WaitFor,
-)
+from engine.core.plan import Again, Exit, Goal, Plan, Quiet
 from engine.core.state import Run
 from engine.core.trace import say
 from engine.ports import TouchRow
 from journeys import phrases
-from journeys.road import edges, if_so, measures_of, step_in_words
+from journeys.road import if_so, measures_of
+from journeys.steps_in_words import step_in_words
+from journeys.ways_in import entrance_in_words
 
 _INSTANTS: Final = frozenset({"until", "due"})
 _STATES: Final[dict[TouchState, str]] = {
@@ -60,7 +47,7 @@ def _head(plan: Plan, lang: str) -> Iterable[str]:
     yield f"{plan.title} ({plan.journey}, {plan.stage}, {plan.version})"
     if plan.programme.goal:
         yield ("目标：" if zh else "Aim: ") + plan.programme.goal
-    yield ("进入：" if zh else "Enters: ") + _entrance(plan, lang)
+    yield ("进入：" if zh else "Enters: ") + entrance_in_words(plan, lang)
     yield ("再次进入：" if zh else "Again: ") + _again(plan.again, lang)
     if plan.holdout:
         share = f"{plan.holdout:.0%}"
@@ -71,23 +58,6 @@ def _head(plan: Plan, lang: str) -> Iterable[str]:
         yield ("转化：" if zh else "Goal: ") + _goal(plan.goal, plan, lang)
     if plan.quiet is not None:
         yield _quiet(plan.quiet, lang)
-
-
-def _entrance(plan: Plan, lang: str) -> str:
-    zh, words = lang == "zh", phrases.condition
-    match plan.enter:
-        case OnEvent(events=events):
-            said = f"发生 {' / '.join(events)}" if zh else f"on {' or '.join(events)}"
-        case Once(at=at, audience=audience):
-            when = phrases.instant(at, ZoneInfo("UTC")) + " UTC"
-            said = f"一次性，于 {when}" if zh else f"once, at {when}"
-            said += if_so(None if audience is None else words(audience, measures_of(plan), lang), lang)
-        case Every(cron=cron, zone=zone, audience=audience):
-            said = f"按计划 {cron}（{zone}）" if zh else f"on the schedule {cron} ({zone})"
-            said += if_so(None if audience is None else words(audience, measures_of(plan), lang), lang)
-        case Manual():
-            said = "由 API、命令行或其他旅程" if zh else "by the API, the command line or another journey"
-    return said + if_so(None if plan.where is None else words(plan.where, measures_of(plan), lang), lang)
 
 
 def _again(again: Again, lang: str) -> str:
@@ -193,41 +163,3 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo("UTC")
-
-
-# --- a drawing -------------------------------------------------------------------------------------
-
-
-def mermaid(plan: Plan, lang: str = "en") -> str:
-    """Return the plan as a Mermaid flowchart, ending with a newline."""
-    zh = lang == "zh"
-    names = {node.id: f"n{number}" for number, node in enumerate(plan.nodes)} | {"": "done"}
-    lines = ["flowchart TD", f'    start(["{_label(_entrance(plan, lang))}"])']
-    lines += [f"    {names[node.id]}{_shape(node, plan, lang)}" for node in plan.nodes]
-    lines.append(f'    done(["{"终点" if zh else "the end"}"])')
-    lines.append(f"    start --> {names[plan.nodes[0].id] if plan.nodes else 'done'}")
-    for node in plan.nodes:
-        for label, goes in edges(node, lang):
-            arrow = f' -- "{_label(label)}" --> ' if label else " --> "
-            lines.append(f"    {names[node.id]}{arrow}{names[goes]}")
-    return "\n".join(lines) + "\n"
-
-
-def _shape(node: Node, plan: Plan, lang: str) -> str:
-    said = step_in_words(node, plan, lang)
-    match node:
-        case Split(name=name):
-            return f'{{"{_label(name)}"}}'
-        case Branch():
-            return f'{{"{_label(said.partition(" → ")[0])}"}}'
-        case WaitFor():
-            return f'{{"{_label(said.partition(" → ")[0].rpartition(": ")[0])}"}}'
-        case Send():
-            return f'["✉ {_label(said)}"]'
-        case _:
-            return f'("{_label(said)}")'
-
-
-def _label(text: str) -> str:
-    """Mermaid reads quotes and angle brackets as syntax: write them as its entities."""
-    return "".join(f"#{ord(character)};" if character in '#"<>&' else character for character in text)

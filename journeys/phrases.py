@@ -44,10 +44,15 @@ _ROOTS: Final = {
 _MEASURES: Final = {
     "count": ("the number of {of}", "{of} 的次数"),
     "sum": ("the sum of {of}", "{of} 的合计"),
+    "max": ("the largest {of}", "{of} 的最大值"),
+    "min": ("the smallest {of}", "{of} 的最小值"),
+    "avg": ("the average {of}", "{of} 的平均值"),
+    "distinct": ("the number of different {of}", "不同的 {of} 的个数"),
     "first": ("the time since the first {of}", "距首次 {of} 的时间"),
     "last": ("the time since the last {of}", "距上次 {of} 的时间"),
     "ever": ("{of} happened", "发生过 {of}"),
     "never": ("{of} did not happen", "没有发生 {of}"),
+    "sequence": ("{of} happened in this order", "依次发生 {of}"),
 }
 _LACKS: Final[Mapping[type, tuple[str, str]]] = {
     x.HasTag: ("is not tagged {name}", "没有标签 {name}"),

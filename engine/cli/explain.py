@@ -33,7 +33,8 @@ def explain(
 
 def _journey(invocation: Invocation, name: str, drawing: bool, as_json: bool) -> None:
     from engine.core.plan import describe
-    from journeys.explain import explain_plan, mermaid
+    from journeys.explain import explain_plan
+    from journeys.mermaid import mermaid
 
     plan = written_plan(invocation, name)
     words = explain_plan(plan, invocation.lang)

@@ -10,28 +10,47 @@ from engine.core.plan import (
     Arm,
     Awaited,
     Branch,
+    Coupon,
     Daily,
+    Entrance,
     Every,
     Exit,
     Goal,
+    Leave,
+    Manual,
+    OnAnniversary,
+    Once,
+    OnChange,
     OnDate,
+    OnEvent,
+    OnSegment,
+    OnStage,
+    OnTag,
     Plan,
     Quiet,
+    Repeat,
     Send,
     Set,
     Span,
     Split,
+    Start,
     Stop,
     Tag,
+    Task,
     Wait,
     WaitFor,
     WaitUntil,
+    WaitWhile,
+    Webhook,
+    Winner,
 )
 from engine.core.state import Run
 from engine.core.trace import CODES
 from engine.ports import TouchRow
-from journeys.explain import explain_customer, explain_plan, mermaid
+from journeys.explain import explain_customer, explain_plan
+from journeys.mermaid import mermaid
 from journeys.phrases import condition
+from journeys.ways_in import entrance_in_words
 
 ORDERS = Measure("k1", "order_paid")
 PLAN = Plan(
@@ -55,6 +74,80 @@ PLAN = Plan(
     holdout=0.1,
     measures=(ORDERS,),
 )  # fmt: skip
+
+
+BUSY = Plan(
+    "busy", "Busy", "retain", OnSegment("dormant-30d"),
+    (
+        WaitFor(
+            "1",
+            (Awaited(("profile_completed",)), Awaited(("deposit",), Compare(">", Path("event", ("sum",)), Constant(5)))),
+            Span(7 * DAY), "all", lookback=HOUR, then="2", otherwise="3",
+        ),
+        WaitFor("2", (Awaited(("product_viewed",)),), Span(DAY), count=3, then="3", otherwise="3"),
+        WaitWhile("3", Not(HasTag("vip")), Span(DAY), then="4", otherwise=""),
+        WaitWhile("4", HasTag("vip"), then="5"),
+        Repeat("5", Span(7 * DAY), 4, HasTag("vip"), body="5.1", next="6"),
+        Send("5.1", "news", ("email",), next="5", role="decision_maker"),
+        Coupon("6", "SPRING10", otherwise="8", next="7"),
+        Start("7", "other", next="8"),
+        Leave("8", "another", next="9"),
+        Task("9", Path("account", ("owner",)), "Call {{ customer.name }}", due=Span(2 * DAY), next="10"),
+        Webhook("10", "https://crm.example/hooks", next="11"),
+        Split("11", "subject", (Arm("a", 1, ""), Arm("b", 3, "")), Winner("open", 200)),
+    ),
+    "v1",
+)  # fmt: skip
+WAYS_IN: tuple[tuple[Entrance, str], ...] = (
+    (OnEvent(("signed_up",)), "on signed_up"),
+    (OnSegment("s"), "on entering segment s"),
+    (OnSegment("s", existing=True), "on entering segment s, those already in it too"),
+    (OnSegment("s", "leaves"), "on leaving segment s"),
+    (OnStage("retain"), "on reaching stage retain"),
+    (OnTag("vip"), "on gaining tag vip"),
+    (OnTag("vip", "loses"), "on losing tag vip"),
+    (OnChange("city"), "on a change of the customer's city"),
+    (
+        OnAnniversary(Path("customer", ("birthday",)), 10, 0, -3),
+        "every year 3 days before the customer's birthday at 10:00",
+    ),
+    (Once(1_772_366_400_000_000, HasTag("vip")), "once, at 2026-03-01 12:00 UTC, if is tagged vip"),
+    (Every("0 10 * * MON", "UTC"), "on the schedule 0 10 * * MON (UTC)"),
+    (Manual(), "by the API, the command line or another journey"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("enter", "said"), WAYS_IN)
+def test_every_way_in_is_told_in_both_languages(enter: Entrance, said: str) -> None:
+    plan = Plan("x", "X", "retain", enter, ())
+    assert entrance_in_words(plan) == said
+    assert entrance_in_words(plan, "zh") != said
+
+
+def test_every_step_of_the_language_is_told_with_its_ways() -> None:
+    said = explain_plan(BUSY)
+    for line in (
+        "1. wait up to 7 days for all of profile_completed and (deposit, if the event's sum is above 5) "
+        "(or in the 1 hour before): then → 2; else → 3",
+        "2. wait up to 1 day for 3 times product_viewed: then → 3; else → 3",
+        "3. wait up to 1 day while is not tagged vip: then → 4; else → the end",
+        "4. wait while is tagged vip → 5",
+        "5. repeat every 7 days, at most 4 times, until is tagged vip: each round → 5.1; afterwards → 6",
+        "5.1. send news by email to the account's decision_maker",
+        "6. issue one code of SPRING10; when none is left → 8",
+        "7. start journey other",
+        "8. leave journey another",
+        '9. task for the account\'s owner: "Call {{ customer.name }}" (due in 2 days)',
+        "10. webhook to crm.example",
+        "11. split subject (the better arm by opens after 200): a 25% → the end; b 75% → the end",
+    ):
+        assert line in said
+
+
+def test_every_step_of_the_language_is_told_in_chinese() -> None:
+    said = explain_plan(BUSY, "zh")
+    for english in ("wait ", "send ", "while", "repeat", "issue", "start ", "task", " → the end", "split", " times"):
+        assert english not in said
 
 
 def test_a_plan_is_told_step_by_step() -> None:

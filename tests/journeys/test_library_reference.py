@@ -10,7 +10,8 @@ import pytest
 from engine.core.plan import Audience, Plan
 from journeys.audience import load_audience
 from journeys.compile import load_journey
-from journeys.explain import explain_plan, mermaid
+from journeys.explain import explain_plan
+from journeys.mermaid import mermaid
 from journeys.positions import read_document
 from journeys.story import run_stories
 from journeys.story_report import render
