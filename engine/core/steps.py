@@ -8,12 +8,13 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.core import calendar, experiment, gates
+from engine.core import calendar, experiment, gates, waits
 from engine.core.commands import DropTouch, PlanTouch, Touch
 from engine.core.draft import Draft
 from engine.core.errors import RunawayJourney
+from engine.core.events import Event
 from engine.core.ids import Micros, derive
-from engine.core.plan import Branch, Daily, Send, Set, Split, Stop, Tag, Wait, WaitFor, WaitUntil
+from engine.core.plan import Branch, Daily, Repeat, Send, Set, Split, Stop, Tag, Wait, WaitFor, WaitUntil, WaitWhile
 from engine.core.playbook import CompiledPlan
 from engine.core.state import Held, Run, Travelled
 
@@ -28,15 +29,15 @@ def travel(draft: Draft, compiled: CompiledPlan, run: Run, goes: str) -> None:
         if node is None or isinstance(node, Stop):
             _complete(draft, run)
             return
-        run = msgspec.structs.replace(run, step=node.id, since=draft.now, due=0, wake=0)
+        run = msgspec.structs.replace(run, step=node.id, since=draft.now, due=0, wake=0, progress=())
         draft.context.run = run
         match node:
-            case Wait() | WaitUntil() | WaitFor():
+            case Wait() | WaitUntil():
                 due = _due(draft, compiled, node)
                 if due is not None:
-                    _park(draft, compiled, msgspec.structs.replace(run, due=due, wake=due), node)
+                    draft.note("step.wait", run, {"until": due})
+                    _park(draft, compiled, msgspec.structs.replace(run, due=due))
                     return
-                assert not isinstance(node, WaitFor)
                 goes = node.next
             case Branch():
                 goes = _choose(draft, compiled, run, node)
@@ -54,6 +55,12 @@ def travel(draft: Draft, compiled: CompiledPlan, run: Run, goes: str) -> None:
             case Set():
                 _set(draft, compiled, run, node)
                 goes = node.next
+            case WaitFor() | WaitWhile() | Repeat():
+                run, onward = waits.arrive(draft, compiled, run, node)
+                if onward is None:
+                    _park(draft, compiled, run)
+                    return
+                goes = onward
     raise RunawayJourney(f"journey {run.journey} takes over {LEAP_LIMIT} steps without waiting, at step {run.step}")
 
 
@@ -61,14 +68,49 @@ def resume(draft: Draft, compiled: CompiledPlan, run: Run) -> None:
     """Let a run whose wait is over go on."""
     node = compiled.plan.steps.get(run.step)
     match node:
-        case WaitFor():
-            draft.note("step.timed_out", run, {"events": ", ".join(node.events)})
-            travel(draft, compiled, run, node.otherwise)
         case Wait() | WaitUntil():
             travel(draft, compiled, run, node.next)
+        case WaitFor() | WaitWhile() | Repeat():
+            run, goes = waits.time_out(draft, compiled, run, node)
+            travel(draft, compiled, run, node.id if goes is None else goes)
         case _:
             # Only waits park; anything else is a step that a newer plan changed under a mapped run: take it.
             travel(draft, compiled, run, run.step)
+
+
+def hear(draft: Draft, compiled: CompiledPlan, run: Run, event: Event) -> bool:
+    """Let the run go on if it waits for this event; False when it stays where it is.
+
+    A run that stays may have counted the event: its next value is then in the customer and in `draft.context.run`.
+    """
+    draft.context.run = run
+    heard = waits.hear(draft, compiled, run, event)
+    if heard is None:
+        return False
+    run, goes = heard
+    if goes is None:
+        draft.context.run = run
+        draft.put_run(run)
+        return False
+    travel(draft, compiled, run, goes)
+    return True
+
+
+def look(draft: Draft, compiled: CompiledPlan, run: Run) -> bool:
+    """Let the run go on if it waits on a condition that now says so; False when it stays, with its next wake set.
+
+    For a `wait while`, and between two rounds of a `repeat`. Called after every change of the customer (after `hear`,
+    so that what a wait looks back for is not heard as well) and at wakes.
+    """
+    if run.step not in compiled.conditions:
+        return False
+    draft.context.run = run
+    over = waits.look(draft, compiled, run)
+    if over is None or over.goes is None:
+        draft.put_run(watch(draft, compiled, run))
+        return False
+    travel(draft, compiled, over.run, over.goes)
+    return True
 
 
 def plan_touch(draft: Draft, compiled: CompiledPlan, run: Run, failed: Touch) -> None:
@@ -77,26 +119,27 @@ def plan_touch(draft: Draft, compiled: CompiledPlan, run: Run, failed: Touch) ->
 
 
 def watch(draft: Draft, compiled: CompiledPlan, run: Run) -> Run:
-    """Return the run with `wake` at its step's due or at the first instant an exit condition may come true.
+    """Return the run with `wake` at its step's due or at the first instant a condition may move it.
 
-    One that holds already, by what the run itself has just done, lets it leave at the next instant.
+    That is one that ends the run, or the one that its step waits on. An exit that holds already, by what the run itself
+    has just done, lets it leave at the next instant.
     """
     if not run.is_active:
         return run
     draft.context.run = run
     conditions = [way_out.when for way_out in compiled.exits if way_out.when is not None]
     instants = [draft.now + 1 if when(draft.context) else when.horizon(draft.context) for when in conditions]
+    if run.step in compiled.conditions:
+        instants.append(waits.next_look(draft, compiled, run))
     wakes = [instant for instant in (run.due, *instants) if instant]
     return msgspec.structs.replace(run, wake=min(wakes, default=0))
 
 
-def _due(draft: Draft, compiled: CompiledPlan, node: Wait | WaitUntil | WaitFor) -> Micros | None:
+def _due(draft: Draft, compiled: CompiledPlan, node: Wait | WaitUntil) -> Micros | None:
     zone = calendar.zone_of(draft.customer, draft.playbook.policy)
     match node:
         case Wait():
             due = calendar.add_span(draft.now, node.span, zone)
-        case WaitFor():
-            return max(calendar.add_span(draft.now, node.within, zone), draft.now + 1)
         case WaitUntil(until=Daily() as daily):
             return calendar.next_daily(draft.now, daily, zone)
         case WaitUntil(until=on_date):
@@ -107,13 +150,12 @@ def _due(draft: Draft, compiled: CompiledPlan, node: Wait | WaitUntil | WaitFor)
     return due if due > draft.now else None
 
 
-def _park(draft: Draft, compiled: CompiledPlan, run: Run, node: Wait | WaitUntil | WaitFor) -> None:
-    due = run.due
-    draft.put_run(watch(draft, compiled, run) if compiled.plan.watches else run)
-    if isinstance(node, WaitFor):
-        draft.note("step.wait_for", run, {"events": ", ".join(node.events), "until": due})
+def _park(draft: Draft, compiled: CompiledPlan, run: Run) -> None:
+    """Leave the run where it stands, until its due or until a condition moves it."""
+    if compiled.plan.watches or run.step in compiled.conditions:
+        draft.put_run(watch(draft, compiled, run))
     else:
-        draft.note("step.wait", run, {"until": due})
+        draft.put_run(msgspec.structs.replace(run, wake=run.due))
 
 
 def _complete(draft: Draft, run: Run) -> None:

@@ -16,6 +16,10 @@ class Words(NamedTuple):
 CODES: Final[dict[str, Words]] = {
     "entered": Words("entered the journey on {event}", "因 {event} 进入旅程"),
     "skipped.stopped": Words("did not enter: the journey is stopped", "未进入：旅程已停止"),
+    "skipped.paused": Words("did not enter: the journey is paused", "未进入：旅程已暂停进入"),
+    "skipped.draining": Words(
+        "did not enter: runs of the older version are still underway", "未进入：旧版本仍有客户在途，暂不进入"
+    ),
     "skipped.where": Words("did not enter on {event}: `where` does not hold", "未因 {event} 进入：where 条件不成立"),
     "skipped.again": Words(
         "did not enter: travelled before and `again: {policy}` says not yet",
@@ -26,10 +30,20 @@ CODES: Final[dict[str, Words]] = {
     "skipped.backfill": Words("did not enter: {event} is history (backfill)", "未进入：{event} 是历史数据"),
     "skipped.late": Words("did not enter: {event} came too late", "未进入：{event} 到达过晚"),
     "held_out": Words("is in the control group: travels and receives nothing", "属于对照组：经过旅程但不接收触达"),
+    "held_out.global": Words(
+        "is in the control group of all journeys: travels and receives nothing", "属于全局对照组：经过旅程但不接收触达"
+    ),
     "step.wait": Words("waits until {until}", "等待至 {until}"),
     "step.wait_for": Words("waits for {events} until {until}", "等待事件 {events}，至 {until}"),
     "step.happened": Words("{event} happened: goes on", "发生 {event}：继续"),
+    "step.progress": Words("{event} happened: {done} of {of}", "发生 {event}：{of} 之 {done}"),
+    "step.recalled": Words("{events} happened shortly before: goes on", "{events} 刚刚发生过：继续"),
     "step.timed_out": Words("waited in vain for {events}", "等待 {events} 超时"),
+    "step.wait_while": Words("waits while its condition holds", "条件成立期间等待"),
+    "step.no_longer": Words("the condition does not hold (any more): goes on", "条件不（再）成立：继续"),
+    "step.still_holds": Words("the condition still holds at the time-out", "等待超时，条件仍然成立"),
+    "step.round": Words("begins round {number} of at most {times}", "开始第 {number} 轮（最多 {times} 轮）"),
+    "step.rounds_over": Words("repeats no more, after {number} rounds", "共 {number} 轮，不再重复"),
     "step.branch": Words("takes arm {arm}", "走分支 {arm}"),
     "step.split": Words("falls into arm {arm} of {split}", "在分流 {split} 中落入 {arm}"),
     "step.tag": Words("is tagged {add}{remove}", "标签变化 {add}{remove}"),
@@ -47,11 +61,16 @@ CODES: Final[dict[str, Words]] = {
     "touch.given_up": Words("{from} failed ({why}) and no channel is left", "{from} 失败（{why}），没有其他渠道"),
     "exited.event": Words("left on {event}", "因 {event} 离开"),
     "exited.when": Words("left: an exit condition came true", "离开：退出条件成立"),
+    "exited.leave": Words("left: another journey let it leave", "离开：由另一旅程的 leave 步骤移出"),
     "exited.merged": Words(
         "left: the same customer stands further in another run", "离开：同一客户的另一个旅程实例走得更远"
     ),
     "completed": Words("reached the end", "走完旅程"),
     "converted": Words("reached the goal by {event} ({value})", "因 {event} 达成目标（{value}）"),
+    "segment.entered": Words("entered segment {segment}", "进入人群 {segment}"),
+    "segment.left": Words("left segment {segment}", "离开人群 {segment}"),
+    "tag.gained": Words("gained tag {tag} by rule", "按规则获得标签 {tag}"),
+    "tag.lost": Words("lost tag {tag}", "失去标签 {tag}"),
     "stage.reached": Words("reached stage {stage}", "到达阶段 {stage}"),
     "merged": Words("was found to be the same person as {other}", "确认与 {other} 为同一人"),
     "conflict": Words(
