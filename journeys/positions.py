@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Final, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -24,6 +23,7 @@ from ruamel.yaml.events import (
 from engine.core.errors import Place
 from journeys.plain_scalars import resolve
 from journeys.problems import Problem
+from journeys.yaml_events import exact_events, fast_events, is_plain_sailing
 
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 50
@@ -100,10 +100,31 @@ def read_document(source: str | bytes, file: str) -> Document:
     if problem is not None:
         document.problems.append(problem)
         return document
+    if not is_plain_sailing(text) or not _build_fast(document):
+        document = _build_exactly(Document(file, text))
+    if not document.problems and document.data is None:
+        document.problems.append(Problem("J003", Place(file, 1, 1)))
+    return document
+
+
+def _build_fast(document: Document) -> bool:
+    """Fill the document from libyaml; False when the exact scanner has to look at the text."""
     builder = _Builder(document)
     try:
-        yaml = YAML(typ="safe", pure=True)
-        for event in yaml.parse(text):
+        for event in fast_events(document.text):
+            builder.take(event)
+        document.is_whole = True
+    except _Stop:
+        pass
+    except YAMLError:
+        return False
+    return True
+
+
+def _build_exactly(document: Document) -> Document:
+    builder = _Builder(document)
+    try:
+        for event in exact_events(document.text):
             builder.take(event)
         document.is_whole = True
     except _Stop:
@@ -112,9 +133,11 @@ def read_document(source: str | bytes, file: str) -> Document:
         builder.complain_of_syntax(error)
     except Exception as error:
         # The scanner is a third party's and this is a stranger's file: whatever it stumbles over is a bad file.
-        document.problems.append(Problem("J002", Place(file), {"detail": " ".join(str(error).split())}))
-    if not document.problems and document.data is None:
-        document.problems.append(Problem("J003", Place(file, 1, 1)))
+        at = getattr(error, "position", 0)
+        line_start = document.text.rfind("\n", 0, at) + 1
+        place = Place(document.file, document.text.count("\n", 0, at) + 1, at - line_start + 1)
+        detail = getattr(error, "reason", None) or " ".join(str(error).split())
+        document.problems.append(Problem("J002", place, {"detail": detail}))
     return document
 
 
