@@ -144,7 +144,7 @@ def load_audience(folder: Path, lang: str = "en", base: Policy | None = None) ->
         path = folder / f"{name}.yaml"
         if path.is_file():
             reading.problems.append(Problem("J090", Place(str(path), 1, 1), {"word": f"audience/{name}.yaml"}))
-    audience = Audience(stages, segments, policy, merge(reading.measures))
+    audience = Audience(stages, segments=segments, policy=policy, measures=merge(reading.measures))
     return audience, [problem.in_language(lang) for problem in reading.problems]
 
 

@@ -4,25 +4,25 @@ A file with errors gives no plan and all its complaints. Names that only the wor
 channels) are checked by `check.py`. Called by the CLI, the composition root and stories.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from engine.core import plan
 from engine.core.errors import Place
-from engine.core.ids import DAY, Micros
+from engine.core.ids import DAY
 from engine.core.plan import Plan
 from journeys import flow
+from journeys.entrances import again_of, entrance
+from journeys.entry_forms import key_of, where_of
 from journeys.parse import Parsed, parse_journey
 from journeys.positions import Document, read_file
-from journeys.problems import Problem, has_errors
+from journeys.problems import Problem, has_errors, nearest
 from journeys.step_compiler import StepCompiler
-from journeys.syntax import AnyEntry, EveryForm, GoalForm, JourneyForm, ManualForm, OnceForm, OnForm
+from journeys.syntax import GoalForm, JourneyForm
 
 GOAL_WINDOW: Final = 7 * DAY
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,13 @@ def _compile(parsed: Parsed[JourneyForm], form: JourneyForm) -> tuple[Plan, dict
     document = parsed.document
     steps = StepCompiler(document)
     nodes = steps.compile(form.steps)
-    problems = [*steps.problems, *_goal_problems(form.goal, document)]
-    enter, found = _entrance(form.enter, document)
-    problems += found
+    enter, found = entrance(form.enter, document)
+    problems = [*steps.problems, *_goal_problems(form.goal, document), *found]
+    problems += _step_map_problems(form.in_flight, steps.places, document)
+    if form.goal is None:
+        problems += [Problem("J069", steps.places[node.id]) for node in nodes if _needs_goal(node)]
     if not has_errors(problems):
         problems += flow.unreachable(nodes, steps.places)
-    is_push = isinstance(form.enter, EveryForm)
-    default_again = plan.Again("always" if is_push else "never")
     draft = Plan(
         journey=form.journey,
         title=form.title or form.journey,
@@ -132,9 +132,9 @@ def _compile(parsed: Parsed[JourneyForm], form: JourneyForm) -> tuple[Plan, dict
         enter=enter,
         nodes=nodes,
         programme=plan.Programme(form.plan.goal, form.plan.owner, form.plan.budget),
-        where=form.enter.where if isinstance(form.enter, OnForm | ManualForm) else None,
-        again=form.enter.again or default_again,
-        key=form.enter.key if isinstance(form.enter, OnForm | ManualForm) else None,
+        where=where_of(form.enter),
+        again=again_of(form.enter),
+        key=key_of(form.enter),
         holdout=form.enter.holdout,
         exits=tuple(plan.Exit(one.on, one.where, one.when) for one in form.exit),
         goal=_goal(form.goal),
@@ -143,34 +143,9 @@ def _compile(parsed: Parsed[JourneyForm], form: JourneyForm) -> tuple[Plan, dict
         priority=form.priority,
         purpose=form.purpose,
         measures=parsed.measures,
+        in_flight=form.in_flight,
     )
     return plan.seal(draft), steps.places, problems
-
-
-def _entrance(form: AnyEntry, document: Document) -> tuple[plan.Entrance, list[Problem]]:
-    match form:
-        case OnForm():
-            return plan.OnEvent(form.on), []
-        case EveryForm():
-            return plan.Every(form.every, form.zone, form.audience), []
-        case ManualForm():
-            return plan.Manual(), []
-        case OnceForm():
-            at = _instant(form)
-            if at is None:
-                place = document.place(("enter", "once"))
-                return plan.Once(0), [Problem("J036", place, {"value": form.once.isoformat()})]
-            return plan.Once(at, form.audience), []
-
-
-def _instant(form: OnceForm) -> Micros | None:
-    at = form.once
-    if at.tzinfo is None:
-        if not form.zone:
-            return None
-        at = at.replace(tzinfo=ZoneInfo(form.zone))
-    elapsed = at.astimezone(UTC) - _EPOCH
-    return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
 
 
 def _goal(form: GoalForm | None) -> plan.Goal | None:
@@ -183,3 +158,16 @@ def _goal_problems(form: GoalForm | None, document: Document) -> list[Problem]:
     if form is None or form.within is not None:
         return []
     return [Problem("J072", document.key_place(("goal",)))]
+
+
+def _needs_goal(node: plan.Node) -> bool:
+    return isinstance(node, plan.Split) and node.winner is not None and node.winner.by == "convert"
+
+
+def _step_map_problems(onward: plan.InFlight, places: Mapping[str, Place], document: Document) -> list[Problem]:
+    """A step that runs in flight are sent to must be there."""
+    return [
+        Problem("J055", document.place(("in_flight", "migrate", old)), {"id": new, "near": nearest(new, places) or "-"})
+        for old, new in onward.steps.items()
+        if new not in places
+    ]

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from engine.core.expression import Expr
+from engine.core.expression import Constant, Expr
 from engine.core.ids import Micros
-from engine.core.plan import Again, Quiet, Span
+from engine.core.plan import Again, InFlight, Quiet, Span
 from journeys import scalars
-from journeys.expressions import CUSTOMER, ENTRANCE, EVENT, RUN, TRAVEL
-from journeys.reading import Read, condition, formula, value
+from journeys.expressions import CUSTOMER, ENTRANCE, EVENT, RUN, TRAVEL, Located, Parsed, Scope, parse_value
+from journeys.reading import Read, ReadCondition, condition, formula, value
 
 _SPAN: Final[dict[str, Any]] = {
     "type": "string",
@@ -29,7 +29,13 @@ _SHARE: Final[dict[str, Any]] = {
 }
 
 Name = Annotated[str, Read(scalars.name, _NAME)]
+Label = Annotated[str, Read(scalars.label, {"type": "string", "pattern": r"^\w[\w.:-]{0,63}$"})]
+Trait = Annotated[str, Read(scalars.trait, {"type": "string", "pattern": r"^customer\.\w+$"})]
+Pool = Annotated[str, Read(scalars.pool, {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"})]
+Url = Annotated[str, Read(scalars.url, {"type": "string", "pattern": "^https?://", "maxLength": 2000})]
 PlainText = Annotated[str, Read(scalars.plain_text, {"type": ["string", "number"]})]
+Line = Annotated[str, Read(scalars.line, {"type": ["string", "number"], "maxLength": 200})]
+Note = Annotated[str, Read(scalars.note, {"type": ["string", "number"], "maxLength": 4000})]
 StepId = Annotated[str, Read(scalars.step_id, {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"})]
 Length = Annotated[Span, Read(scalars.span, _SPAN)]
 MaybeLength = Annotated[Span | None, Read(scalars.span, _SPAN)]
@@ -63,9 +69,50 @@ AgainRule = Annotated[
 ]
 Fraction = Annotated[float, Read(scalars.fraction, _SHARE)]
 Weight = Annotated[float, Read(scalars.weight, _SHARE)]
+Times = Annotated[int, Read(scalars.whole(1, 1_000), {"type": "integer", "minimum": 1, "maximum": 1000})]
+Tries = Annotated[int, Read(scalars.whole(10, 1_000_000), {"type": "integer", "minimum": 10, "maximum": 1_000_000})]
+Priority = Annotated[int, Read(scalars.whole(-1_000, 1_000), {"type": "integer", "minimum": -1000, "maximum": 1000})]
+Back = Annotated[Micros, Read(scalars.lookback, _EXACT)]
+Onward = Annotated[
+    InFlight,
+    Read(
+        scalars.in_flight,
+        {
+            "anyOf": [
+                {"enum": ["pin", "drain", "migrate"]},
+                {
+                    "type": "object",
+                    "properties": {
+                        "migrate": {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+                    },
+                    "required": ["migrate"],
+                    "additionalProperties": False,
+                },
+            ]
+        },
+    ),
+]
 Zone = Annotated[str, Read(scalars.zone, {"type": "string", "examples": ["Asia/Shanghai", "Europe/Berlin"]})]
 Instant = Annotated[datetime, Read(scalars.instant, {"type": "string", "examples": ["2026-11-11T00:00+08:00"]})]
 Cron = Annotated[str, Read(scalars.cron, {"type": "string", "examples": ["0 10 * * MON"]})]
+
+
+def _assignee(raw: Any) -> Parsed:
+    """Read whose task it is: an e-mail address or a WeCom user id as it stands, or a value such as account.owner."""
+    if isinstance(raw, str) and scalars.is_mail(raw):
+        return Parsed(Constant(raw))
+    parsed = parse_value(raw, RUN)
+    if parsed.faults:
+        return parsed
+    if isinstance(parsed.expr, Constant) and not (isinstance(raw, str) and scalars.is_user_id(raw)):
+        return Parsed(None, (), [Located("J054", {"value": raw})])
+    return parsed
+
+
+_CALLED: Final = Scope(("event", "enter", "customer"))  # manual: an event may be at hand, `start:` fills `enter.x`
+_CALLED_KEY: Final = Scope(("event", "enter"), has_customer=False)
+_BIRTHDAY: Final = Scope(("customer",))  # a date of the customer's own
+_CHANGE: Final = Scope(("enter", "customer"))  # `changed`: enter.from and enter.to
 
 EntranceWhere = Annotated[Expr | None, condition(ENTRANCE)]
 TravelWhere = Annotated[Expr | None, condition(TRAVEL)]
@@ -77,3 +124,8 @@ Key = Annotated[Expr | None, formula(EVENT)]
 Amount = Annotated[Expr | None, formula(TRAVEL, "number", "any")]
 Moment = Annotated[Expr, formula(RUN, "any")]
 Value = Annotated[Expr, value(RUN)]
+ChangeWhere = Annotated[Expr | None, condition(_CHANGE)]
+CalledWhere = Annotated[Expr | None, condition(_CALLED)]
+CalledKey = Annotated[Expr | None, formula(_CALLED_KEY)]
+Anniversary = Annotated[Expr, formula(_BIRTHDAY, "any")]
+Assignee = Annotated[Expr, ReadCondition(_assignee, {"type": "string", "maxLength": 4000})]

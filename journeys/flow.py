@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from engine.core.errors import Place
-from engine.core.plan import Branch, Node, Split, Stop, WaitFor
+from engine.core.plan import Branch, Coupon, Node, Repeat, Split, Stop, WaitFor, WaitWhile
 from journeys.problems import Problem
 
 
@@ -29,6 +29,12 @@ def ways_on(node: Node) -> tuple[str, ...]:
     match node:
         case WaitFor():
             return (node.then, node.otherwise)
+        case WaitWhile():
+            return (node.then,) if node.within is None else (node.then, node.otherwise)
+        case Repeat():
+            return (node.body, node.next)
+        case Coupon():
+            return (node.next,) if node.otherwise is None else (node.next, node.otherwise)
         case Branch():
             return (*(way for _, way in node.arms), node.otherwise)
         case Split():

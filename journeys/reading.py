@@ -4,14 +4,14 @@
 into a field type with its own JSON Schema. Complaints gather in a `Reading`, with the paths of `positions.Document`.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Final, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Final, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from engine.core.expression import Measure
-from journeys.expressions import Parsed, Scope, parse_condition, parse_formula, parse_value
+from journeys.expressions import Located, Scope, parse_condition, parse_formula, parse_value
 from journeys.positions import Document, Path
 from journeys.problems import Problem, nearest
 from journeys.scalars import BadValue, kind_of
@@ -80,14 +80,30 @@ class Read:
             raise complaint(error.code, **error.data) from None
 
 
+class Understood(Protocol):
+    """What a text of the language was understood as: a tree (or a record of them), its measures, its faults."""
+
+    @property
+    def expr(self) -> Any:
+        """The tree, None when it has faults."""
+
+    @property
+    def measures(self) -> Sequence[Measure]:
+        """The statistics it asks for."""
+
+    @property
+    def faults(self) -> Sequence[Located]:
+        """What is wrong, each with its place inside the value."""
+
+
 class ReadCondition(Read):
     """Field metadata for a condition, a value or a formula: the tree, its measures kept, its faults located."""
 
-    def __init__(self, parse: Callable[[Any], Parsed], schema: dict[str, Any]) -> None:
+    def __init__(self, parse: Callable[[Any], Understood], schema: dict[str, Any]) -> None:
         super().__init__(parse, schema)
 
     def _read(self, value: Any, _info: ValidationInfo) -> Any:
-        parsed = cast("Parsed", self.reader(value))
+        parsed = cast("Understood", self.reader(value))
         if parsed.faults:
             raise PydanticCustomError("condition", "condition", {"faults": parsed.faults})
         cast("Reading", _info.context).measures.extend(parsed.measures)

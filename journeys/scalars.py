@@ -5,23 +5,30 @@ Used by `syntax.py` and, for durations, by conditions.
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND, WEEK, Micros
-from engine.core.plan import Again, Quiet, Span
+from engine.core.plan import Again, InFlight, Quiet, Span
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST: Final = 10 * 366 * DAY
 
+_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
 _PIECE: Final = re.compile(r"([0-9]{1,9})(mo|[smhdw])")
 _CLOCK: Final = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _LABEL: Final = re.compile(r"[^\W_][\w.:-]{0,63}")
+_POOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_STEP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+_MAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,190}")
+_USER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _STEP_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
@@ -62,6 +69,14 @@ def length(value: Any) -> Micros:
     if read.months:
         raise BadValue("J022", value=value)
     return read.micros
+
+
+def lookback(value: Any) -> Micros:
+    """Read how far a `wait for` looks back: at most a week, because every such event is kept that long."""
+    micros = length(value)
+    if micros > WEEK:
+        raise BadValue("J021", value=value)
+    return micros
 
 
 def days(value: Any) -> int:
@@ -201,6 +216,113 @@ def step_id(value: Any) -> str:
     if not isinstance(value, str) or not _STEP_ID.fullmatch(value) or value in {"then", "else", "arms"}:
         raise BadValue("J034", value=value)
     return value
+
+
+def pool(value: Any) -> str:
+    """Read the name of a coupon pool: letters of either case, digits, - and _; a bare number counts as its digits."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not _POOL.fullmatch(text):
+        raise BadValue("J094", value=value)
+    return text
+
+
+def trait(value: Any) -> str:
+    """Read a trait of the customer and return its name without `customer.`.
+
+    >>> trait("customer.city")
+    'city'
+    """
+    root, _, name = value.partition(".") if isinstance(value, str) else ("", "", "")
+    if root != "customer" or not name.isidentifier() or len(name) > 64:
+        raise BadValue("J037", value=value)
+    return name
+
+
+def is_mail(value: str) -> bool:
+    """Does the text look like an e-mail address?"""
+    return _MAIL.fullmatch(value) is not None
+
+
+def is_user_id(value: str) -> bool:
+    """Does the text look like a WeCom user id?"""
+    return _USER_ID.fullmatch(value) is not None
+
+
+def url(value: Any) -> str:
+    """Read an address to post to: https, or http on this machine; no user, password or fragment in it.
+
+    >>> url("https://crm.example/hooks")
+    'https://crm.example/hooks'
+    """
+    text = value if isinstance(value, str) and len(value) <= 2_000 and value.isprintable() and " " not in value else ""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises for a port that is no number
+    except ValueError:
+        raise BadValue("J095", value=value) from None
+    is_secret = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _THIS_MACHINE)
+    if not is_secret or not parts.hostname or "@" in parts.netloc or "#" in text:
+        raise BadValue("J095", value=value)
+    return text
+
+
+def in_flight(value: Any) -> InFlight:
+    """Read what becomes of runs in flight: pin, drain, migrate, or {migrate: {old step: new step}}.
+
+    >>> in_flight({"migrate": {"3": "4"}})
+    InFlight(policy='migrate', steps={'3': '4'})
+    """
+    match value:
+        case "pin" | "drain" | "migrate":
+            return InFlight(value)
+        case {"migrate": dict() as steps} if len(value) == 1 and 1 <= len(steps) <= 1_000:
+            return InFlight("migrate", {_step(old): _step(new) for old, new in steps.items()})
+        case _:
+            raise BadValue("J096", value=value)
+
+
+def _step(value: Any) -> str:
+    """Read a step's id as reports write it; YAML reads a bare 3 as a number and 4.1 as another."""
+    text = value if isinstance(value, str) else str(value) if type(value) in {int, float} else ""
+    if not _STEP.fullmatch(text):
+        raise BadValue("J096", value=value)
+    return text
+
+
+def whole(least: int, most: int) -> Callable[[Any], int]:
+    """Return the reader of a whole number from `least` to `most`.
+
+    >>> whole(1, 10)(4)
+    4
+    """
+
+    def read(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise BadValue("J013", expected="number", found=kind_of(value))
+        if not least <= value <= most:
+            raise BadValue("J093", value=value, least=f"{least:,}", most=f"{most:,}")
+        return value
+
+    return read
+
+
+def line(value: Any) -> str:
+    """Read a title: something to say, on 200 characters at most."""
+    return _bounded_text(value, 200)
+
+
+def note(value: Any) -> str:
+    """Read a longer text, of 4,000 characters at most."""
+    return _bounded_text(value, 4_000)
+
+
+def _bounded_text(value: Any, most: int) -> str:
+    text = plain_text(value)
+    if not text.strip():
+        raise BadValue("J040")
+    if len(text) > most:
+        raise BadValue("J097", limit=f"{most:,}")
+    return text
 
 
 def events(value: Any) -> tuple[str, ...]:

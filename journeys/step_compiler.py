@@ -4,28 +4,41 @@ A step's id is its path, counted from 1 ("3", "3.then.1", "4.arms.a.2", "5.2.1" 
 marketer's own `id:`. A block's last step leads to what follows the block.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from engine.core import plan
 from engine.core.errors import Place
 from engine.core.expression import Expr
 from engine.core.plan import Node
+from journeys.action_forms import (
+    Action,
+    DateForm,
+    LeaveForm,
+    SendForm,
+    SetForm,
+    StartForm,
+    StopForm,
+    TagStepForm,
+    TaskStepForm,
+    WaitForm,
+    WaitUntilForm,
+    WebhookStepForm,
+)
 from journeys.positions import Document, Path
 from journeys.problems import Problem
 from journeys.step_forms import (
+    AllForm,
+    AnyForm,
     AnyStep,
     ChooseForm,
-    DateForm,
+    CouponForm,
     IfForm,
-    SendForm,
-    SetForm,
+    OneForm,
+    RepeatForm,
     SplitForm,
     Steps,
-    StopForm,
-    TagStepForm,
     WaitForForm,
-    WaitForm,
-    WaitUntilForm,
+    WaitWhileForm,
 )
 
 MAX_STEPS: Final = 1_000
@@ -63,34 +76,35 @@ class StepCompiler:
 
     def _node(self, step: AnyStep, id_: str, path: Path, following: str) -> Node:
         match step:
-            case WaitForm():
-                return plan.Wait(id_, step.wait, following)
-            case WaitUntilForm():
-                return plan.WaitUntil(id_, _until(step), following)
             case WaitForForm():
-                waits = step.awaited
-                then = self._inner(step.then, id_, "then", path, following)
-                otherwise = self._inner(step.otherwise, id_, "else", path, following)
-                awaited = (plan.Awaited(waits.on, waits.where),)
-                return plan.WaitFor(id_, awaited, waits.within, then=then, otherwise=otherwise)
+                then, otherwise = self._ways(step.then, step.otherwise, id_, path, following)
+                return _waits(step, id_, then, otherwise)
+            case WaitWhileForm():
+                then, otherwise = self._ways(step.then, step.otherwise, id_, path, following)
+                return plan.WaitWhile(id_, step.when, step.within, then, otherwise)
             case IfForm():
-                then = self._inner(step.then, id_, "then", path, following)
-                otherwise = self._inner(step.otherwise, id_, "else", path, following)
+                then, otherwise = self._ways(step.then, step.otherwise, id_, path, following)
                 return plan.Branch(id_, ((step.when, then),), otherwise)
             case ChooseForm():
                 return self._choose(step, id_, path, following)
             case SplitForm():
                 return self._split(step, id_, path, following)
-            case SendForm():
-                channels = tuple(dict.fromkeys(step.via))
-                return plan.Send(id_, step.send, channels, step.variables, step.expires, following)
-            case TagStepForm():
-                tag = step.tag
-                return plan.Tag(id_, tuple(tag.add), tuple(tag.remove), tag.lasts, following)
-            case SetForm():
-                return plan.Set(id_, step.set, following)
-            case StopForm():
-                return plan.Stop(id_)
+            case RepeatForm():
+                rounds = step.repeat
+                body = self._block(step.steps, prefix=f"{id_}.", path=(*path, "steps"), follow=id_)
+                return plan.Repeat(id_, rounds.every, rounds.times, rounds.until, body, following)
+            case CouponForm():
+                empty = None if step.otherwise is None else self._inner(step.otherwise, id_, "else", path, following)
+                return plan.Coupon(id_, step.coupon, empty, following)
+            case _:
+                return _action(step, id_, following)
+
+    def _ways(self, then: Steps, otherwise: Steps, id_: str, path: Path, following: str) -> tuple[str, str]:
+        """Compile both blocks of a step with two ways on; return the ids that they begin with."""
+        return (
+            self._inner(then, id_, "then", path, following),
+            self._inner(otherwise, id_, "else", path, following),
+        )
 
     def _inner(self, steps: Steps, id_: str, word: str, path: Path, following: str) -> str:
         return self._block(steps, prefix=f"{id_}.{word}.", path=(*path, word), follow=following)
@@ -122,7 +136,8 @@ class StepCompiler:
             inner: Path = (*path, "arms", name, "steps")
             first = self._block(arm.steps, prefix=f"{id_}.arms.{name}.", path=inner, follow=following)
             arms.append(plan.Arm(name, arm.share / total, first))
-        return plan.Split(id_, step.split, tuple(arms))
+        winner = None if step.winner is None else plan.Winner(step.winner.by, step.winner.after)
+        return plan.Split(id_, step.split, tuple(arms), winner)
 
     def _check_shares(self, path: Path, place: Place) -> None:
         """Percentages are a promise: they should add up. Plain numbers are weights."""
@@ -131,6 +146,60 @@ class StepCompiler:
             total = sum(float(share.rstrip(" %")) for share in shares)
             if abs(total - 100) > 0.01:
                 self.problems.append(Problem("J073", place, {"total": f"{total:g}"}))
+
+
+def _action(step: Action, id_: str, following: str) -> Node:
+    """Return the node of a step without blocks."""
+    match step:
+        case WaitForm():
+            return plan.Wait(id_, step.wait, following)
+        case WaitUntilForm():
+            return plan.WaitUntil(id_, _until(step), following)
+        case SendForm():
+            return _send(step, id_, following)
+        case TagStepForm():
+            tag = step.tag
+            return plan.Tag(id_, tuple(tag.add), tuple(tag.remove), tag.lasts, following)
+        case SetForm():
+            return plan.Set(id_, step.set, following)
+        case StartForm():
+            return plan.Start(id_, step.start, step.variables, following)
+        case LeaveForm():
+            return plan.Leave(id_, step.leave, following)
+        case TaskStepForm():
+            task = step.task
+            return plan.Task(id_, task.to, task.title, task.note, task.due, following)
+        case WebhookStepForm():
+            return plan.Webhook(id_, step.webhook.url, step.webhook.body, following)
+        case StopForm():
+            return plan.Stop(id_)
+
+
+def _send(step: SendForm, id_: str, following: str) -> plan.Send:
+    return plan.Send(
+        id_,
+        step.send,
+        channels=tuple(dict.fromkeys(step.via)),
+        variables=step.variables,
+        expires=step.expires,
+        next=following,
+        role="" if step.to is None else step.to.role,
+        purpose=step.purpose,
+    )
+
+
+def _waits(step: WaitForForm, id_: str, then: str, otherwise: str) -> plan.WaitFor:
+    waits, count = step.awaited, 1
+    need: Literal["any", "all"] = "any"
+    match waits:
+        case OneForm():
+            awaited: tuple[plan.Awaited, ...] = (plan.Awaited(waits.on, waits.where),)
+            count = waits.count
+        case AllForm():
+            awaited, need = tuple(plan.Awaited(one.on, one.where) for one in waits.all), "all"
+        case AnyForm():
+            awaited = tuple(plan.Awaited(one.on, one.where) for one in waits.any)
+    return plan.WaitFor(id_, awaited, waits.within, need, count, waits.lookback, then, otherwise)
 
 
 def _until(step: WaitUntilForm) -> plan.Daily | plan.OnDate:

@@ -1,100 +1,121 @@
-"""The steps a marketer may write: one model per step word. Part of the syntax; see `syntax.py` for the file.
+"""The steps a marketer may write that hold steps of their own, and the choice of the form by the step's word.
 
-Step words of later versions are refused by name, two words in one step are told apart.
+Part of the syntax; see `syntax.py` for the file and `action_forms.py` for the steps without blocks. Two words in one
+step are told apart.
 """
 
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field, ValidationInfo, WrapValidator, model_validator
 
+from journeys.action_forms import (
+    Action,
+    LeaveForm,
+    SendForm,
+    SetForm,
+    StartForm,
+    StepForm,
+    StopForm,
+    TagStepForm,
+    TaskStepForm,
+    WaitForm,
+    WaitUntilForm,
+    WebhookStepForm,
+)
 from journeys.fields import (
-    Clock,
-    Days,
+    Back,
     Events,
     Length,
     MaybeLength,
     MaybeRunWhen,
-    Moment,
     Name,
+    Pool,
     RunWhen,
-    StepId,
+    Times,
     TravelWhere,
-    Value,
-    Weekday,
+    Tries,
     Weight,
 )
 from journeys.problems import nearest
-from journeys.reading import Form, OneOrMany, OrText, Read, complaint
-from journeys.scalars import BadValue, clock, label
-
-LATER: Final = ("wait while", "coupon", "repeat", "start", "leave", "task", "webhook")
+from journeys.reading import Form, OrText, complaint
 
 
-class StepForm(Form):
-    """A step: its own word, and an `id:` where the marketer wants a stable one."""
+class EachForm(Form):
+    """One of several things waited for."""
 
-    id: StepId = ""
-
-
-class WaitForm(StepForm):
-    """`- wait: 3d`: elapsed time from arrival."""
-
-    wait: Length
+    on: Events
+    where: TravelWhere = None
 
 
-class DailyForm(Form):
-    """The next such time of day in the customer's zone, on a weekday where one is named."""
-
-    at: Clock
-    weekday: Weekday = None
+def _each(given: Any, _validate: Any, info: ValidationInfo) -> EachForm:
+    """Read a bare event name as {on: name}."""
+    return EachForm.model_validate(given if isinstance(given, dict) else {"on": given}, context=info.context)
 
 
-class DateForm(Form):
-    """A time of day on a date read from the run or the customer, moved by whole days."""
-
-    date: Moment
-    at: Clock
-    offset: Days = 0
-
-
-def _until(given: Any, _validate: Any, info: ValidationInfo) -> DailyForm | DateForm:
-    """Read a bare "09:30" as {at: "09:30"}; choose the form by its keys, so that complaints fit."""
-    if isinstance(given, dict):
-        form = DateForm if "date" in given else DailyForm
-        return form.model_validate(given, context=info.context)
-    try:
-        clock(given)
-    except BadValue as error:
-        raise complaint(error.code, **error.data) from None
-    return DailyForm.model_validate({"at": given}, context=info.context)
-
-
-Until = Annotated[
-    DailyForm | DateForm, WrapValidator(_until), OrText({"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$"})
-]
-
-
-class WaitUntilForm(StepForm):
-    """`- wait until: "09:30"`, {weekday: mon, at: "10:00"} or {date: enter.departure, offset: -1d, at: "18:00"}."""
-
-    until: Until = Field(alias="wait until")
+Each = Annotated[EachForm, WrapValidator(_each), OrText({"type": "string", "minLength": 1, "maxLength": 100})]
+Several = Annotated[list[Each], Field(min_length=1, max_length=20)]
 
 
 class AwaitedForm(Form):
-    """What a `wait for` waits for, and how long."""
+    """How long a `wait for` waits, and what counts although it came before."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"all", "any", "count", "lookback"})
+    within: Length
+    lookback: Back = 0
+
+
+class OneForm(AwaitedForm):
+    """One event, or so many of it."""
+
     on: Events
     where: TravelWhere = None
-    within: Length
+    count: Times = 1
+
+
+class AllForm(AwaitedForm):
+    """Each of these, in any order."""
+
+    all: Several
+
+
+class AnyForm(AwaitedForm):
+    """The first of these."""
+
+    any: Several
+
+
+Awaited: TypeAlias = OneForm | AllForm | AnyForm
+_AWAITED: Final[dict[str, type[AwaitedForm]]] = {"on": OneForm, "all": AllForm, "any": AnyForm}
+
+
+def _awaited(given: Any, _validate: Any, info: ValidationInfo) -> AwaitedForm:
+    """Choose the form by its word, so that complaints are about this way of waiting and no other."""
+    words = [key for key in given if key in _AWAITED] if isinstance(given, dict) else []
+    if len(words) > 1:
+        raise complaint("J092", first=words[0], second=words[1])
+    return _AWAITED[words[0] if words else "on"].model_validate(given, context=info.context)
 
 
 class WaitForForm(StepForm):
     """`- wait for: {on: order_paid, within: 3d}` with `then:` when it happened and `else:` when time ran out."""
 
-    awaited: AwaitedForm = Field(alias="wait for")
+    awaited: Annotated[Awaited, WrapValidator(_awaited)] = Field(alias="wait for")
     then: "Steps" = Field(default_factory=list)
     otherwise: "Steps" = Field(default_factory=list, alias="else")
+
+
+class WaitWhileForm(StepForm):
+    """`- wait while: condition` with `within:`, `then:` when it no longer holds and `else:` when time ran out."""
+
+    when: RunWhen = Field(alias="wait while")
+    within: MaybeLength = None
+    then: "Steps" = Field(default_factory=list)
+    otherwise: "Steps" = Field(default_factory=list, alias="else")
+
+    @model_validator(mode="after")
+    def _can_run_out(self) -> "WaitWhileForm":
+        if self.otherwise and self.within is None:
+            raise complaint("J091")
+        return self
 
 
 class IfForm(StepForm):
@@ -134,99 +155,62 @@ class ArmForm(Form):
     steps: "Steps" = Field(default_factory=list)
 
 
-class SplitForm(StepForm):
-    """`- split: name` with `arms:`: stable per customer and run."""
+class WinnerForm(Form):
+    """What the best arm is judged by, and after how many tries."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"winner"})
+    by: Literal["click", "open", "convert"] = "click"
+    after: Tries = 500
+
+
+class SplitForm(StepForm):
+    """`- split: name` with `arms:`: stable per customer and run; with `winner:` the best arm gets most."""
+
     split: Name
+    winner: WinnerForm | None = None
     arms: dict[Name, ArmForm]
 
 
-class SendForm(StepForm):
-    """`- send: template` `via:` a channel, or a list: the first reachable, the next on a hard failure."""
+class RoundsForm(Form):
+    """How often and until when a repeat goes round."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"to", "purpose"})
-    send: Name
-    via: Annotated[list[Name], Field(min_length=1), OneOrMany()]
-    variables: dict[str, Value] = Field(default_factory=dict, alias="with")
-    expires: MaybeLength = None
+    every: Length
+    times: Times
+    until: MaybeRunWhen = None
 
 
-def _labels(given: Any) -> list[str]:
-    """Read a tag or a list of tags, each with or without a leading +."""
-    texts = given if isinstance(given, list) else [given]
-    return [label(text.removeprefix("+")) if isinstance(text, str) else label(text) for text in texts]
+class RepeatForm(StepForm):
+    """`- repeat: {every: 7d, times: 4, until: condition}` with the `steps:` of a round."""
+
+    repeat: RoundsForm
+    steps: "Steps" = Field(min_length=1)
 
 
-def _signed(given: Any) -> dict[str, Any]:
-    """Read `+a`, `-b`, `+a -b` or a list of these."""
-    texts = given if isinstance(given, list) else given.replace(",", " ").split() if isinstance(given, str) else [given]
-    add, remove = [], []
-    for text in texts:
-        if isinstance(text, str) and text.startswith("-"):
-            remove.append(label(text[1:]))
-        else:
-            add += _labels(text)
-    return {"add": add, "remove": remove}
+class CouponForm(StepForm):
+    """`- coupon: pool`: one code of it; `else:` when the pool is empty, without which the run ends there."""
+
+    coupon: Pool
+    otherwise: "Steps | None" = Field(default=None, alias="else")
 
 
-_TAG: Final = {"type": "string", "pattern": r"^[+-]?\w[\w.:-]{0,63}$"}
-_TAGS: Final = {"anyOf": [_TAG, {"type": "array", "items": _TAG, "minItems": 1}]}
-Labels = Annotated[list[str], Read(_labels, _TAGS)]
-
-
-class TagForm(Form):
-    """Tags to add and remove, and for how long the added ones last."""
-
-    add: Labels = Field(default_factory=list)
-    remove: Labels = Field(default_factory=list)
-    lasts: MaybeLength = Field(default=None, alias="for")
-
-
-def _tagged(given: Any, _validate: Any, info: ValidationInfo) -> TagForm:
-    if isinstance(given, dict):
-        return TagForm.model_validate(given, context=info.context)
-    try:
-        return TagForm.model_validate(_signed(given), context=info.context)
-    except BadValue as error:
-        raise complaint(error.code, **error.data) from None
-
-
-class TagStepForm(StepForm):
-    """`- tag: +engaged`, `-engaged`, or {add: [...], remove: [...], for: 30d}."""
-
-    tag: Annotated[TagForm, WrapValidator(_tagged), OrText(_TAGS)]
-
-    @model_validator(mode="after")
-    def _says_something(self) -> "TagStepForm":
-        both = sorted({*self.tag.add} & {*self.tag.remove})
-        if both:
-            raise complaint("J078", name=both[0])
-        if not self.tag.add and not self.tag.remove:
-            raise complaint("J077")
-        return self
-
-
-def _trait(given: Any) -> str:
-    root, _, name = given.partition(".") if isinstance(given, str) else ("", "", "")
-    if root != "customer" or not name.isidentifier() or len(name) > 64:
-        raise BadValue("J037", value=given)
-    return name
-
-
-Trait = Annotated[str, Read(_trait, {"type": "string", "pattern": r"^customer\.\w+$"})]
-
-
-class SetForm(StepForm):
-    """`- set: {customer.last_offer: "SPRING10"}`: a missing value removes the trait."""
-
-    set: dict[Trait, Value] = Field(min_length=1)
-
-
-class StopForm(StepForm):
-    """`- stop`: the end of the road."""
-
-    stop: Literal[True, None] = None
+FORMS: Final[dict[str, type[StepForm]]] = {
+    "wait": WaitForm,
+    "wait until": WaitUntilForm,
+    "wait for": WaitForForm,
+    "wait while": WaitWhileForm,
+    "if": IfForm,
+    "choose": ChooseForm,
+    "split": SplitForm,
+    "send": SendForm,
+    "tag": TagStepForm,
+    "set": SetForm,
+    "coupon": CouponForm,
+    "repeat": RepeatForm,
+    "start": StartForm,
+    "leave": LeaveForm,
+    "task": TaskStepForm,
+    "webhook": WebhookStepForm,
+    "stop": StopForm,
+}
 
 
 def _a_step(given: Any, _validate: Any, info: ValidationInfo) -> StepForm:
@@ -235,9 +219,6 @@ def _a_step(given: Any, _validate: Any, info: ValidationInfo) -> StepForm:
         return StopForm.model_validate({}, context=info.context)
     keys = list(given) if isinstance(given, dict) else [given] if isinstance(given, str) else []
     words = [key for key in keys if key in FORMS]
-    later = [key for key in keys if key in LATER]
-    if later:
-        raise complaint("J090", word=later[0])
     if len(words) > 1:
         raise complaint("J016", first=words[0], second=words[1])
     if not isinstance(given, dict) or not words:
@@ -249,32 +230,20 @@ def _a_step(given: Any, _validate: Any, info: ValidationInfo) -> StepForm:
     return FORMS[words[0]].model_validate(given, context=info.context)
 
 
-FORMS: Final[dict[str, type[StepForm]]] = {
-    "wait": WaitForm,
-    "wait until": WaitUntilForm,
-    "wait for": WaitForForm,
-    "if": IfForm,
-    "choose": ChooseForm,
-    "split": SplitForm,
-    "send": SendForm,
-    "tag": TagStepForm,
-    "set": SetForm,
-    "stop": StopForm,
-}
-AnyStep: TypeAlias = (
-    WaitForm
-    | WaitUntilForm
-    | WaitForForm
-    | IfForm
-    | ChooseForm
-    | SplitForm
-    | SendForm
-    | TagStepForm
-    | SetForm
-    | StopForm
-)
+AnyStep: TypeAlias = Action | WaitForForm | WaitWhileForm | IfForm | ChooseForm | SplitForm | RepeatForm | CouponForm
 Step = Annotated[AnyStep, WrapValidator(_a_step), OrText({"const": "stop"})]
 Steps = list[Step]
 
-for _form in (WaitForForm, IfForm, ChoiceForm, ChooseForm, ArmForm, SplitForm):
+_WITH_BLOCKS: Final[tuple[type[Form], ...]] = (
+    WaitForForm,
+    WaitWhileForm,
+    IfForm,
+    ChoiceForm,
+    ChooseForm,
+    ArmForm,
+    SplitForm,
+    RepeatForm,
+    CouponForm,
+)
+for _form in _WITH_BLOCKS:
     _form.model_rebuild()

@@ -1,97 +1,30 @@
 """What a marketer may write in a journey file: one pydantic model per block, the source of schema.json.
 
-Values arrive read (durations are `Span`, conditions are trees); `compile.py` turns these models into a plan. Keys of
-the language that come in a later version are refused by name. Steps are in `step_forms.py`.
+Values arrive read (durations are `Span`, conditions are trees); `compile.py` turns these models into a plan. The ways
+in are in `entry_forms.py`, steps in `step_forms.py`.
 """
 
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, ClassVar
 
-from pydantic import Field, ValidationInfo, WrapValidator, model_validator
+from pydantic import Field, model_validator
 
-from engine.core.plan import StageName
+from engine.core.plan import InFlight, StageName
+from journeys.entry_forms import Entry
 from journeys.fields import (
-    AgainRule,
     Amount,
-    Cron,
-    EntranceWhere,
     Events,
-    Fraction,
-    Instant,
-    Key,
-    MaybeCustomerWhen,
     MaybeExact,
     MaybeLength,
     MaybeRunWhen,
     Name,
+    Onward,
     PlainText,
+    Priority,
     QuietHours,
     TravelWhere,
-    Zone,
 )
-from journeys.problems import nearest
 from journeys.reading import Form, OneOrMany, complaint
 from journeys.step_forms import Steps
-
-_LATER_WAYS: Final = ("segment", "leaves", "stage", "tag", "loses", "changed", "date")
-
-
-class EntryForm(Form):
-    """What every way in may say besides itself."""
-
-    again: AgainRule = None
-    holdout: Fraction = 0.0
-
-
-class OnForm(EntryForm):
-    """`enter: {on: order_paid, where: ...}`: an event starts a run."""
-
-    on: Events
-    where: EntranceWhere = None
-    key: Key = None
-
-
-class OnceForm(EntryForm):
-    """`enter: {once: 2026-11-11T00:00+08:00, audience: ...}`: a one-off push."""
-
-    once: Instant
-    zone: Zone = ""
-    audience: MaybeCustomerWhen = None
-
-
-class EveryForm(EntryForm):
-    """`enter: {every: "0 10 * * MON", zone: Asia/Shanghai, audience: ...}`: a recurring push."""
-
-    every: Cron
-    zone: Zone
-    audience: MaybeCustomerWhen = None
-
-
-class ManualForm(EntryForm):
-    """`enter: {manual: true}`: runs start by the API or the CLI."""
-
-    manual: Literal[True]
-    where: EntranceWhere = None
-    key: Key = None
-
-
-WAYS: Final[dict[str, type[EntryForm]]] = {"on": OnForm, "once": OnceForm, "every": EveryForm, "manual": ManualForm}
-AnyEntry: TypeAlias = OnForm | OnceForm | EveryForm | ManualForm
-
-
-def _a_way_in(given: Any, _validate: Any, info: ValidationInfo) -> EntryForm:
-    """Choose the form by its word, so that complaints are about this way in and no other."""
-    keys = list(given) if isinstance(given, dict) else []
-    ways = [key for key in keys if key in WAYS]
-    later = [key for key in keys if key in _LATER_WAYS]
-    if later:
-        raise complaint("J090", word=f"enter: {later[0]}")
-    if len(ways) != 1:
-        for key in keys:
-            near = nearest(key, WAYS)
-            if near and not ways:
-                raise complaint("J010", key=key, near=near)
-        raise complaint("J017", words=", ".join(WAYS))
-    return WAYS[ways[0]].model_validate(given, context=info.context)
 
 
 class ProgrammeForm(Form):
@@ -133,11 +66,12 @@ class JourneyForm(Form):
     title: PlainText = ""
     stage: StageName
     plan: ProgrammeForm = ProgrammeForm()
-    enter: Annotated[AnyEntry, WrapValidator(_a_way_in)]
+    enter: Entry
     exit: Annotated[list[ExitForm], OneOrMany()] = Field(default_factory=list)
     goal: GoalForm | None = None
     quiet: QuietHours = None
     expires: MaybeLength = None
-    priority: int = Field(default=0, ge=-1000, le=1000)
+    priority: Priority = 0
     purpose: Name = "marketing"
+    in_flight: Onward = InFlight()
     steps: Steps = Field(min_length=1)

@@ -1,12 +1,13 @@
 """The table of complaint codes: severity, the sentence and the remedy, in English and Chinese.
 
 Codes are stable: J00x file, J01x shape, J02x-J03x values, J04x-J06x conditions (`condition_wording.py`), J07x flow,
-J08x names known elsewhere, J09x not available yet. Filled in by `problems.py`.
+J08x names known elsewhere, J09x steps (`step_wording.py`). Filled in by `problems.py`.
 """
 
 from typing import Final
 
 from journeys.condition_wording import CONDITIONS, Words, error
+from journeys.step_wording import STEPS
 
 KINDS: Final[dict[str, tuple[str, str]]] = {
     "text": ("a text", "文字"),
@@ -199,10 +200,10 @@ _VALUES: Final = {
         "请加上偏移（2026-11-11T00:00+08:00）或 `zone:`",
     ),
     "J037": error(
-        "`{value}` is not a customer trait to set",
-        "Write customer.name: value",
-        "`{value}` 不是可设置的客户属性",
-        "写法：customer.属性名: 值",
+        "`{value}` is not a trait of the customer",
+        "Write customer. and its name: customer.city",
+        "`{value}` 不是客户属性",
+        "写法：customer.属性名，例如 customer.city",
     ),
     "J038": error(
         "an exit needs either `on:` or `when:`",
@@ -330,4 +331,4 @@ _LATER: Final = {
     ),
 }
 
-CODES: Final[dict[str, Words]] = {**_FILE, **_SHAPE, **_VALUES, **CONDITIONS, **_FLOW, **_NAMES, **_LATER}
+CODES: Final[dict[str, Words]] = {**_FILE, **_SHAPE, **_VALUES, **CONDITIONS, **STEPS, **_FLOW, **_NAMES, **_LATER}
