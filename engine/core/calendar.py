@@ -11,7 +11,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND, Micros
-from engine.core.plan import Daily, OnDate, Policy, Quiet, Span
+from engine.core.plan import Daily, OnAnniversary, OnDate, Policy, Quiet, Span
 from engine.core.state import Customer
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -175,6 +175,32 @@ def on_date(value: Any, rule: OnDate, zone: ZoneInfo) -> Micros | None:
     if not 1 < day.year < 9999:
         return None
     return instant(datetime.combine(day, time(rule.hour, rule.minute)), zone)
+
+
+def next_anniversary(after: Micros, value: Any, rule: OnAnniversary, zone: ZoneInfo) -> Micros:
+    """Return the next instant strictly after `after` of the rule's yearly day, 0 when the value is not a date.
+
+    Years begin with the date's own; the 29th of February falls on the 28th in years that lack it.
+
+    >>> from engine.core.expression import Constant
+    >>> eve = OnAnniversary(Constant("2024-02-29"), 10, offset_days=-3)
+    >>> shanghai = ZoneInfo("Asia/Shanghai")
+    >>> local(next_anniversary(0, "2024-02-29", eve, shanghai), shanghai).isoformat()
+    '2024-02-26T10:00:00+08:00'
+    """
+    day = _date_of(value, zone)
+    if day is None:
+        return 0
+    this_year = local(after, zone).year
+    for year in range(max(day.year, this_year - 2), max(day.year, this_year) + 3):
+        if not 1 < year < 9998:
+            continue
+        on = day.replace(year=year, day=min(day.day, _days_in(year, day.month)))
+        on += timedelta(days=rule.offset_days)
+        candidate = instant(datetime.combine(on, time(rule.hour, rule.minute)), zone)
+        if candidate > after:
+            return candidate
+    return 0
 
 
 def quiet_until(at: Micros, quiet: Quiet, zone: ZoneInfo) -> Micros:

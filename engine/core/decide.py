@@ -13,24 +13,32 @@ the use cases (`usecases/advance.py`), which persist what it returns, and the st
 ['entered', 'completed']
 """
 
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from engine.core import enrolment, gates, steps
-from engine.core.audience import lifecycle, profile
+from engine.core import consequences, enrolment, experiment, gates, moves, steps
+from engine.core.audience import profile
 from engine.core.commands import CancelTouches, Decision, RecordEffect, Touch
-from engine.core.draft import Draft
+from engine.core.draft import Call, Draft
+from engine.core.errors import RunawayJourney
 from engine.core.events import Event
 from engine.core.ids import Micros, derive
-from engine.core.plan import Send, WaitFor
+from engine.core.plan import Send
 from engine.core.playbook import CompiledExit, CompiledPlan, Playbook
 from engine.core.state import Customer, Run
 from engine.core.world import NOWHERE, World
 
 
 class Wake(msgspec.Struct, frozen=True, tag="wake", gc=False):
-    """The customer's earliest timer is due: every run whose `wake` has come moves."""
+    """The customer's earliest timer is due: every run, condition and anniversary whose instant has come moves."""
+
+
+class Settle(msgspec.Struct, frozen=True, tag="settle", gc=False):
+    """The rules have changed: tags, stages, segments and dates are brought up to date, and nobody enters by it.
+
+    Only who stands in a segment whose journey says `existing: true`, and never travelled it, enters.
+    """
 
 
 class Called(msgspec.Struct, frozen=True, tag="called", gc=False):
@@ -48,7 +56,10 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", gc=False):
     why: str
 
 
-Happening: TypeAlias = Event | Wake | Called | Failed
+Happening: TypeAlias = Event | Wake | Settle | Called | Failed
+
+RIPPLE_LIMIT: Final = 50
+"""Rounds in which what a decision sets off may set off more; the lint refuses such circles, this is the last fence."""
 
 
 def decide(
@@ -60,15 +71,21 @@ def decide(
     the next instant at which it wants to be called with `Wake()`. `world` answers what lies beyond the customer.
     """
     draft = Draft(playbook, customer, now, world)
+    if customer.runs and playbook.doors.moves:
+        moves.migrate(draft)
     match happening:
         case Event():
             _hear(draft, happening)
         case Wake():
             _wake(draft)
+        case Settle():
+            _settle(draft)
         case Called():
-            enrolment.on_call(draft, happening.journey, happening.occurrence, happening.properties)
+            enrolment.on_call(draft, Call(happening.journey, happening.occurrence, happening.properties))
         case Failed():
             _failover(draft, happening)
+    if draft.customer is not draft.settled or draft.calls or draft.departures:
+        _ripple(draft)
     return draft.decision()
 
 
@@ -78,22 +95,26 @@ def decide(
 def _hear(draft: Draft, event: Event) -> None:
     playbook = draft.playbook
     draft.context.event = event
-    customer = profile.fold(playbook, draft.customer, event)
-    draft.update(customer)
-    if customer.runs:
+    draft.update(profile.fold(playbook, draft.customer, event))
+    changes = consequences.settle(draft, event)
+    if draft.customer.runs:
         _forget_past(draft)
         for run in draft.customer.runs:
             _hear_in_run(draft, run, event)
     entrances = playbook.entries.get(event.name)
     if entrances is not None:
         enrolment.on_event(draft, entrances, event)
-    if playbook.stages and (event.name in playbook.stage_events or event.traits or event.identifiers):
-        _progress(draft, event.at)
+    if changes and enrolment.triggers(draft, event):
+        enrolment.on_changes(draft, changes)
+    if playbook.openings.anniversaries:
+        consequences.settle_anniversaries(draft)
 
 
 def _hear_in_run(draft: Draft, run: Run, event: Event) -> None:
     compiled = draft.playbook.plan(run.journey, run.version)
-    if compiled is None or (event.name not in compiled.plan.hears and not compiled.plan.watches):
+    if compiled is None or not (
+        event.name in compiled.plan.hears or compiled.plan.watches or run.step in compiled.conditions
+    ):
         return
     draft.context.run = run
     run = _reach_goal(draft, compiled, run, event)
@@ -106,13 +127,8 @@ def _hear_in_run(draft: Draft, run: Run, event: Event) -> None:
         return
     if draft.playbook.stop_reason(run.journey):
         return
-    node = compiled.plan.steps.get(run.step)
-    if isinstance(node, WaitFor) and event.name in node.events:
-        wheres = zip(node.awaited, compiled.waits[node.id], strict=True)
-        if any(event.name in one.events and (where is None or where(draft.context)) for one, where in wheres):
-            draft.note("step.happened", run, {"event": event.name})
-            steps.travel(draft, compiled, run, node.then)
-            return
+    if steps.hear(draft, compiled, run, event) or steps.look(draft, compiled, run):
+        return
     if compiled.plan.watches:
         draft.put_run(steps.watch(draft, compiled, run))
 
@@ -145,6 +161,7 @@ def _reach_goal(draft: Draft, compiled: CompiledPlan, run: Run, event: Event) ->
             holdout=run.holdout,
         )
     )
+    draft.commands.extend(experiment.wins(compiled.plan, run, "convert"))
     draft.note("converted", run, {"event": event.name, "value": value})
     return run
 
@@ -160,37 +177,97 @@ def _exit_for(draft: Draft, compiled: CompiledPlan, event: Event | None) -> Comp
     return None
 
 
-def _progress(draft: Draft, at: Micros) -> None:
-    moved = lifecycle.progress(draft.playbook, draft.context, at)
-    if moved is not None:
-        draft.update(moved.customer)
-        draft.commands.extend(moved.effects)
-        draft.trace.extend(moved.trace)
-
-
 # --- timers ----------------------------------------------------------------------------------------
 
 
 def _wake(draft: Draft) -> None:
+    changes = consequences.settle(draft, None)
     for run in draft.customer.runs:
-        if not run.is_active or not run.wake or run.wake > draft.now:
-            continue
-        compiled = draft.playbook.plan(run.journey, run.version)
-        if compiled is None:
-            # Its plan is not loaded: hold it rather than guess what the road would have been.
-            draft.put_run(msgspec.structs.replace(run, due=0, wake=0))
-            continue
-        draft.context.run = run
-        if draft.playbook.stop_reason(run.journey):
-            # Held: `due` stays, and `resume` gives the timer back. A stop plans nothing and loses nobody.
-            draft.put_run(msgspec.structs.replace(run, wake=0))
-        elif compiled.plan.watches and _exit_for(draft, compiled, None) is not None:
-            _leave(draft, run, "exited.when", {})
-        elif run.due and run.due <= draft.now:
-            steps.resume(draft, compiled, run)
-        else:
-            draft.put_run(steps.watch(draft, compiled, run))
+        if run.is_active and 0 < run.wake <= draft.now:
+            _wake_run(draft, run)
+        elif run.is_active and changes:
+            _look_again(draft, run)
+    if changes:
+        enrolment.on_changes(draft, changes)
+    for journey, at in consequences.settle_anniversaries(draft):
+        enrolment.on_anniversary(draft, journey, at)
     _forget_past(draft)
+
+
+def _wake_run(draft: Draft, run: Run) -> None:
+    compiled = draft.playbook.plan(run.journey, run.version)
+    if compiled is None:
+        # Its plan is not loaded: hold it rather than guess what the road would have been.
+        draft.put_run(msgspec.structs.replace(run, due=0, wake=0))
+        return
+    draft.context.run = run
+    if draft.playbook.stop_reason(run.journey):
+        # Held: `due` stays, and `resume` gives the timer back. A stop plans nothing and loses nobody.
+        draft.put_run(msgspec.structs.replace(run, wake=0))
+    elif compiled.plan.watches and _exit_for(draft, compiled, None) is not None:
+        _leave(draft, run, "exited.when", {})
+    elif run.due and run.due <= draft.now:
+        steps.resume(draft, compiled, run)
+    elif not steps.look(draft, compiled, run):
+        draft.put_run(steps.watch(draft, compiled, run))
+
+
+def _settle(draft: Draft) -> None:
+    consequences.settle_anew(draft)
+    draft.settled = draft.customer
+    consequences.settle_anniversaries(draft)
+    enrolment.on_standing(draft)
+
+
+# --- what a decision sets off by itself --------------------------------------------------------------
+
+
+def _ripple(draft: Draft) -> None:
+    """Carry on until nothing follows any more: steps tag, start and leave, and that may move other journeys."""
+    for _ in range(RIPPLE_LIMIT):
+        departures, draft.departures = draft.departures, []
+        for journey in departures:
+            _depart(draft, journey)
+        calls, draft.calls = draft.calls, []
+        for call in calls:
+            enrolment.on_call(draft, call)
+        before = draft.settled
+        changes = consequences.settle(draft, None)
+        if _may_turn_runs(before, draft.customer):
+            for run in draft.customer.runs:
+                if run.is_active:
+                    _look_again(draft, run)
+        enrolment.on_changes(draft, changes)
+        if draft.customer is draft.settled and not draft.calls and not draft.departures:
+            return
+    raise RunawayJourney(f"what happened to customer {draft.customer.id} sets off itself, over {RIPPLE_LIMIT} times")
+
+
+def _may_turn_runs(before: Customer, after: Customer) -> bool:
+    return before.tags is not after.tags or before.traits is not after.traits or before.stage != after.stage
+
+
+def _look_again(draft: Draft, run: Run) -> None:
+    """A step of one run changed the customer: may another run leave, or go on, by that?"""
+    compiled = draft.playbook.plan(run.journey, run.version)
+    if compiled is None or not (compiled.plan.watches or run.step in compiled.conditions):
+        return
+    draft.context.run = run
+    if draft.playbook.stop_reason(run.journey):
+        return
+    # One that may leave now is woken for it at the next instant: `watch` sees that its exit holds.
+    if _may_leave(draft, compiled) or not steps.look(draft, compiled, run):
+        draft.put_run(steps.watch(draft, compiled, run))
+
+
+def _may_leave(draft: Draft, compiled: CompiledPlan) -> bool:
+    return any(way_out.when is not None and way_out.when(draft.context) for way_out in compiled.exits)
+
+
+def _depart(draft: Draft, journey: str) -> None:
+    for run in draft.customer.runs:
+        if run.is_active and run.journey == journey:
+            _leave(draft, run, "exited.leave", {})
 
 
 def _forget_past(draft: Draft) -> None:

@@ -35,6 +35,7 @@ class Draft:
         "departures",
         "now",
         "playbook",
+        "settled",
         "taken",
         "trace",
         "world",
@@ -43,6 +44,8 @@ class Draft:
     def __init__(self, playbook: Playbook, customer: Customer, now: Micros, world: World):
         self.playbook, self.customer, self.now, self.world = playbook, customer, now, world
         self.context = Context(customer, now, None, None, playbook.policy, playbook.segments)
+        self.settled = customer
+        """The customer when what follows of itself was last brought up to date (`consequences`)."""
         self.commands: list[Command] = []
         self.trace: list[Note] = []
         self.calls: list[Call] = []
@@ -74,6 +77,10 @@ class Draft:
     def note_for_all(self, journeys: tuple[str, ...], code: str, data: dict[str, Any]) -> None:
         """Say why in one line, about all journeys (at least one) of which the same is true."""
         self.trace.append(Note(code, self.now, journey=journeys[0], data=data, likewise=journeys[1:]))
+
+    def note_change(self, code: str, data: dict[str, Any]) -> None:
+        """Say why, about the customer and no journey."""
+        self.trace.append(Note(code, self.now, data=data))
 
     def put_run(self, run: Run) -> None:
         """Keep the run's next value in the customer, and its row for ops."""

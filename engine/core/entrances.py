@@ -1,14 +1,16 @@
-"""Which journeys an event may start: an index by equal values, so that a hundred of them need not each be asked.
+"""Which journeys a happening may start: indexes, so that a hundred of them need not each be asked.
 
-Built by the playbook, asked by `enrolment`. It never decides that a journey opens, only that some cannot: the others
-are asked in full.
+`Entrances` serves the events of one name, by equal values; `Openings` what changes about a customer. Built by the
+playbook, asked by `enrolment`. They never decide that a journey opens, only that some cannot.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from engine.core.events import Event
 from engine.core.expression import AllOf, Compare, Constant, Expr, Path
+from engine.core.plan import OnAnniversary, OnChange, OnSegment, OnStage, OnTag
 
 if TYPE_CHECKING:
     from engine.core.playbook import CompiledPlan
@@ -74,3 +76,47 @@ def _wanted(where: Expr | None) -> Wanted:
             return {}
     # `event.name` may be the event's own name, which is no property.
     return {name: values} if name != "name" and all(isinstance(one, _SCALARS) for one in values) else {}
+
+
+class Openings:
+    """The journeys that a change of the customer may start, the higher priority first.
+
+    `by_change`: (kind of change, name) -> journeys, as `core/consequences.py` names changes. `traits`, `lost_tags` and
+    `segments` are the names that somebody waits for; `anniversaries` the journeys with a date; `existing` those that
+    also take who is in their segment at the publish.
+    """
+
+    __slots__ = ("anniversaries", "by_change", "existing", "lost_tags", "segments", "traits")
+
+    def __init__(self, plans: "Iterable[CompiledPlan]") -> None:
+        ranked = sorted(plans, key=by_priority)
+        self.by_change: dict[tuple[str, str], tuple[CompiledPlan, ...]] = {}
+        for compiled in ranked:
+            key = _change(compiled)
+            if key is not None:
+                self.by_change[key] = (*self.by_change.get(key, ()), compiled)
+        self.traits = tuple(name for kind, name in self.by_change if kind == "trait_changed")
+        self.lost_tags = frozenset(name for kind, name in self.by_change if kind == "tag_lost")
+        ways = [compiled for compiled in ranked if isinstance(compiled.plan.enter, OnSegment)]
+        self.segments = frozenset(compiled.plan.enter.segment for compiled in ways)  # type: ignore[union-attr]
+        self.existing = tuple(compiled for compiled in ways if getattr(compiled.plan.enter, "existing", False))
+        self.anniversaries = tuple(compiled for compiled in ranked if isinstance(compiled.plan.enter, OnAnniversary))
+
+
+def by_priority(compiled: "CompiledPlan") -> tuple[int, str]:
+    """Sort key: when caps bind, the journey with the higher priority plans first; ties by name, so reruns agree."""
+    return (-compiled.plan.priority, compiled.plan.journey)
+
+
+def _change(compiled: "CompiledPlan") -> tuple[str, str] | None:
+    match compiled.plan.enter:
+        case OnSegment(segment=name, way=way):
+            return ("segment_entered" if way == "enters" else "segment_left", name)
+        case OnStage(stage=name):
+            return ("stage_reached", name)
+        case OnTag(name=name, way=way):
+            return ("tag_gained" if way == "gains" else "tag_lost", name)
+        case OnChange(trait=name):
+            return ("trait_changed", name)
+        case _:
+            return None

@@ -4,15 +4,19 @@ A playbook is built once per publish and never changes. `decide` reads it; it de
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from engine.core.audience.behaviour import CompiledMeasure
-from engine.core.entrances import Entrances
-from engine.core.expression import Expr, Measured, walk
+from engine.core.entrances import Entrances, Openings, by_priority
+from engine.core.expression import Constant, Expr, Measured, walk
+from engine.core.ids import Micros
 from engine.core.plan import (
     Audience,
     Branch,
     Exit,
+    OnAnniversary,
     OnDate,
     Plan,
     Record,
@@ -34,9 +38,21 @@ from engine.core.predicates import (
     compile_truth,
     compile_value,
 )
+from engine.core.watch import Watch
 
 Truth: TypeAlias = Callable[[Context], bool]
 Value: TypeAlias = Callable[[Context], Any]
+
+
+class Move(msgspec.Struct, frozen=True):
+    """Where runs of an older version go on: in `version`, at the step that `steps` maps theirs to; others stay.
+
+    `at` is the instant of the publish that moves them.
+    """
+
+    version: str
+    steps: Mapping[str, str] = {}
+    at: Micros = 0
 
 
 class CompiledExit:
@@ -57,6 +73,7 @@ class CompiledPlan:
         "arms",
         "audience",
         "conditions",
+        "date",
         "exits",
         "goal_value",
         "goal_where",
@@ -72,6 +89,7 @@ class CompiledPlan:
         self.where = _truth(plan.where)
         self.key = None if plan.key is None else compile_value(plan.key)
         self.audience = _truth(getattr(plan.enter, "audience", None))
+        self.date = compile_value(plan.enter.date if isinstance(plan.enter, OnAnniversary) else Constant(None))
         self.exits = tuple(CompiledExit(way_out) for way_out in plan.exits)
         self.goal_where = None if plan.goal is None else _truth(plan.goal.where)
         self.goal_value = None if plan.goal is None or plan.goal.value is None else compile_value(plan.goal.value)
@@ -105,6 +123,21 @@ class CompiledPlan:
                     pass
 
 
+class Doors(msgspec.Struct, frozen=True):
+    """What operators and publishes say of entering and of runs in flight.
+
+    `paused`: journey ("*" for all) -> why nobody enters. `draining`: journeys that nobody enters until the runs of
+    their older versions have ended. `moves`: (journey, version) -> where its runs go on.
+    """
+
+    paused: Mapping[str, str] = {}
+    draining: frozenset[str] = frozenset()
+    moves: Mapping[tuple[str, str], Move] = {}
+
+
+OPEN: Final = Doors()
+
+
 class Playbook:
     """All rules in force: `Playbook(plans, audience, stopped, current)`.
 
@@ -118,10 +151,13 @@ class Playbook:
         audience: Audience | None = None,
         stopped: Mapping[str, str] | None = None,
         current: Mapping[str, str] | None = None,
+        *,
+        doors: Doors = OPEN,
     ) -> None:
         self.audience = audience or Audience()
         self.policy = self.audience.policy
         self.stopped = dict(stopped or {})
+        self.doors = doors
         self._plans = {(plan.journey, plan.version): CompiledPlan(plan) for plan in plans}
         self.current = dict(self._plans.keys()) | dict(current or {})
         self.entries: dict[str, Entrances] = self._entries()
@@ -130,6 +166,10 @@ class Playbook:
         self.stages = tuple((name, compile_truth(expr)) for name, expr in self.audience.stages.items())
         self.stage_order = {name: place for place, name in enumerate(self.audience.stages)}
         self.stage_events = self._stage_events()
+        self.roles = tuple((name, compile_truth(expr)) for name, expr in self.audience.roles.items())
+        self.recalls = self._recalls()
+        self.openings = Openings(filter(None, map(self.live, self.current)))
+        self.watch = Watch(self.audience, self.segments, self.openings.segments, self._hears_of)
 
     def plan(self, journey: str, version: str) -> CompiledPlan | None:
         """Return one version of a journey, None when it is not loaded."""
@@ -147,8 +187,25 @@ class Playbook:
         """Return why the journey is stopped, "" when it is not."""
         return (self.stopped.get("*") or self.stopped.get(journey, "")) if self.stopped else ""
 
+    def pause_reason(self, journey: str) -> str:
+        """Return why nobody enters the journey although it is not stopped, "" when somebody may."""
+        paused = self.doors.paused
+        return (paused.get("*") or paused.get(journey, "")) if paused else ""
+
+    def _recalls(self) -> dict[str, Micros]:
+        asked: dict[str, Micros] = {}
+        for compiled in self._plans.values():
+            for event, back in compiled.plan.recalls.items():
+                asked[event] = max(back, asked.get(event, 0))
+        return asked
+
+    def _hears_of(self, measure: str) -> tuple[str, ...]:
+        """Return the events that a behaviour statistic counts."""
+        return tuple(event for event, found in self.measures.items() if any(m.key == measure for m in found))
+
     def _entries(self) -> dict[str, Entrances]:
-        stopped = frozenset(journey for journey in self.current if self.stop_reason(journey))
+        guarded = {*self.doors.draining} | {j for j in self.current if self.stop_reason(j) or self.pause_reason(j)}
+        stopped = frozenset(guarded)
         entries: dict[str, tuple[CompiledPlan, ...]] = {}
         for journey in self.current:
             compiled = self.live(journey)
@@ -156,11 +213,7 @@ class Playbook:
                 continue
             for event in getattr(compiled.plan.enter, "events", ()):
                 entries[event] = (*entries.get(event, ()), compiled)
-        # When caps bind, the journey with the higher priority plans first; ties by name, so that a rerun agrees.
-        return {
-            event: Entrances(tuple(sorted(found, key=lambda c: (-c.plan.priority, c.plan.journey))), stopped)
-            for event, found in entries.items()
-        }
+        return {event: Entrances(tuple(sorted(found, key=by_priority)), stopped) for event, found in entries.items()}
 
     def _measures(self) -> dict[str, tuple[CompiledMeasure, ...]]:
         asked = list(self.audience.measures)

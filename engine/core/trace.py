@@ -65,6 +65,7 @@ CODES: Final[dict[str, Words]] = {
     "exited.merged": Words(
         "left: the same customer stands further in another run", "离开：同一客户的另一个旅程实例走得更远"
     ),
+    "moved": Words("goes on in version {to}, at step {step}", "转入版本 {to}，位于步骤 {step}"),
     "completed": Words("reached the end", "走完旅程"),
     "converted": Words("reached the goal by {event} ({value})", "因 {event} 达成目标（{value}）"),
     "segment.entered": Words("entered segment {segment}", "进入人群 {segment}"),

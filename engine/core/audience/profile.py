@@ -6,11 +6,15 @@ import msgspec
 
 from engine.core.audience import behaviour, identity
 from engine.core.events import Event
+from engine.core.ids import Micros
 from engine.core.playbook import Playbook
-from engine.core.state import Consent, Customer, Heard
+from engine.core.state import Consent, Customer, Heard, Recalled
 
 MAX_TRAITS = 300
 """Traits a customer may hold; further new ones are left out, so that one producer cannot bloat a customer."""
+
+MOST_RECALLED = 50
+"""Events kept for waits that look back; the oldest are forgotten first."""
 
 _HEARS = {"message_sent": 0, "message_opened": 1, "link_clicked": 2}
 
@@ -32,6 +36,11 @@ def fold(playbook: Playbook, customer: Customer, event: Event) -> Customer:
         fields["consents"] = _consents(customer, event)
     if event.name in _HEARS:
         fields["heard"] = _heard(customer, event)
+    if event.account and event.account != customer.account:
+        fields["account"] = event.account
+    back = playbook.recalls.get(event.name) if playbook.recalls else None
+    if back is not None:
+        fields["recalled"] = _recalled(customer, event, back)
     measures = playbook.measures.get(event.name)
     if measures is not None:
         fields["behaviour"] = behaviour.fold(customer.behaviour, measures, event)
@@ -59,6 +68,14 @@ def _consents(customer: Customer, event: Event) -> dict[str, Consent]:
         if known is None or event.at > known.at or (event.at == known.at and not granted):
             consents[name] = Consent(granted, event.at, event.source)
     return consents
+
+
+def _recalled(customer: Customer, event: Event, back: Micros) -> tuple[Recalled, ...]:
+    """Keep the event for the waits that look back for it, and of the others what may still be asked for."""
+    fresh = Recalled(event.name, event.at, event.properties)
+    since = event.received - back
+    kept = [one for one in customer.recalled if one.name != event.name or one.at > since]
+    return tuple(sorted([*kept, fresh], key=lambda one: one.at)[-MOST_RECALLED:])
 
 
 def _heard(customer: Customer, event: Event) -> dict[str, Heard]:
