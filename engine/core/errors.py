@@ -61,6 +61,12 @@ class IllegalMove(JourneydError):
     code: ClassVar[str] = "illegal_move"
 
 
+class CouponTaken(JourneydError):
+    """A coupon code was to be issued that is not free in its pool, or under a key used before: this is a bug."""
+
+    code: ClassVar[str] = "coupon_taken"
+
+
 class RunawayJourney(JourneydError):
     """A run took over 1,000 steps without waiting: put a `wait` inside the loop."""
 

@@ -126,7 +126,8 @@ class Changes(msgspec.Struct):
     the loser's row is removed in the same transaction. `touches` are inserted if absent; `rows` overwrite by touch id
     and must be legal moves (`IllegalMove` otherwise). `cancelled` moves every STOPPABLE touch of a run, `withdrawn` one
     touch if it is STOPPABLE. `stock` adds codes to the end of a pool (known ones are left alone), `coupons` takes codes
-    out of it. `arms` are added to what is counted. `release` is kept as the newest.
+    out of it (`CouponTaken` for one that is not free, or a key used before). `arms` are added to what is counted.
+    `release` is kept as the newest. `gone` journeys lose their schedule too; it comes after `plans`.
     """
 
     offset: int = 0

@@ -151,7 +151,7 @@ class Reader(Protocol):
         ...
 
     def releases(self, limit: int = 100) -> list[Release]:
-        """Return what was published, newest first."""
+        """Return what was published, newest first: one per publish, so the same `id` may come back."""
         ...
 
     def jobs(self) -> list[JobRow]:

@@ -12,10 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.core.commands import Note, RecordEffect, Touch
 from engine.core.delivery import TouchState
-from engine.core.errors import IllegalMove
+from engine.core.errors import CouponTaken, IllegalMove
 from engine.core.ids import DAY
-from engine.core.state import Customer, Run
-from engine.ports import Changes, Reader, RunQuery, TouchQuery, TouchRow
+from engine.core.state import Account, Customer, Run
+from engine.core.world import ArmResult
+from engine.ports import Changes, CouponRow, JobRow, Reader, RunQuery, TouchQuery, TouchRow
 from engine.store.memory import MemoryStore
 from engine.store.sqlite import SqliteStore
 
@@ -23,6 +24,8 @@ IDS = [f"c{n}" for n in range(6)]
 NAMES = [f"user_id:u{n}" for n in range(4)]
 TOUCHES = [f"t{n}" for n in range(6)]
 KEYS = list(range(1, 9))
+POOLS = ["P", "Q"]
+codes = st.sampled_from(["A", "B", "C", "D", "E"])
 ids, names, touch_ids = st.sampled_from(IDS), st.sampled_from(NAMES), st.sampled_from(TOUCHES)
 stages = st.sampled_from(["", "acquire", "activate", "retain"])
 
@@ -37,7 +40,19 @@ customers = st.builds(
 runs = st.builds(
     lambda n, owner, step, entered, ended, goal: (
         f"r{n}",
-        (owner, Run(f"r{n}", f"j{n % 2}", "v1", entered=n, step=step, ended=ended, outcome="done", goal_until=goal)),
+        (
+            owner,
+            Run(
+                f"r{n}",
+                f"j{n % 2}",
+                f"v{entered % 3}",
+                entered=n,
+                step=step,
+                ended=ended,
+                outcome="done",
+                goal_until=goal,
+            ),
+        ),
     ),
     st.integers(0, 3),
     ids,
@@ -91,7 +106,7 @@ class StoresAgree(RuleBasedStateMachine):
                     unit.resolve(NAMES[::2])
                     unit.commit(changes)
                 answers.append("")
-            except IllegalMove as error:
+            except (IllegalMove, CouponTaken) as error:
                 answers.append(str(error))
         assert answers[0] == answers[1]
 
@@ -122,10 +137,31 @@ class StoresAgree(RuleBasedStateMachine):
         entered=st.lists(runs, max_size=3),
         planned=st.lists(touches, max_size=3),
         cancelled=st.lists(st.tuples(st.sampled_from(["r0", "r1", "r2"]), st.just("why")), max_size=1),
+        withdrawn=st.lists(st.tuples(st.sampled_from([*TOUCHES, "none"]), st.just("moot")), max_size=1),
         achieved=st.lists(effects, max_size=2),
     )
-    def travel(self, entered: Any, planned: Any, cancelled: Any, achieved: Any) -> None:
-        self.write(Changes(now=self.day, runs=dict(entered), touches=planned, cancelled=cancelled, effects=achieved))
+    def travel(self, entered: Any, planned: Any, cancelled: Any, withdrawn: Any, achieved: Any) -> None:
+        changes = Changes(now=self.day, runs=dict(entered), touches=planned, effects=achieved)
+        self.write(msgspec.structs.replace(changes, cancelled=cancelled, withdrawn=withdrawn))
+
+    @rule(
+        stock=st.lists(st.tuples(st.sampled_from(POOLS), st.lists(codes, max_size=4)), max_size=2),
+        issued=st.lists(st.tuples(st.sampled_from(POOLS), codes, st.integers(0, 9), ids), max_size=2),
+    )
+    def stock_and_issue(self, stock: Any, issued: Any) -> None:
+        rows = [CouponRow(pool, code, f"k{n}", owner, n, run="r1") for pool, code, n, owner in issued]
+        self.write(Changes(stock=stock, coupons=rows))
+
+    @rule(
+        tried=st.dictionaries(st.tuples(st.just("j0"), st.just("s"), st.sampled_from("ab")), st.integers(0, 3)),
+        account=st.sampled_from(["acme", "globex"]),
+        jobs=st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(["", "move", "back-fill"])), max_size=2),
+    )
+    def learn(self, tried: Any, account: str, jobs: Any) -> None:
+        changes = Changes(jobs=[JobRow(name, phase, done=len(tried)) for name, phase in jobs])
+        changes.arms = {key: ArmResult(n, 1) for key, n in tried.items()}
+        changes.accounts = {account: Account(account, {"seats": len(tried)})}
+        self.write(changes)
 
     @rule(name=touch_ids, state=st.sampled_from(TouchState), due=st.integers(0, 9))
     def move_a_touch(self, name: str, state: TouchState, due: int) -> None:
@@ -185,6 +221,15 @@ def answers(reader: Reader) -> dict[str, Any]:
         "notes": [sorted(note.data["n"] for note in reader.notes(name)) for name in IDS],
         "effects": reader.effects(),
         "flags": reader.flags(),
+        "codes": [reader.codes(pool, 3) for pool in POOLS],
+        "pools": reader.pools(),
+        "coupons": (reader.coupons(), reader.coupons(pool="P"), reader.coupons("c1", "Q")),
+        "coupons of": [reader.coupons(name) for name in IDS],
+        "arms": reader.arms("j0", "s"),
+        "accounts": reader.accounts(["acme", "globex", "none"]),
+        "jobs": reader.jobs(),
+        "underway": [reader.underway(journey, "v1") for journey in ("j0", "j1")],
+        "travellers": [reader.travellers("j0", "v1", after, limit) for after in ("", "c1") for limit in (1, 99)],
         "counts": reader.counts(),
     }
 

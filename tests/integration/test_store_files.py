@@ -342,7 +342,17 @@ def test_every_named_statement_is_used_and_compiles(tmp_path: Path) -> None:
 
 def test_hot_queries_walk_an_index(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "store.db")
-    for name in ("due", "next_due", "queue_due", "queue_next", "queue_top", "queue_below", "queue_channel", "lapsed"):
+    for name in (
+        "due",
+        "next_due",
+        "queue_due",
+        "queue_next",
+        "queue_top",
+        "queue_below",
+        "queue_channel",
+        "lapsed",
+        "codes",
+    ):
         plan = " ".join(str(row[3]) for row in explain(store, "EXPLAIN QUERY PLAN " + SQL[name]))
         assert "INDEX" in plan, f"{name}: {plan}"
         assert "TEMP B-TREE" not in plan, f"{name}: {plan}"

@@ -8,23 +8,30 @@ from engine.core.ids import Micros
 from engine.core.state import Customer, Run
 from engine.ports import Attempt, Changes, DeadLetter, FactRow, ScheduleRow, TouchRow
 from engine.store.conventions import oldest_kept, slice_of
+from engine.store.memory.issue import check_coupons, publish_world
 from engine.store.memory.tables import Draft, Tables
 
 
 def apply(tables: Tables, changes: Changes, window: Micros) -> None:
-    """Write `changes` into `tables`; raises `IllegalMove` and writes nothing for a move the contract lacks."""
+    """Write `changes` into `tables`; raises `IllegalMove` and writes nothing for a move the contract lacks.
+
+    Raises `CouponTaken` likewise.
+    """
     redirects = _merge(tables, changes)
     customers, touches = _customers(tables, changes, redirects), _touches(tables, changes)
     runs = _runs(tables, changes)
     facts = _facts(tables, changes)
+    check_coupons(tables, changes)
     # Nothing below can fail: from here on the drafts are written down.
     redirects.publish()
     _publish_customers(tables, customers)
     tables.identifiers.update(changes.identifiers)
-    runs.publish()
+    _publish_runs(tables, runs)
     _publish_touches(tables, touches)
     facts.publish()
     _publish_rest(tables, changes)
+    _publish_plans(tables, changes)
+    publish_world(tables, changes)
     _publish_notes(tables, changes)
     _publish_seen(tables, changes, window)
     if changes.offset:
@@ -75,13 +82,16 @@ def _touches(tables: Tables, changes: Changes) -> Draft[str, TouchRow]:
         if not is_allowed(before.state, row.state):
             raise IllegalMove(f"touch {row.touch.id} cannot move from {before.state} to {row.state}")
         draft[row.touch.id] = msgspec.structs.replace(row, touch=before.touch)
-    for run_id, why in changes.cancelled:
-        for touch_id in [*tables.runs_touches.get(run_id, ()), *by_run.get(run_id, ())]:
-            row = draft[touch_id]
-            if row.state in STOPPABLE:
-                draft[touch_id] = msgspec.structs.replace(
-                    row, state=TouchState.CANCELLED, reason=why, updated=changes.now
-                )
+    stopped = [
+        (touch_id, why)
+        for run_id, why in changes.cancelled
+        for touch_id in [*tables.runs_touches.get(run_id, ()), *by_run.get(run_id, ())]
+    ]
+    for touch_id, why in [*stopped, *changes.withdrawn]:
+        before = draft.get(touch_id)
+        if before is not None and before.state in STOPPABLE:
+            cancelled = msgspec.structs.replace(before, state=TouchState.CANCELLED, reason=why, updated=changes.now)
+            draft[touch_id] = cancelled
     return draft
 
 
@@ -101,6 +111,16 @@ def _publish_customers(tables: Tables, draft: Draft[str, Customer]) -> None:
     for customer_id, customer in draft.new():
         before = tables.customers.get(customer_id)
         tables.set_wake(customer_id, before.wake if before else 0, customer.wake)
+    draft.publish()
+
+
+def _publish_runs(tables: Tables, draft: Draft[str, tuple[str, Run]]) -> None:
+    for run_id, (_, run) in draft.new():
+        _, before = tables.runs.get(run_id, ("", None))
+        if before is not None and before.is_active:
+            tables.underway[before.journey, before.version] -= 1
+        if run.is_active:
+            tables.underway[run.journey, run.version] += 1
     draft.publish()
 
 
@@ -145,9 +165,22 @@ def _publish_rest(tables: Tables, changes: Changes) -> None:
             tables.flags[flag] = value
         else:
             tables.flags.pop(flag, None)
+
+
+def _publish_plans(tables: Tables, changes: Changes) -> None:
     for plan in changes.plans:
         tables.plans[plan.journey, plan.version] = plan
         tables.current[plan.journey] = plan.version
+    for journey in changes.gone:
+        tables.current.pop(journey, None)
+        tables.schedules.pop(journey, None)
+    if changes.release is not None:
+        tables.releases.append(changes.release)
+    for job in changes.jobs:
+        if job.phase:
+            tables.jobs[job.name] = job
+        else:
+            tables.jobs.pop(job.name, None)
 
 
 def _publish_seen(tables: Tables, changes: Changes, window: Micros) -> None:

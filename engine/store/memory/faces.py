@@ -6,10 +6,10 @@ from engine.core.commands import Note, RecordEffect
 from engine.core.state import Run
 from engine.ports import Attempt, Counts, DeadLetter, FactRow, RunQuery, TouchQuery, TouchRow
 from engine.store.conventions import place_of
-from engine.store.memory.reader import EngineReads
+from engine.store.memory.world import WorldReads
 
 
-class MemoryReader(EngineReads):
+class MemoryReader(WorldReads):
     """The whole of `ports.Reader` over memory."""
 
     def find_touches(self, query: TouchQuery) -> list[TouchRow]:

@@ -1,6 +1,7 @@
 """The tables of the memory store, and drafts of them: a commit writes to drafts and publishes all or none."""
 
 from bisect import bisect_left, insort
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -8,8 +9,10 @@ from typing import Generic, TypeVar
 from engine.core.commands import Note, RecordEffect
 from engine.core.ids import Micros
 from engine.core.plan import Plan
-from engine.core.state import Customer, Run
-from engine.ports import Attempt, DeadLetter, FactRow, ScheduleRow, TouchRow
+from engine.core.release import Release
+from engine.core.state import Account, Customer, Run
+from engine.core.world import ArmResult
+from engine.ports import Attempt, CouponRow, DeadLetter, FactRow, JobRow, ScheduleRow, TouchRow
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -64,8 +67,19 @@ class Draft(Generic[K, V]):
 
 
 @dataclass(slots=True)
+class Pool:
+    """The codes of a coupon pool: those nobody has, as stocked; and all there ever were."""
+
+    free: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    known: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Tables:
-    """Everything the memory store knows. `wakes` is sorted; `runs_touches` lists the touches of a run."""
+    """Everything the memory store knows. `wakes` is sorted; `runs_touches` lists the touches of a run.
+
+    `underway` counts the active runs by (journey, version).
+    """
 
     offset: int = 0
     now: Micros = 0
@@ -89,6 +103,13 @@ class Tables:
     flags: dict[str, str] = field(default_factory=dict)
     plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
     current: dict[str, str] = field(default_factory=dict)
+    underway: Counter[tuple[str, str]] = field(default_factory=Counter)
+    releases: list[Release] = field(default_factory=list)
+    jobs: dict[str, JobRow] = field(default_factory=dict)
+    pools: dict[str, Pool] = field(default_factory=dict)
+    coupons: dict[str, CouponRow] = field(default_factory=dict)  # by key
+    arms: dict[tuple[str, str], dict[str, ArmResult]] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
 
     def root(self, customer: str) -> str:
         """Return the id that a customer id stands for today."""

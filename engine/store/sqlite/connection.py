@@ -14,7 +14,7 @@ import apsw
 from engine.core.errors import BadInput, NewerSchema, StoreFull
 from engine.store.sqlite.queries import resource
 
-MIGRATIONS: Final = ("schema.sql",)
+MIGRATIONS: Final = ("schema.sql", "schema_2.sql")
 """What makes version n+1 of store.db from version n; append, never change what was released."""
 
 _SOFT: Final = 4_000  # WAL pages (16 MB): copy them into the file while readers go on

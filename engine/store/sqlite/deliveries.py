@@ -7,6 +7,7 @@ import msgspec
 
 from engine.core.delivery import STOPPABLE, TouchState, is_allowed
 from engine.core.errors import IllegalMove
+from engine.core.ids import Micros
 from engine.ports import Changes, TouchRow
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.reader import touch_rows
@@ -25,7 +26,7 @@ class Deliveries:
 
     def write(self, changes: Changes, roster: Roster, tallies: Tallies) -> None:
         """Write planned touches, then moves, then cancellations; then attempts and receipts."""
-        if changes.touches or changes.rows or changes.cancelled:
+        if changes.touches or changes.rows or changes.cancelled or changes.withdrawn:
             _Moves(self._connection, self._last).write(changes, roster, tallies)
         attempts = [(attempt.touch, attempt.token, _encode(attempt)) for attempt in changes.attempts]
         self._connection.executemany(SQL["put_attempt"], attempts)
@@ -48,7 +49,9 @@ class _Moves:
         self._seqs: dict[str, int] = {}
 
     def write(self, changes: Changes, roster: Roster, tallies: Tallies) -> None:
-        asked = dict.fromkeys([touch.id for touch in changes.touches] + [row.touch.id for row in changes.rows])
+        asked = dict.fromkeys(touch.id for touch in changes.touches)
+        asked |= dict.fromkeys(row.touch.id for row in changes.rows)
+        asked |= dict.fromkeys(touch_id for touch_id, _ in changes.withdrawn)
         if asked:
             for touch_id, seq, body in self._connection.execute(SQL["touches"], (apsw.carray(tuple(asked)),)):
                 self._know(touch_id, seq, body)
@@ -58,6 +61,8 @@ class _Moves:
         for row in changes.rows:
             self._move(row)
         self._cancel(changes)
+        for touch_id, why in changes.withdrawn:
+            self._stop(touch_id, why, changes.now)
         self._store(roster, tallies)
 
     def _know(self, touch_id: str, seq: int, body: bytes) -> None:
@@ -82,10 +87,14 @@ class _Moves:
             if touch_id not in self._after:
                 self._know(touch_id, seq, body)
         for touch_id, row in self._after.items():
-            if row.touch.run in reasons and row.state in STOPPABLE:
-                self._after[touch_id] = msgspec.structs.replace(
-                    row, state=TouchState.CANCELLED, reason=reasons[row.touch.run], updated=changes.now
-                )
+            if row.touch.run in reasons:
+                self._stop(touch_id, reasons[row.touch.run], changes.now)
+
+    def _stop(self, touch_id: str, why: str, now: Micros) -> None:
+        row = self._after.get(touch_id)
+        if row is not None and row.state in STOPPABLE:
+            stopped = msgspec.structs.replace(row, state=TouchState.CANCELLED, reason=why, updated=now)
+            self._after[touch_id] = stopped
 
     def _store(self, roster: Roster, tallies: Tallies) -> None:
         added = []

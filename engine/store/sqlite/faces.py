@@ -9,8 +9,9 @@ from engine.core.commands import Note, RecordEffect
 from engine.core.state import Run
 from engine.ports import Attempt, Counts, DeadLetter, FactRow, RunQuery, TouchQuery, TouchRow
 from engine.store.sqlite.queries import SQL
-from engine.store.sqlite.reader import EngineReads, fact_rows, touch_rows
+from engine.store.sqlite.reader import fact_rows, touch_rows
 from engine.store.sqlite.tally import read_counts
+from engine.store.sqlite.world import WorldReads
 
 _attempts: Final[msgspec.msgpack.Decoder[Attempt]] = msgspec.msgpack.Decoder(Attempt)
 _runs: Final[msgspec.msgpack.Decoder[Run]] = msgspec.msgpack.Decoder(Run)
@@ -19,7 +20,7 @@ _notes: Final[msgspec.msgpack.Decoder[list[Note]]] = msgspec.msgpack.Decoder(lis
 _ACTIVE: Final = {"": -1, "no": 0, "yes": 1}
 
 
-class SqliteReader(EngineReads):
+class SqliteReader(WorldReads):
     """The whole of `ports.Reader` over one connection."""
 
     def find_touches(self, query: TouchQuery) -> list[TouchRow]:

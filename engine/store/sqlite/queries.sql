@@ -92,6 +92,10 @@ UPDATE runs SET num = ?2 WHERE num = ?1;
 -- The loser's touches are found under the winner.
 UPDATE touches SET num = ?2 WHERE num = ?1;
 
+-- name: merge_coupons
+-- The loser's coupons are found under the winner.
+UPDATE coupons SET num = ?2 WHERE num = ?1;
+
 -- name: merge_notes
 -- The loser's trace is found under the winner.
 UPDATE notes SET num = ?2 WHERE num = ?1;
@@ -167,7 +171,7 @@ SELECT coalesce(max(seq), 0) FROM touches;
 
 -- name: runs_by_id
 -- What the tallies need of runs that are written again.
-SELECT r.id, r.seq, r.journey, r.version, r.place, r.num, r.entered FROM carray(?1) AS a CROSS JOIN runs AS r ON r.id = a.value;
+SELECT r.id, r.seq, r.journey, r.version, r.place, r.active, r.num, r.entered FROM carray(?1) AS a CROSS JOIN runs AS r ON r.id = a.value;
 
 -- name: add_run
 -- A run entered.
@@ -319,3 +323,116 @@ ON CONFLICT (kind, a, b, c) DO UPDATE SET n = n + excluded.n, value = value + ex
 -- name: tallies
 -- The kept totals.
 SELECT kind, a, b, c, n, value FROM tallies WHERE n <> 0;
+
+-- name: plan
+-- One version of a journey, current or not.
+SELECT body FROM plans WHERE journey = ?1 AND version = ?2;
+
+-- name: drop_schedule
+-- A journey that is gone has no next time.
+DELETE FROM schedules WHERE journey = ?1;
+
+-- name: add_release
+-- What was published.
+INSERT INTO releases (id, body) VALUES (?1, ?2);
+
+-- name: releases
+-- What was published, newest first.
+SELECT body FROM releases ORDER BY seq DESC LIMIT ?1;
+
+-- name: put_job
+-- Work that a publish left to do, or how far it got.
+INSERT INTO jobs (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = excluded.body;
+
+-- name: drop_job
+-- Work that is done.
+DELETE FROM jobs WHERE name = ?1;
+
+-- name: jobs
+-- Work that publishes left to do, as asked for.
+SELECT body FROM jobs ORDER BY seq;
+
+-- name: underway
+-- How many active runs a journey has in other versions.
+SELECT coalesce(sum(n), 0) FROM tallies WHERE kind = 'underway' AND a = ?1 AND b <> ?2;
+
+-- name: travellers_few
+-- Customers with an active run in another version: by way of the journey's runs.
+SELECT DISTINCT c.oneid FROM runs AS r CROSS JOIN customers AS c ON c.num = r.num
+WHERE r.journey = ?1 AND r.version <> ?2 AND r.active = 1 AND c.oneid > ?3 ORDER BY c.oneid LIMIT ?4;
+
+-- name: travellers_many
+-- The same by way of the customers, cheaper when they are many.
+SELECT c.oneid FROM customers AS c
+WHERE c.oneid > ?3 AND EXISTS (
+  SELECT 1 FROM runs AS r INDEXED BY runs_customer WHERE r.num = c.num AND r.journey = ?1 AND r.version <> ?2 AND r.active = 1)
+ORDER BY c.oneid LIMIT ?4;
+
+-- name: add_pool
+-- A pool heard of for the first time.
+INSERT INTO pools (name) VALUES (?1) ON CONFLICT (name) DO NOTHING;
+
+-- name: pool
+-- The number of a pool.
+SELECT num FROM pools WHERE name = ?1;
+
+-- name: move_pool
+-- More codes in a pool, or fewer.
+UPDATE pools SET free = free + ?2, issued = issued + ?3 WHERE num = ?1;
+
+-- name: pools
+-- How full the pools are.
+SELECT name, free, issued FROM pools ORDER BY name;
+
+-- name: add_code
+-- A code is stocked; a known one is left alone.
+INSERT INTO codes (pool, code) VALUES (?1, ?2) ON CONFLICT (pool, code) DO NOTHING;
+
+-- name: take_code
+-- A free code is somebody's now.
+UPDATE codes SET taken = 1 WHERE pool = ?1 AND code = ?2 AND taken = 0;
+
+-- name: codes
+-- The next free codes of a pool.
+SELECT code FROM codes WHERE pool = (SELECT num FROM pools WHERE name = ?1) AND taken = 0 ORDER BY seq LIMIT ?2;
+
+-- name: add_coupon
+-- A code that a customer got, once per key.
+INSERT INTO coupons (key, pool, num, code, at, run, journey, step) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+ON CONFLICT (key) DO NOTHING;
+
+-- name: coupons
+-- The codes issued, newest first.
+SELECT p.name, k.code, k.key, c.oneid, k.at, k.run, k.journey, k.step
+FROM coupons AS k CROSS JOIN pools AS p ON p.num = k.pool CROSS JOIN customers AS c ON c.num = k.num
+ORDER BY k.seq DESC LIMIT ?1;
+
+-- name: coupons_of_pool
+-- The codes issued of one pool, newest first.
+SELECT p.name, k.code, k.key, c.oneid, k.at, k.run, k.journey, k.step
+FROM pools AS p CROSS JOIN coupons AS k ON k.pool = p.num CROSS JOIN customers AS c ON c.num = k.num
+WHERE p.name = ?1 ORDER BY k.seq DESC LIMIT ?2;
+
+-- name: coupons_of_customer
+-- The codes that a customer got, newest first.
+SELECT p.name, k.code, k.key, c.oneid, k.at, k.run, k.journey, k.step
+FROM customers AS a CROSS JOIN coupons AS k ON k.num = coalesce(a.winner, a.num)
+CROSS JOIN pools AS p ON p.num = k.pool CROSS JOIN customers AS c ON c.num = k.num
+WHERE a.oneid = ?1 AND (?2 = '' OR p.name = ?2) ORDER BY k.seq DESC LIMIT ?3;
+
+-- name: add_arm
+-- An arm was tried, or won, more often.
+INSERT INTO arms (journey, split, arm, tried, won) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT (journey, split, arm) DO UPDATE SET tried = tried + excluded.tried, won = won + excluded.won;
+
+-- name: arms
+-- How the arms of a split did.
+SELECT arm, tried, won FROM arms WHERE journey = ?1 AND split = ?2 ORDER BY arm;
+
+-- name: put_account
+-- What is known of an account.
+INSERT INTO accounts (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = excluded.body;
+
+-- name: accounts
+-- Accounts by id.
+SELECT t.body FROM carray(?1) AS a CROSS JOIN accounts AS t ON t.id = a.value;

@@ -1,11 +1,11 @@
-"""Writes what is kept beside customers and touches: runs, traces, effects, dead letters, schedules, flags, plans."""
+"""Writes what is kept beside customers and touches: runs, traces, effects, dead letters, schedules, flags, releases."""
 
 from typing import Any, Final
 
 import apsw
 import msgspec
 
-from engine.core import plan
+from engine.core import plan, release
 from engine.core.commands import Note
 from engine.ports import Changes
 from engine.store.conventions import place_of
@@ -29,14 +29,16 @@ def write_runs(connection: apsw.Connection, changes: Changes, roster: Roster, ta
         now = (run.version, place, int(run.is_active), run.goal_until, _encode(run))
         num = roster.number(owner)
         if run_id in known:
-            seq, journey, version, before, *filed = known[run_id]
+            seq, journey, version, before, was_active, *filed = known[run_id]
             tallies.add("run", (journey, version, before), -1)
+            tallies.add("underway", (journey, version), -was_active)
             moved.append((*now, seq))
             if [journey, *filed] != [run.journey, num, run.entered]:
                 refiled.append((seq, num, run.journey, run.entered))
         else:
             added.append((run_id, num, run.journey, run.entered, *now))
         tallies.add("run", (run.journey, run.version, place), 1)
+        tallies.add("underway", (run.journey, run.version), int(run.is_active))
     connection.executemany(SQL["add_run"], added)
     connection.executemany(SQL["move_run"], moved)
     connection.executemany(SQL["refile_run"], refiled)
@@ -60,7 +62,7 @@ def write_effects(connection: apsw.Connection, changes: Changes, tallies: Tallie
 
 
 def write_rest(connection: apsw.Connection, changes: Changes) -> None:
-    """Write dead letters, schedules, flags and plans."""
+    """Write dead letters, schedules, flags and what is published."""
     dead = [(letter.offset, letter.at, letter.reason, letter.body) for letter in changes.dead]
     connection.executemany(SQL["add_dead"], dead)
     schedules = [(row.journey, row.due, _encode(row)) for row in changes.schedules]
@@ -70,7 +72,21 @@ def write_rest(connection: apsw.Connection, changes: Changes) -> None:
             connection.execute(SQL["put_flag"], (name, value))
         else:
             connection.execute(SQL["drop_flag"], (name,))
+    _write_plans(connection, changes)
+
+
+def _write_plans(connection: apsw.Connection, changes: Changes) -> None:
     for published in changes.plans:
         connection.execute(SQL["retire_plans"], (published.journey,))
         row = (published.journey, published.version, plan.encode(published))
         connection.execute(SQL["put_plan"], row)
+    for journey in changes.gone:
+        connection.execute(SQL["retire_plans"], (journey,))
+        connection.execute(SQL["drop_schedule"], (journey,))
+    if changes.release is not None:
+        connection.execute(SQL["add_release"], (changes.release.id, release.encode(changes.release)))
+    for job in changes.jobs:
+        if job.phase:
+            connection.execute(SQL["put_job"], (job.name, _encode(job)))
+        else:
+            connection.execute(SQL["drop_job"], (job.name,))

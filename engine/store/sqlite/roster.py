@@ -20,6 +20,14 @@ from engine.store.sqlite.warm import Warm
 from engine.store.sqlite.writeback import WriteBack
 
 _MANY_MERGES: Final = 50_000
+_MERGES: Final = (
+    "merge_redirects",
+    "merge_customer",
+    "merge_runs",
+    "merge_touches",
+    "merge_coupons",
+    "merge_notes",
+)
 _DECODED: Final = 16  # one in so many hot customers is kept decoded: that costs six times the memory
 
 
@@ -168,7 +176,7 @@ class Roster:
         loser, winner = self._now[loser_id], self._now[winner_id]
         if loser.oneid != loser_id or winner is loser:
             return 0
-        for name in ("merge_redirects", "merge_customer", "merge_runs", "merge_touches", "merge_notes"):
+        for name in _MERGES:
             self._connection.execute(SQL[name], (loser.num, winner.num))
         if loser.known:
             _count(tallies, loser.stage, loser.reached, -1)

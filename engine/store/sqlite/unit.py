@@ -13,6 +13,7 @@ from engine.store.sqlite import records
 from engine.store.sqlite.connection import Checkpoints, full_disk_is_said
 from engine.store.sqlite.deliveries import Deliveries
 from engine.store.sqlite.faces import SqliteReader
+from engine.store.sqlite.issue import write_world
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.reader import read_meta
 from engine.store.sqlite.roster import Roster
@@ -55,6 +56,7 @@ class Writer:
         records.write_effects(connection, changes, tallies)
         records.write_notes(connection, changes, self.roster)
         records.write_rest(connection, changes)
+        write_world(connection, changes, self.roster)
         if changes.offset:
             self.meta |= {"position": changes.offset, "now": max(changes.now, self.meta.get("now", 0))}
             connection.executemany(SQL["put_meta"], self.meta.items())
@@ -107,5 +109,6 @@ def _mentioned(changes: Changes) -> Iterable[str]:
         changes.identifiers.values(),
         (owner for owner, _ in changes.runs.values()),
         (touch.customer for touch in changes.touches),
+        (coupon.customer for coupon in changes.coupons),
         (customer for customer, _ in changes.notes),
     )
