@@ -16,7 +16,7 @@ from engine.core.events import Directive, Entry, Event, Outcome, Receipt, decode
 from engine.core.ids import Micros, key64
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
-from engine.ports import DeadLetter, EventLog, Logged, Store
+from engine.ports import DeadLetter, EventLog, Logged, Store, Unit
 from engine.usecases.apply import carry, catch_up, happen, keep
 from engine.usecases.direct import direct
 from engine.usecases.receive import receive
@@ -35,8 +35,8 @@ class Advanced(msgspec.Struct, frozen=True):
 
     `directed` asks the caller to rebuild its playbook; such a batch fires no timer, since the new flags hold for them.
 
-    `waits`: the next entry speaks of a touch that a timer due by then has yet to plan; fire all timers up to that
-    instant first. Only a replay meets this: live, a touch is there before anybody can speak of it.
+    `waits`: fire all timers up to that instant first. The next entry is a directive, and what fell due before it is
+    decided by the old rules; or it speaks of a touch that a timer due by then has yet to plan (in a replay).
     """
 
     offset: int
@@ -71,6 +71,9 @@ def advance(
         batch = _take(log, unit.position(), limit, before)
         if batch is None:
             return None
+        ahead = _timers_ahead(unit, batch)
+        if ahead:
+            return Advanced(unit.position(), 0, 0, waits=ahead)
         work = Work(unit, batch.time)
         work.changes.dead.extend(batch.dead)
         fresh = _without_duplicates(work, log, batch.entries)
@@ -118,6 +121,14 @@ def _take(log: EventLog, position: int, limit: int, before: Micros) -> Batch | N
         if is_directive:
             break
     return batch if batch.offset > position else None
+
+
+def _timers_ahead(unit: Unit, batch: Batch) -> Micros:
+    """Return up to when timers must fire before the batch's directive, 0 when none is due before it."""
+    first = batch.entries[0][1] if batch.entries else None
+    if not isinstance(first, Directive):
+        return 0
+    return first.received - 1 if 0 < unit.next_due() < first.received else 0
 
 
 def _is_ahead_of_timers(work: Work, entry: Outcome | Receipt) -> bool:

@@ -207,10 +207,10 @@ def test_a_birthday_comes_round_every_year_in_the_customers_zone() -> None:
     said = event("identified", traits={"birthday": "1992-02-29", "timezone": "Asia/Shanghai"})
     decisions = live(playbook, MEI, (said, NOON))
     first = decisions[-1].customer.wake
-    assert first == 1_803_348_000_000_000  # 2027-02-25T10:00+08:00
+    assert first == 1_803_520_800_000_000  # 2027-02-25T10:00+08:00
     decisions = live(playbook, decisions[-1].customer, (Wake(), first))
     assert entered(decisions) == [("birthday", first)]
-    assert decisions[-1].customer.wake == 1_834_884_000_000_000  # 2028-02-25: a year later
+    assert decisions[-1].customer.wake == 1_835_143_200_000_000  # 2028-02-26T10:00+08:00: a leap year has its 29th
 
 
 def test_a_changed_birthday_moves_the_day_and_a_gone_journey_forgets_it() -> None:
