@@ -4,6 +4,7 @@ Checked when a touch is planned (`steps`) and again in the transaction that comm
 Stop flags are the use cases' own; they need the store.
 """
 
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -45,26 +46,57 @@ def check(touch: Touch, customer: Customer, policy: Policy, quiet: Quiet | None,
 
     The order is fixed, so that the reason given is always the same one: expiry, consent to the purpose, consent to
     the channel, address and suppression, frequency caps, quiet hours. `quiet` is the journey's; the policy's holds
-    when it is None. Purposes in `policy.exempt` skip caps and quiet hours, nothing else.
+    when it is None. Purposes in `policy.exempt` skip caps and quiet hours, nothing else. What the quiet hours put off
+    must fit under the caps when it leaves, too. A task or a webhook goes to no customer: of all gates only expiry,
+    address and suppression are asked.
     """
     if touch.expires and now > touch.expires:
         return Drop("expired")
+    if touch.kind != "message":
+        return _deliverable(touch, customer) or GO
     if not allows(customer, policy, touch.purpose):
         return Drop(f"no consent for {touch.purpose}")
     if not allows(customer, policy, touch.channel):
         return Drop(f"no consent for {touch.channel}")
-    if not touch.address:
-        return Drop(f"no address for {touch.channel}")
-    suppressed = customer.suppressed.get(f"{touch.channel}:{touch.address}")
-    if suppressed is not None:
-        return Drop(f"suppressed: {suppressed}")
+    undeliverable = _deliverable(touch, customer)
+    if undeliverable is not None:
+        return undeliverable
     if touch.purpose in policy.exempt:
         return GO
     when = max(now, touch.due)
     cap = _exceeded(touch, customer, policy, when)
     if cap is not None:
         return Drop(f"frequency_cap: {describe(cap)}")
-    return _hush(touch, customer, policy, quiet or policy.quiet, when)
+    verdict = _hush(touch, customer, policy, quiet or policy.quiet, when)
+    if isinstance(verdict, Defer):
+        cap = _exceeded(touch, customer, policy, verdict.until)
+        if cap is not None:
+            return Drop(f"frequency_cap: {describe(cap)}")
+    return verdict
+
+
+def yielding(
+    touch: Touch, customer: Customer, policy: Policy, quiet: Quiet | None, now: Micros
+) -> tuple[Reserved, ...]:
+    """Return the reservations that give way to a touch which `check` refuses; () when that would not let it pass.
+
+    Only those of lower priority that are still to come, the lowest first and the latest of these, and no more than are
+    needed: whoever is not returned could not have made room in place of one that is and matters more.
+    """
+    lower = [held for held in customer.reserved if held.priority < touch.priority and held.at > now]
+    if not lower or not _passes(touch, _without(customer, lower), policy, quiet, now):
+        return ()
+    lower.sort(key=lambda held: (held.priority, -held.at, held.touch))
+    gone: list[Reserved] = []
+    for held in lower:
+        gone.append(held)
+        if _passes(touch, _without(customer, gone), policy, quiet, now):
+            break
+    for held in reversed(gone[:]):
+        rest = [other for other in gone if other is not held]
+        if _passes(touch, _without(customer, rest), policy, quiet, now):
+            gone = rest
+    return tuple(gone)
 
 
 def allows(customer: Customer, policy: Policy, name: str) -> bool:
@@ -102,7 +134,7 @@ def reserve(customer: Customer, touch: Touch, policy: Policy | None = None) -> C
     With the policy given, reservations that no cap can count any more are forgotten.
     """
     kept = [held for held in customer.reserved if held.touch != touch.id]
-    kept.append(Reserved(at=touch.due, channel=touch.channel, purpose=touch.purpose, touch=touch.id))
+    kept.append(Reserved(touch.due, touch.channel, touch.purpose, touch.id, touch.priority))
     if policy is not None:
         kept = _countable(kept, policy, touch.planned)
     if len(kept) > MOST_RESERVED:
@@ -135,6 +167,23 @@ def describe(cap: Cap) -> str:
     """
     of = (f" by {cap.channel}" if cap.channel else "") + (f" for {cap.purpose}" if cap.purpose else "")
     return f"at most {cap.at_most}{of} in {_length(cap.per)}"
+
+
+def _deliverable(touch: Touch, customer: Customer) -> Drop | None:
+    """Return why the touch can go nowhere, None when it can."""
+    if not touch.address:
+        return Drop(f"no address for {touch.channel}")
+    suppressed = customer.suppressed.get(f"{touch.channel}:{touch.address}")
+    return None if suppressed is None else Drop(f"suppressed: {suppressed}")
+
+
+def _passes(touch: Touch, customer: Customer, policy: Policy, quiet: Quiet | None, now: Micros) -> bool:
+    return not isinstance(check(touch, customer, policy, quiet, now), Drop)
+
+
+def _without(customer: Customer, gone: Sequence[Reserved]) -> Customer:
+    kept = tuple([held for held in customer.reserved if held not in gone])
+    return msgspec.structs.replace(customer, reserved=kept)
 
 
 def _exceeded(touch: Touch, customer: Customer, policy: Policy, when: Micros) -> Cap | None:

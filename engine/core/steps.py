@@ -3,20 +3,37 @@
 Called by `decide` only. A step that sends plans a touch and goes on at once; outcomes come back as happenings.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from engine.core import calendar, experiment, gates, waits
-from engine.core.commands import DropTouch, PlanTouch, Touch
+from engine.core import calendar, changing, experiment, sending, waits
+from engine.core.commands import CountArm, Touch
 from engine.core.draft import Draft
 from engine.core.errors import RunawayJourney
 from engine.core.events import Event
-from engine.core.ids import Micros, derive
-from engine.core.plan import Branch, Daily, Repeat, Send, Set, Split, Stop, Tag, Wait, WaitFor, WaitUntil, WaitWhile
+from engine.core.ids import Micros
+from engine.core.plan import (
+    Branch,
+    Coupon,
+    Daily,
+    Leave,
+    Repeat,
+    Send,
+    Set,
+    Split,
+    Start,
+    Stop,
+    Tag,
+    Task,
+    Wait,
+    WaitFor,
+    WaitUntil,
+    WaitWhile,
+    Webhook,
+)
 from engine.core.playbook import CompiledPlan
-from engine.core.state import Held, Run, Travelled
+from engine.core.state import Run, Travelled
 
 LEAP_LIMIT: Final = 1_000
 """Steps a run may take without waiting; the lint refuses such loops, this is the last fence."""
@@ -41,26 +58,26 @@ def travel(draft: Draft, compiled: CompiledPlan, run: Run, goes: str) -> None:
                 goes = node.next
             case Branch():
                 goes = _choose(draft, compiled, run, node)
-            case Split():
-                arm = experiment.arm_of(node, run)
-                draft.note("step.split", run, {"split": node.name, "arm": arm.name})
-                run = msgspec.structs.replace(run, arms={**run.arms, node.name: arm.name})
-                goes = arm.next
             case Send():
-                run = _send(draft, compiled, run, node)
+                run = sending.send(draft, compiled, run, node)
                 goes = node.next
-            case Tag():
-                _tag(draft, run, node)
-                goes = node.next
-            case Set():
-                _set(draft, compiled, run, node)
-                goes = node.next
+            case Split():
+                run, goes = _split(draft, run, node)
             case WaitFor() | WaitWhile() | Repeat():
                 run, onward = waits.arrive(draft, compiled, run, node)
                 if onward is None:
                     _park(draft, compiled, run)
                     return
                 goes = onward
+            case Coupon():
+                run, onward = changing.issue(draft, run, node)
+                if onward is None:
+                    _end(draft, run, "exited:no_coupon")
+                    return
+                goes = onward
+            case Tag() | Set() | Start() | Leave() | Task() | Webhook():
+                run = _act(draft, compiled, run, node)
+                goes = node.next
     raise RunawayJourney(f"journey {run.journey} takes over {LEAP_LIMIT} steps without waiting, at step {run.step}")
 
 
@@ -115,7 +132,7 @@ def look(draft: Draft, compiled: CompiledPlan, run: Run) -> bool:
 
 def plan_touch(draft: Draft, compiled: CompiledPlan, run: Run, failed: Touch) -> None:
     """Plan the same message over the channels that are left after `failed`."""
-    _plan(draft, compiled, run, failed, failed.others)
+    sending.send_again(draft, compiled, run, failed)
 
 
 def watch(draft: Draft, compiled: CompiledPlan, run: Run) -> Run:
@@ -164,7 +181,12 @@ def _complete(draft: Draft, run: Run) -> None:
     past = draft.customer.travelled.get(place, Travelled(run.entered))
     travelled = {**draft.customer.travelled, place: msgspec.structs.replace(past, completed=draft.now)}
     draft.update(msgspec.structs.replace(draft.customer, travelled=travelled))
-    draft.end_run(msgspec.structs.replace(run, step="", due=0, wake=0, ended=draft.now, outcome="completed"))
+    _end(draft, run, "completed")
+
+
+def _end(draft: Draft, run: Run, outcome: str) -> None:
+    """End the run where it stands; what it has planned still leaves."""
+    draft.end_run(msgspec.structs.replace(run, step="", due=0, wake=0, ended=draft.now, outcome=outcome))
 
 
 def _choose(draft: Draft, compiled: CompiledPlan, run: Run, node: Branch) -> str:
@@ -176,92 +198,34 @@ def _choose(draft: Draft, compiled: CompiledPlan, run: Run, node: Branch) -> str
     return node.otherwise
 
 
-def _tag(draft: Draft, run: Run, node: Tag) -> None:
-    zone = calendar.zone_of(draft.customer, draft.playbook.policy)
-    until = calendar.add_span(draft.now, node.lasts, zone) if node.lasts is not None else 0
-    tags = {name: held for name, held in draft.customer.tags.items() if name not in node.remove}
-    tags |= {name: Held(draft.now, until, f"journey:{run.journey}") for name in node.add}
-    draft.update(msgspec.structs.replace(draft.customer, tags=tags))
-    added, removed = (" ".join(sign + name for name in names) for sign, names in (("+", node.add), ("-", node.remove)))
-    draft.note("step.tag", run, {"add": added, "remove": removed})
-
-
-def _set(draft: Draft, compiled: CompiledPlan, run: Run, node: Set) -> None:
-    values = {name: value(draft.context) for name, value in compiled.values[node.id].items()}
-    kept = {name: value for name, value in draft.customer.traits.items() if name not in values}
-    traits = kept | {name: value for name, value in values.items() if value is not None}
-    said = draft.customer.traits_at | dict.fromkeys(values, draft.now)
-    draft.update(msgspec.structs.replace(draft.customer, traits=traits, traits_at=said))
-    draft.note("step.set", run, {"traits": ", ".join(values)})
-
-
-def _send(draft: Draft, compiled: CompiledPlan, run: Run, node: Send) -> Run:
-    visit = run.visits.get(node.id, 0)
-    run = msgspec.structs.replace(run, touches=run.touches + 1, visits={**run.visits, node.id: visit + 1})
-    if run.holdout:
-        draft.note("touch.held_out", run, {"template": node.template})
-        return run
-    expires = node.expires or compiled.plan.expires
-    zone = calendar.zone_of(draft.customer, draft.playbook.policy)
-    intent = Touch(
-        id="",
-        run=run.id,
-        journey=run.journey,
-        version=run.version,
-        step=node.id,
-        customer=draft.customer.id,
-        channel="",
-        template=node.template,
-        address="",
-        purpose=compiled.plan.purpose,
-        planned=draft.now,
-        due=draft.now,
-        expires=calendar.add_span(draft.now, expires, zone) if expires is not None else 0,
-        priority=compiled.plan.priority,
-        variables=_variables(draft, compiled.values[node.id]),
-        enter=run.enter,
-        arms=run.arms,
-        visit=visit,
-    )
-    _plan(draft, compiled, run, intent, node.channels)
+def _act(draft: Draft, compiled: CompiledPlan, run: Run, node: Tag | Set | Start | Leave | Task | Webhook) -> Run:
+    """Do what the step says; return the run after it, which goes on at once."""
+    match node:
+        case Tag():
+            changing.tag(draft, run, node)
+        case Set():
+            changing.set_traits(draft, compiled, run, node)
+        case Start():
+            return changing.start(draft, compiled, run, node)
+        case Leave():
+            changing.leave(draft, run, node)
+        case Task():
+            return sending.give(draft, compiled, run, node)
+        case Webhook():
+            return sending.call(draft, compiled, run, node)
     return run
 
 
-def _variables(draft: Draft, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value(draft.context) for name, value in values.items()}
-
-
-def _plan(draft: Draft, compiled: CompiledPlan, run: Run, intent: Touch, channels: tuple[str, ...]) -> None:
-    """Plan `intent` over the first of `channels` that is reachable and that the gates let pass."""
-    policy, refusals = draft.playbook.policy, list[tuple[Touch, str]]()
-    for place, channel in enumerate(channels):
-        touch = msgspec.structs.replace(
-            intent,
-            id=derive("touch", run.id, intent.step, intent.visit, channel),
-            channel=channel,
-            address=draft.customer.address(policy.addresses.get(channel, "")),
-            others=channels[place + 1 :],
-            planned=draft.now,
-            due=draft.now,
-        )
-        data = {"template": touch.template, "channel": channel}
-        match gates.check(touch, draft.customer, policy, compiled.plan.quiet or policy.quiet, draft.now):
-            case gates.Go():
-                due = draft.now
-            case gates.Defer(until=due, why=why):
-                draft.note("touch.deferred", run, {**data, "until": due, "why": why}, step=intent.step)
-            case gates.Drop(why=why):
-                draft.note("touch.dropped", run, {**data, "why": why}, step=intent.step)
-                refusals.append((touch, why))
-                continue
-        if due != touch.due:
-            touch = msgspec.structs.replace(touch, due=due)
-        draft.update(gates.reserve(draft.customer, touch, policy))
-        draft.command(PlanTouch(touch))
-        draft.note("touch.planned", run, {**data, "due": due}, step=intent.step)
-        return
-    if refusals:
-        draft.command(DropTouch(*refusals[0]))
-    draft.note(
-        "touch.no_channel", run, {"template": intent.template, "channels": ", ".join(channels)}, step=intent.step
-    )
+def _split(draft: Draft, run: Run, node: Split) -> tuple[Run, str]:
+    """Return the run with its arm, and where that leads; a run that comes again keeps the arm it took."""
+    taken = run.arms.get(node.name)
+    arm = None if taken is None else next((arm for arm in node.arms if arm.name == taken), None)
+    if arm is None:
+        winner = node.winner
+        results = None if winner is None else draft.world.results(run.journey, node.name)
+        arm = experiment.arm_of(node, run) if results is None else experiment.arm_of(node, run, results)
+        run = msgspec.structs.replace(run, arms={**run.arms, node.name: arm.name})
+        if winner is not None and winner.by == "convert" and not run.holdout:
+            draft.command(CountArm(run.journey, node.name, arm.name, tried=1))
+    draft.note("step.split", run, {"split": node.name, "arm": arm.name})
+    return run, arm.next

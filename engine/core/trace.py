@@ -48,11 +48,19 @@ CODES: Final[dict[str, Words]] = {
     "step.split": Words("falls into arm {arm} of {split}", "在分流 {split} 中落入 {arm}"),
     "step.tag": Words("is tagged {add}{remove}", "标签变化 {add}{remove}"),
     "step.set": Words("has {traits} set", "设置 {traits}"),
+    "step.start": Words("starts journey {other}", "启动旅程 {other}"),
+    "step.leave": Words("leaves journey {other}", "离开旅程 {other}"),
+    "coupon.issued": Words("gets code {code} of {pool}", "获得 {pool} 的券码 {code}"),
+    "coupon.empty": Words("gets no code: pool {pool} is empty", "未获得券码：券池 {pool} 已空"),
+    "coupon.held_out": Words("gets no code of {pool}: control group", "未获得 {pool} 的券码：对照组"),
     "touch.planned": Words(
         "{template} by {channel} is planned for {due}", "计划于 {due} 通过 {channel} 发送 {template}"
     ),
     "touch.deferred": Words("waits until {until}: {why}", "推迟到 {until}：{why}"),
     "touch.dropped": Words("{template} by {channel} is dropped: {why}", "{channel} 的 {template} 不发送：{why}"),
+    "touch.displaced": Words(
+        "a message of lower priority by {channel} gives way ({touch})", "低优先级的 {channel} 触达让位（{touch}）"
+    ),
     "touch.held_out": Words("{template} is not sent: control group", "{template} 不发送：对照组"),
     "touch.no_channel": Words(
         "{template} is not sent: no channel of {channels} can be used", "{template} 不发送：{channels} 均不可用"
