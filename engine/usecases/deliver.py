@@ -93,7 +93,7 @@ def commit_in_flight(
     with store.unit() as unit:
         work = Work(unit, now)
         work.gather_rows(row.touch.id for row, _ in ready)
-        work.gather(row.touch.customer for row, _ in ready)
+        work.gather({id_ for row, _ in ready for id_ in (row.touch.customer, row.touch.recipient) if id_})
         flags = unit.flags()
         leased = [
             _lease(work, row, rendered, terms)
@@ -178,7 +178,7 @@ def _hold(row: TouchRow, flags: Mapping[str, str], now: Micros, terms: Terms) ->
 
 def _may_leave(work: Work, playbook: Playbook, row: TouchRow, held: gates.Defer | None) -> bool:
     touch, now = row.touch, work.now
-    customer = work.customer(touch.customer)
+    customer = work.customer(touch.recipient or touch.customer)  # whose consent and suppression hold
     is_expired = bool(touch.expires) and touch.expires <= now
     if row.state is TouchState.UNCERTAIN:
         verdict = held or (None if customer is None else _ask(playbook, row, customer, now))

@@ -8,6 +8,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from engine.core import experiment
+from engine.core.commands import Touch
 from engine.core.delivery import EVIDENCE, Fact, TouchState
 from engine.core.errors import BadInput
 from engine.core.events import Event, Receipt
@@ -30,6 +32,9 @@ NAMES: Final[dict[Fact, str]] = {
 """Fact -> the customer's event. Machine facts have none: a scanner never advances a run."""
 
 _AS_MACHINE: Final = {Fact.OPENED: Fact.OPENED_MACHINE, Fact.CLICKED: Fact.CLICKED_MACHINE}
+_WINS: Final[dict[Fact, experiment.Win]] = {Fact.OPENED: "open", Fact.CLICKED: "click"}
+"""What counts for the arms of a `winner` split: the first human one of each touch."""
+
 _EACH_TIME: Final = Fact.CLICKED | Fact.REPLIED
 
 
@@ -72,10 +77,15 @@ def absorb(work: Work, row: TouchRow, fact: FactRow) -> list[Told]:
         row = work.move(row, TouchState.FAILED, facts=facts, reason="rejected", detail=fact.detail, content=b"")
     elif is_new:
         row = work.move(row, row.state, facts=facts)
+    if is_new and kind in _WINS:
+        _count(work, row.touch, _WINS[kind])
+    # An account's contact answers for itself: its address bounced, its consent is withdrawn.
+    person = work.customer(row.touch.recipient or row.touch.customer)
+    if person is not None:
+        work.put(_learn(person, row, kind, fact))
     customer = work.customer(row.touch.customer)
     if customer is None:
         return []
-    work.put(_learn(customer, row, kind, fact))
     if kind not in NAMES or not (is_new or kind & _EACH_TIME):
         return []
     return [Told(customer.id, event_of(row, NAMES[kind], fact.at, fact.id, link=fact.link))]
@@ -120,6 +130,13 @@ def _is_same_address(said: str, ours: str) -> bool:
     # A phone number with and without its country code.
     shorter, longer = sorted((left, right), key=len)
     return longer.isdigit() and len(shorter) >= 7 and longer.endswith(shorter)
+
+
+def _count(work: Work, touch: Touch, by: experiment.Win) -> None:
+    plan = work.road(touch) if touch.arms and touch.kind == "message" else None
+    if plan is not None:
+        for command in experiment.arm_wins(plan, touch.arms, by):
+            work.count(command)
 
 
 def _learn(customer: Customer, row: TouchRow, kind: Fact, fact: FactRow) -> Customer:

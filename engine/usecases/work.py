@@ -9,12 +9,14 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from engine.core.commands import Note, Touch
+from engine.core.commands import CountArm, Note, Touch
 from engine.core.decide import Happening
 from engine.core.delivery import TouchState, is_allowed
 from engine.core.errors import IllegalMove
 from engine.core.ids import Micros
+from engine.core.plan import Plan
 from engine.core.state import Customer
+from engine.core.world import ArmResult
 from engine.ports import Changes, FactRow, TouchRow, Unit
 
 
@@ -32,7 +34,18 @@ class Work:
     lists of `changes` (attempts, facts, effects, dead, ...) are open to append to.
     """
 
-    __slots__ = ("_aliases", "_dirty", "_fact_ids", "_provided", "changes", "customers", "now", "rows", "unit")
+    __slots__ = (
+        "_aliases",
+        "_dirty",
+        "_fact_ids",
+        "_provided",
+        "_roads",
+        "changes",
+        "customers",
+        "now",
+        "rows",
+        "unit",
+    )
 
     def __init__(self, unit: Unit, now: Micros) -> None:
         self.unit: Final = unit
@@ -44,6 +57,7 @@ class Work:
         self._aliases: dict[str, str] = {}
         self._fact_ids: set[str] = set()
         self._provided: dict[tuple[str, str], list[str]] = {}
+        self._roads: dict[tuple[str, str], Plan | None] = {}
 
     # --- customers
 
@@ -137,6 +151,21 @@ class Work:
     def cancel(self, run: str, why: str) -> None:
         """Cancel every touch of the run that has not left yet."""
         self.changes.cancelled.append((run, why))
+
+    # --- winner splits
+
+    def count(self, command: CountArm) -> None:
+        """Add to what is counted of an arm."""
+        key = (command.journey, command.split, command.arm)
+        before = self.changes.arms.get(key, ArmResult())
+        self.changes.arms[key] = ArmResult(before.tried + command.tried, before.won + command.won)
+
+    def road(self, touch: Touch) -> Plan | None:
+        """Return the plan that the touch was planned by, read once for the whole unit; None when it is unknown."""
+        key = (touch.journey, touch.version)
+        if key not in self._roads:
+            self._roads[key] = self.unit.plan(*key)
+        return self._roads[key]
 
     # --- receipts
 
