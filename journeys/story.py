@@ -4,7 +4,7 @@
 and if not what happened instead, in the words of the trace. `journeyd test` and the test suite call it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +14,14 @@ from engine.core.plan import Audience, Plan, Split
 from journeys.compile import Loaded, load_journey
 from journeys.explain import explain_note
 from journeys.problems import Problem
+from journeys.story_beside import Beside
+from journeys.story_cast import Setting
 from journeys.story_coverage import Coverage, cover
+from journeys.story_diff import side_by_side
 from journeys.story_expect import judge
 from journeys.story_run import Played, StoryNeverEnds, play
 from journeys.story_syntax import Story, read_stories
+from journeys.story_timeline import timeline
 from journeys.story_wording import StoryProblem
 
 __all__ = ["Failure", "StoryReport", "StoryResult", "run_stories", "run_story_file", "story_files"]
@@ -34,12 +38,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class StoryResult:
-    """One story: its failures (none: it passed) and its trace in words."""
+    """One story: its failures (none: it passed), its trace in words, and what was expected beside what happened."""
 
     name: str
     place: Place
     failures: list[Failure]
     trace: list[str]
+    diff: list[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
@@ -67,18 +72,14 @@ class StoryReport:
 
 def run_stories(plan: Plan, audience: Audience, text: str, file: str, lang: str = "en") -> StoryReport:
     """Play the stories in `text` (named `file` in messages) against `plan` and report; never raises for bad stories."""
-    stories, problems = read_stories(text, file, audience.policy, lang)
-    problems += [problem for story in stories for problem in _unknown_arms(story, plan, lang)]
-    if any(problem.severity == "error" for problem in problems):
-        return StoryReport(plan.journey, file, problems=problems)
-    played = [_attempt(story, plan, audience) for story in stories]
-    results = [_judged(story, outcome, lang) for story, outcome in zip(stories, played, strict=True)]
-    traces = [outcome.notes for outcome in played if isinstance(outcome, Played)]
-    return StoryReport(plan.journey, file, results, problems, cover(plan, traces))
+    return _run(Setting(plan, audience), text, file, lang)
 
 
 def run_story_file(story_file: Path, audience: Audience, lang: str = "en") -> StoryReport:
-    """Load `<name>.story.yaml` and the journey `<name>.yaml` beside it, and run the stories."""
+    """Load `<name>.story.yaml` and the journey `<name>.yaml` beside it, and run the stories.
+
+    Journeys that stories bring in by `with:` are looked for beside it, then in the folders beside its own.
+    """
     journey_file = story_file.with_name(story_file.name.removesuffix(".story.yaml") + ".yaml")
     if not journey_file.is_file():
         known = ", ".join(sorted(path.name for path in story_file.parent.glob("*.yaml")))
@@ -88,7 +89,19 @@ def run_story_file(story_file: Path, audience: Audience, lang: str = "en") -> St
     if loaded.plan is None:
         return StoryReport("", str(story_file), problems=loaded.problems)
     text = story_file.read_bytes().decode("utf-8", "surrogateescape")
-    return run_stories(loaded.plan, audience, text, str(story_file), lang)
+    return _run(Setting(loaded.plan, audience, Beside(journey_file)), text, str(story_file), lang)
+
+
+def _run(setting: Setting, text: str, file: str, lang: str) -> StoryReport:
+    plan = setting.plan
+    stories, problems = read_stories(text, file, setting.audience.policy, lang)
+    problems += [problem for story in stories for problem in _unknown(story, setting, lang)]
+    if any(problem.severity == "error" for problem in problems):
+        return StoryReport(plan.journey, file, problems=problems)
+    played = [_attempt(story, setting) for story in stories]
+    results = [_judged(story, outcome, lang) for story, outcome in zip(stories, played, strict=True)]
+    traces = [outcome.notes for outcome in played if isinstance(outcome, Played)]
+    return StoryReport(plan.journey, file, results, problems, cover(plan, traces))
 
 
 def story_files(folder: Path) -> list[Path]:
@@ -96,10 +109,10 @@ def story_files(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.story.yaml"))
 
 
-def _attempt(story: Story, plan: Plan, audience: Audience) -> Played | str:
+def _attempt(story: Story, setting: Setting) -> Played | str:
     """A story that breaks (a journey that never waits) is a failed story, not a broken test run."""
     try:
-        return play(story, plan, audience)
+        return play(story, setting)
     except (JourneydError, StoryNeverEnds) as error:
         return str(error)
 
@@ -112,22 +125,29 @@ def _judged(story: Story, outcome: Played | str, lang: str) -> StoryResult:
         happened = judge(expected, outcome, lang)
         if happened is not None:
             failures.append(Failure(expected.place, expected.text, happened))
-    return StoryResult(story.name, story.place, failures, _told(outcome.notes, outcome, lang))
+    diff = side_by_side(story.expects, timeline(outcome, lang), outcome.zone, lang) if failures else []
+    return StoryResult(story.name, story.place, failures, _told(outcome.notes, outcome, lang), diff)
 
 
 def _told(notes: Sequence[Note], played: Played, lang: str) -> list[str]:
     return [explain_note(note, played.zone, lang) for note in notes]
 
 
-def _unknown_arms(story: Story, plan: Plan, lang: str) -> list[Problem]:
-    splits = {node.name: node for node in plan.nodes if isinstance(node, Split)}
-    found: list[Problem] = []
-    for split, arm in story.arms.items():
+def _unknown(story: Story, setting: Setting, lang: str) -> list[Problem]:
+    """Journeys, splits and arms that the story names and that are not there."""
+    named = [*_unknown_journeys(story, setting)]
+    others = [setting.beside[name] for name in story.others if name in setting.beside]
+    splits = {node.name: node for plan in (setting.plan, *others) for node in plan.nodes if isinstance(node, Split)}
+    for split, arm in [*story.arms.items(), *((split, arm) for split, said in story.results.items() for arm in said)]:
         if split not in splits:
-            data = {"what": "split", "name": split, "known": ", ".join(splits) or "-"}
+            named.append({"what": "split", "name": split, "known": ", ".join(splits) or "-"})
         elif arm not in (known := [one.name for one in splits[split].arms]):
-            data = {"what": f"arm of {split}", "name": arm, "known": ", ".join(known)}
-        else:
-            continue
-        found.append(StoryProblem("S006", story.place, data, lang))
-    return found
+            named.append({"what": f"arm of {split}", "name": arm, "known": ", ".join(known)})
+    return [StoryProblem("S006", story.place, data, lang) for data in named]
+
+
+def _unknown_journeys(story: Story, setting: Setting) -> Iterator[dict[str, str]]:
+    for name in story.others:
+        if name == setting.plan.journey or name not in setting.beside:
+            known = ", ".join(sorted(setting.beside)) or "-"
+            yield {"what": "other journey", "name": name, "known": known}

@@ -4,52 +4,51 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from engine.core.commands import Note
-from engine.core.ids import MINUTE, SECOND
 from journeys.explain import explain_note
 from journeys.phrases import instant
-from journeys.story_run import Played, Sent
-from journeys.story_syntax import Expects
+from journeys.story_expectations import Expects
+from journeys.story_run import Played
+from journeys.story_timeline import Happened, fits, nearest, timeline
 
 _NOTHING: Final = {"en": "nothing", "zh": "什么都没有发生"}
+_LIVES: Final = ("entered", "skipped.", "held_out", "exited.", "completed")
 
 
 def judge(expected: Expects, played: Played, lang: str = "en") -> str | None:
     """Return None when the expectation holds, else what happened instead with the reason from the trace."""
     value = expected.value
     match expected.what:
-        case "send":
-            return _send(expected, played, lang)
+        case "send" | "coupon" | "task" | "webhook" | "starts" | "leaves":
+            return _done(expected, played, lang)
+        case "entered" | "exited" | "completed" | "converted" if expected.at:
+            return _done(expected, played, lang)
         case "no touches" | "touches":
             wanted = 0 if expected.what == "no touches" else value
-            return None if len(played.sent) == wanted else _messages(played, lang)
+            return None if len(played.messages) == wanted else _messages(played, lang)
         case "sent" | "not sent":
             return _sent(expected, played, lang)
         case "entered" | "not entered" | "held out" | "still in" | "exited" | "completed":
             return _travel(expected, played, lang)
-        case "tagged" | "not tagged":
-            return _tagged(expected, played)
         case "converted" | "not converted":
             return _converted(expected, played, lang)
         case "arm":
             return _arms(expected, played, lang)
-        case "stage":
-            return None if played.customer.stage == value else f"stage {played.customer.stage or '-'}"
-        case "customer":
-            wrong = {name: played.customer.traits.get(name) for name in value if not _is(played, name, value[name])}
-            return ", ".join(f"{name}: {found}" for name, found in wrong.items()) or None
+        case "at step":
+            return _standing(expected, played, lang)
         case _:
-            return f"unknown expectation {expected.what}"
+            return _customer(expected, played)
 
 
-def _send(expected: Expects, played: Played, lang: str) -> str | None:
-    template, channel = expected.value
-    width = SECOND if expected.at % MINUTE else MINUTE
-    for sent in played.sent:
-        touch = sent.touch
-        on_time = expected.at <= sent.at < expected.at + width
-        if on_time and touch.template == template and channel in {None, touch.channel}:
-            return None
-    return _messages(played, lang)
+def _done(expected: Expects, played: Played, lang: str) -> str | None:
+    events = timeline(played, lang)
+    if any(fits(expected, one) for one in events):
+        return None
+    found = nearest(expected, events)
+    return _messages(played, lang) if found is None else _told(found, played)
+
+
+def _told(one: Happened, played: Played) -> str:
+    return f"{instant(one.at, played.zone)}: {one.text}"
 
 
 def _sent(expected: Expects, played: Played, lang: str) -> str | None:
@@ -57,54 +56,70 @@ def _sent(expected: Expects, played: Played, lang: str) -> str | None:
     value = expected.value
     wanted = value if isinstance(value, dict) else dict.fromkeys(value if isinstance(value, list) else [value])
     for template, why in wanted.items():
-        was_sent = any(sent.touch.template == template for sent in played.sent)
+        was_sent = any(sent.touch.template == template for sent in played.messages)
         if was_sent == (expected.what == "not sent"):
             return _messages(played, lang)
-        told = " ".join(_about(played, ("touch.",), lang, template))
+        told = "; ".join(_about(played, ("touch.",), lang, template))
+        told += "".join(f"; {reason}" for touch, _, reason in played.cancelled if touch.template == template)
         if why is not None and expected.what == "not sent" and str(why) not in told:
-            return told or _NOTHING[_known(lang)]
+            return told or _nothing(lang)
     return None
 
 
+# --- the journey --------------------------------------------------------------------------------------
+
+
 def _travel(expected: Expects, played: Played, lang: str) -> str | None:
-    prefix = {"entered": "entered", "held out": "held_out", "exited": "exited.", "completed": "completed"}
-    found = [note for note in played.notes if note.code.startswith(prefix.get(expected.what, "entered"))]
-    told = "; ".join(_about(played, ("entered", "skipped.", "held_out", "exited.", "completed"), lang))
-    told = told or _NOTHING[_known(lang)]
+    """Of the story's own journey, or of the one that `{journey: x}` names."""
+    said = expected.value if isinstance(expected.value, dict) else {}
+    journey = said.get("journey", played.journey)
+    notes = [note for note in played.notes if note.journey == journey]
+    prefix = {"held out": "held_out", "exited": "exited.", "completed": "completed"}.get(expected.what, "entered")
+    found = [note for note in notes if note.code.startswith(prefix)]
     match expected.what:
         case "entered":
-            held = bool(found) if expected.value is None else len(found) == expected.value
+            held = len(found) == expected.value if type(expected.value) is int else _entered(found, said, expected)
         case "not entered":
-            reason = expected.value.get("because", "") if isinstance(expected.value, dict) else expected.value
-            skipped = [note.code for note in played.notes if note.code.startswith("skipped.")]
-            held = not found and (not reason or f"skipped.{reason}" in skipped)
+            held = not found and _was_refused(notes, expected)
         case "still in":
-            held = any(run.is_active for run in played.runs.values())
+            held = any(run.is_active and run.journey == journey for run in played.runs.values())
         case "exited":
-            by = expected.value.get("by") if isinstance(expected.value, dict) else expected.value
+            by = said.get("by") if isinstance(expected.value, dict) else expected.value
             held = any(by in {None, note.data.get("event"), note.code.partition(".")[2]} for note in found)
         case _:
             held = bool(found)
-    return None if held else told
+    return None if held else "; ".join(_about(played, _LIVES, lang)) or _nothing(lang)
 
 
-def _tagged(expected: Expects, played: Played) -> str | None:
-    wanted = expected.value if isinstance(expected.value, list) else [expected.value]
-    has = {name for name, tag in played.customer.tags.items() if not tag.until or tag.until > played.ended}
-    if all((name in has) == (expected.what == "tagged") for name in wanted):
+def _entered(found: list[Note], said: dict[str, Any], expected: Expects) -> bool:
+    by = said.get("by") if isinstance(expected.value, dict) else expected.value
+    return any(by in {None, note.data.get("event")} for note in found)
+
+
+def _was_refused(notes: list[Note], expected: Expects) -> bool:
+    said = expected.value
+    reason = said.get("because", "") if isinstance(said, dict) else said
+    codes = [note.code for note in notes if note.code.startswith("skipped.")]
+    return not reason or f"skipped.{str(reason).replace(' ', '_')}" in codes
+
+
+def _standing(expected: Expects, played: Played, lang: str) -> str | None:
+    runs = [run for run in played.runs.values() if run.journey == played.journey and run.is_active]
+    if any(run.step == str(expected.value) for run in runs):
         return None
-    return "tags: " + (", ".join(sorted(has)) or "-")
+    at = ("位于步骤 " if lang == "zh" else "at step ") + ", ".join(run.step for run in runs)
+    return at if runs else "; ".join(_about(played, _LIVES, lang)) or _nothing(lang)
 
 
 def _converted(expected: Expects, played: Played, lang: str) -> str | None:
-    found = [effect for effect in played.effects if effect.kind == "converted"]
+    found = [e for e in played.effects if e.kind == "converted" and e.journey == played.journey]
     wanted = expected.value if isinstance(expected.value, dict) else {}
     held = bool(found) == (expected.what == "converted")
     if held and "value" in wanted:
         held = abs(sum(effect.value for effect in found) - float(wanted["value"])) < 0.005
     if held and "by" in wanted:
         held = any(effect.name == wanted["by"] for effect in found)
-    return None if held else "; ".join(_about(played, ("converted",), lang)) or _NOTHING[_known(lang)]
+    return None if held else "; ".join(_about(played, ("converted",), lang)) or _nothing(lang)
 
 
 def _arms(expected: Expects, played: Played, lang: str) -> str | None:
@@ -112,22 +127,56 @@ def _arms(expected: Expects, played: Played, lang: str) -> str | None:
     wanted = expected.value if isinstance(expected.value, dict) else {}
     if all(found.get(split) == arm for split, arm in wanted.items()):
         return None
-    return ", ".join(f"{split}: {arm}" for split, arm in found.items()) or _NOTHING[_known(lang)]
+    return ", ".join(f"{split}: {arm}" for split, arm in found.items()) or _nothing(lang)
+
+
+# --- the customer -------------------------------------------------------------------------------------
+
+
+def _customer(expected: Expects, played: Played) -> str | None:
+    value = expected.value
+    match expected.what:
+        case "tagged" | "not tagged":
+            signs = {str(name): expected.what == "tagged" for name in _many(value)}
+            return _tags(signs, played)
+        case "tag":
+            marks = [mark for said in _many(value) for mark in str(said).split()]
+            return _tags({mark.lstrip("+-"): not mark.startswith("-") for mark in marks}, played)
+        case "stage":
+            return None if played.customer.stage == value else f"stage {played.customer.stage or '-'}"
+        case "in segment" | "not in segment":
+            held = all((str(name) in played.segments) == (expected.what == "in segment") for name in _many(value))
+            return None if held else f"segments: {', '.join(sorted(played.segments)) or '-'}"
+        case "customer" | "set":
+            wrong = {name: played.customer.traits.get(name) for name in value if not _is(played, name, value[name])}
+            return ", ".join(f"{name}: {found}" for name, found in wrong.items()) or None
+        case _:
+            return f"unknown expectation {expected.what}"
+
+
+def _tags(wanted: dict[str, bool], played: Played) -> str | None:
+    has = {name for name, tag in played.customer.tags.items() if not tag.until or tag.until > played.ended}
+    if all((name in has) == is_carried for name, is_carried in wanted.items()):
+        return None
+    return "tags: " + (", ".join(sorted(has)) or "-")
+
+
+def _many(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _is(played: Played, name: str, value: Any) -> bool:
-    return bool(played.customer.traits.get(name) == value)
+    return bool(played.customer.traits.get(name.removeprefix("customer.")) == value)
+
+
+# --- words --------------------------------------------------------------------------------------------
 
 
 def _messages(played: Played, lang: str) -> str:
     """What was sent, and why the rest was not."""
-    said = [_line(sent, played) for sent in played.sent]
-    said += _about(played, ("touch.dropped", "touch.no_channel", "touch.held_out", "touch.given_up", "skipped."), lang)
-    return "; ".join(said) or _NOTHING[_known(lang)]
-
-
-def _line(sent: Sent, played: Played) -> str:
-    return f"{instant(sent.at, played.zone)}: send {sent.touch.template} by {sent.touch.channel}"
+    kinds = {"send", "task", "webhook", "unsent", "not entered"}
+    told = dict.fromkeys(_told(one, played) for one in timeline(played, lang) if one.what in kinds)
+    return "; ".join(told) or _nothing(lang)
 
 
 def _about(played: Played, codes: tuple[str, ...], lang: str, template: str = "") -> list[str]:
@@ -137,5 +186,5 @@ def _about(played: Played, codes: tuple[str, ...], lang: str, template: str = ""
     ]
 
 
-def _known(lang: str) -> str:
-    return "zh" if lang == "zh" else "en"
+def _nothing(lang: str) -> str:
+    return _NOTHING["zh" if lang == "zh" else "en"]

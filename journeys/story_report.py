@@ -66,6 +66,7 @@ def _story(result: StoryResult, lang: str) -> list[str]:
         lines.append(f"      {failure.place}")
         lines.append(f"      {'期望' if zh else 'expected'}: {failure.expected}")
         lines.append(f"      {'实际' if zh else 'happened'}: {failure.happened}")
+    lines += [f"      {line}" for line in result.diff]
     lines.append(f"      {'经过' if zh else 'trace'}:")
     return lines + [f"        {line}" for line in result.trace[-MAX_TRACE:]]
 
@@ -93,7 +94,7 @@ def _case(result: StoryResult, report: StoryReport) -> list[str]:
     told = [
         f"{failure.place}\nexpected: {failure.expected}\nhappened: {failure.happened}" for failure in result.failures
     ]
-    body = _xml("\n".join([*told, *result.trace]))
+    body = _xml("\n".join([*told, *result.diff, *result.trace]))
     return [f'{head}><failure message="{_xml(message)}">{body}</failure></testcase>']
 
 

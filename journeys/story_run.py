@@ -4,7 +4,8 @@ Timers, scheduled entrances and planned touches fall due in order; a touch count
 pass, unless the story says that its channel fails. Called by `journeys/story.py` only.
 """
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,18 +15,39 @@ import msgspec
 from cronsim import CronSim
 
 from engine.core import calendar, gates
-from engine.core.audience import identity
-from engine.core.commands import CancelTouches, Decision, DropTouch, Note, PlanTouch, RecordEffect, RecordRun, Touch
-from engine.core.decide import Called, Failed, Happening, Wake, decide
+from engine.core.commands import (
+    CancelTouch,
+    CancelTouches,
+    Command,
+    Decision,
+    IssueCoupon,
+    Note,
+    PlanTouch,
+    RecordEffect,
+    RecordRun,
+    Touch,
+)
+from engine.core.decide import Called, Failed, Happening, Settle, Wake, decide
 from engine.core.events import KINDS, Event
 from engine.core.ids import SECOND, Micros
-from engine.core.plan import Audience, Every, Once, Plan, Policy, Quiet, Split
-from engine.core.playbook import Playbook
-from engine.core.state import Consent, Customer, Held, Run
+from engine.core.plan import Every, Once, Plan, Policy
+from engine.core.predicates import Context
+from engine.core.state import Customer, Run
+from journeys.story_cast import Setting, customer_of, is_ours, playbook_of, playing, tagger, world_of
 from journeys.story_syntax import Happens, Story
 
 LIMIT: Final = 100_000
 """Instants one story may take: a timer that never stands still ends here instead of hanging the test."""
+
+OURS: Final = (
+    "message_delivered",
+    "message_opened",
+    "link_clicked",
+    "message_bounced",
+    "message_replied",
+    "unsubscribed",
+)
+"""Events that speak of a message sent: in a story, of the latest that fits."""
 
 
 class StoryNeverEnds(Exception):
@@ -34,7 +56,7 @@ class StoryNeverEnds(Exception):
 
 @dataclass(frozen=True)
 class Sent:
-    """A message that reached its provider, and when."""
+    """A touch that reached its provider, and when."""
 
     touch: Touch
     at: Micros
@@ -42,68 +64,56 @@ class Sent:
 
 @dataclass
 class Played:
-    """What became of a story: its customer, messages and trace, oldest first."""
+    """What became of a story: its customer, messages and trace, oldest first. `journey` is the story's own."""
 
+    journey: str
     customer: Customer
     zone: ZoneInfo
     notes: list[Note] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
-    unsent: list[tuple[Touch, Micros, str]] = field(default_factory=list)
+    cancelled: list[tuple[Touch, Micros, str]] = field(default_factory=list)
     effects: list[RecordEffect] = field(default_factory=list)
+    coupons: list[IssueCoupon] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
+    segments: frozenset[str] = frozenset()
     ended: Micros = 0
 
+    @property
+    def messages(self) -> list[Sent]:
+        """What was sent to the customer (or the account's contact): no tasks, no webhooks."""
+        return [sent for sent in self.sent if sent.touch.kind == "message"]
 
-def play(story: Story, plan: Plan, audience: Audience) -> Played:
+
+def play(story: Story, setting: Setting) -> Played:
     """Return what happens to the story's customer, from the first line of `happens` to the last."""
-    return _Stage(story, _arranged(plan, story), audience).play()
+    return _Stage(story, setting).play()
 
 
 def zone_of(story: Story, policy: Policy) -> ZoneInfo:
     """Return the zone in which the story's times are written: its customer's, else the default."""
-    return calendar.zone_of(Customer("", 0, traits=story.traits), policy)
-
-
-def _arranged(plan: Plan, story: Story) -> Plan:
-    """Return the plan with the dice fixed as the story asks: nobody is held out unless it says so."""
-    nodes = tuple(_forced(node, story.arms) if isinstance(node, Split) else node for node in plan.nodes)
-    return msgspec.structs.replace(plan, nodes=nodes, holdout=1.0 if story.holdout else 0.0)
-
-
-def _forced(split: Split, arms: dict[str, str]) -> Split:
-    chosen = arms.get(split.name)
-    if chosen is None:
-        return split
-    fixed = tuple(msgspec.structs.replace(arm, share=1.0 if arm.name == chosen else 0.0) for arm in split.arms)
-    return msgspec.structs.replace(split, arms=fixed)
-
-
-def cast(story: Story, at: Micros) -> Customer:
-    """Return the story's customer as known before anything happens."""
-    customer = identity.begin(story.identifiers or {"user_id": "story"}, at)
-    return msgspec.structs.replace(
-        customer,
-        traits=story.traits,
-        consents={name: Consent(granted, at, "story") for name, granted in story.consents.items()},
-        tags={name: Held(at, by="story") for name in story.tags},
-        suppressed=dict.fromkeys(story.suppressed, "story"),
-    )
+    return calendar.zone_of(Customer("", 0, traits=story.customer.traits), policy)
 
 
 class _Stage:
     """The virtual world of one story; mutable and never seen outside `play`."""
 
-    def __init__(self, story: Story, plan: Plan, audience: Audience):
-        self.story, self.plan, self.policy = story, plan, audience.policy
-        self.playbook = Playbook([plan], audience, {})
-        self.quiet: Quiet | None = plan.quiet or audience.policy.quiet
+    def __init__(self, story: Story, setting: Setting):
+        self.story = story
+        self.plans = {plan.journey: plan for plan in playing(story, setting)}
+        self.playbook = playbook_of(story, setting, self.plans.values())
+        self.policy = self.playbook.policy
+        self.begins = (story.before or story.happens)[0].at
+        self.world = world_of(story, list(self.plans.values()), self.begins)
         self.pending: list[Touch] = []
-        self.calls = _occurrences(plan, story.happens)
-        self.next_call = next(self.calls, 0)
-        zone = zone_of(story, audience.policy)
-        self.played = Played(cast(story, story.happens[0].at), zone)
+        self.calls = _occurrences(list(self.plans.values()), story.happens)
+        self.next_call = next(self.calls, (0, ""))
+        zone = zone_of(story, self.policy)
+        self.played = Played(setting.plan.journey, customer_of(story, self.begins), zone)
 
     def play(self) -> Played:
+        for number, line in enumerate(self.story.before, start=1):
+            self._fold(line, -number)
+        self._decide(Settle(), self.story.happens[0].at)
         for number, line in enumerate(self.story.happens, start=1):
             self._pass_time(line.at)
             happening = self._happening(line, number)
@@ -111,31 +121,63 @@ class _Stage:
                 self._decide(happening, line.at)
                 self._pass_time(line.at)
             self.played.ended = line.at
-        return self.played
+        played = self.played
+        context = Context(played.customer, played.ended, None, None, self.policy, self.playbook.segments)
+        played.segments = frozenset(name for name, holds in self.playbook.segments.items() if holds(context))
+        played.notes = [note for note in played.notes if not is_ours(note.journey)]
+        return played
+
+    # --- what the story says
+
+    def _fold(self, line: Happens, number: int) -> None:
+        """What happened before the story is history: it makes the customer known, and is no news in its trace."""
+        happening = self._happening(line, number)
+        if happening is None:
+            return
+        past = msgspec.structs.replace(happening, backfill=True) if isinstance(happening, Event) else happening
+        self.played.customer = decide(self.playbook, self.played.customer, past, line.at, self.world).customer
 
     def _happening(self, line: Happens, number: int) -> Happening | None:
-        if line.kind == "wait":
-            return None
-        if line.kind == "enter":
-            return Called(self.plan.journey, f"story:{number}", line.properties)
-        linked = {kind: str(value) for kind, value in line.traits.items() if kind in KINDS}
+        match line.kind:
+            case "wait":
+                return None
+            case "enter":
+                return Called(self.played.journey, f"story:{number}", line.properties)
+            case "tag":
+                return Called(tagger(line.tags), f"story:{number}", {})
+            case "event":
+                return self._event(line, number)
+
+    def _event(self, line: Happens, number: int) -> Event:
         traits = {name: value for name, value in line.traits.items() if name not in KINDS}
+        about = self._spoken_of(line) if line.event in OURS else None
+        said: dict[str, Any] = {}
+        if about is not None:
+            said = {"journey": about.journey, "template": about.template, "channel": about.channel}
         return Event(
             id=f"story:{number}",
             name=line.event,
             at=line.at,
             received=line.at,
             source="story",
-            identifiers=linked,
-            properties=line.properties,
+            identifiers={kind: str(value) for kind, value in line.traits.items() if kind in KINDS},
+            properties=said | line.properties,
             traits=traits,
             consents=line.consents,
+            about=about.id if about is not None else "",
         )
+
+    def _spoken_of(self, line: Happens) -> Touch | None:
+        wanted = {name: line.properties[name] for name in ("template", "journey", "channel") if name in line.properties}
+        fitting = [s.touch for s in self.played.messages if all(getattr(s.touch, k) == v for k, v in wanted.items())]
+        return fitting[-1] if fitting else None
+
+    # --- what follows by itself
 
     def _pass_time(self, until: Micros) -> None:
         """Let everything due up to `until` happen, earliest first; of one instant: timers, schedules, messages."""
         for _ in range(LIMIT):
-            due = [(self.played.customer.wake, 0), (self.next_call, 1)]
+            due = [(self.played.customer.wake, 0), (self.next_call[0], 1)]
             due += [(min((touch.due for touch in self.pending), default=0), 2)]
             instant, kind = min(((at, kind) for at, kind in due if at), default=(0, 0))
             if not instant or instant > until:
@@ -143,39 +185,49 @@ class _Stage:
             if kind == 0:
                 self._decide(Wake(), instant)
             elif kind == 1:
-                self._decide(Called(self.plan.journey, f"{instant}", {}), instant)
-                self.next_call = next(self.calls, 0)
+                self._decide(Called(self.next_call[1], f"{instant}", {}), instant)
+                self.next_call = next(self.calls, (0, ""))
             else:
                 self._dispatch(min(self.pending, key=lambda touch: (touch.due, -touch.priority, touch.id)))
         raise StoryNeverEnds(self.story.name)
 
     def _decide(self, happening: Happening, now: Micros) -> None:
-        decision = decide(self.playbook, self.played.customer, happening, now)
+        decision: Decision = decide(self.playbook, self.played.customer, happening, now, self.world)
         self.played.customer = decision.customer
         self.played.notes += decision.trace
-        self._obey(decision, now)
-
-    def _obey(self, decision: Decision, now: Micros) -> None:
         for command in decision.commands:
-            match command:
-                case PlanTouch(touch=touch):
-                    self.pending.append(touch)
-                case DropTouch(touch=touch, why=why):
-                    self.played.unsent.append((touch, now, why))
-                case CancelTouches(run=run, why=why):
-                    gone = [touch for touch in self.pending if touch.run == run]
-                    self.played.unsent += [(touch, now, why) for touch in gone]
-                    self.pending = [touch for touch in self.pending if touch.run != run]
-                case RecordEffect():
-                    self.played.effects.append(command)
-                case RecordRun(run=run):
-                    self.played.runs[run.id] = run
+            self.world.learn(command)
+            self._obey(command, now)
+
+    def _obey(self, command: Command, now: Micros) -> None:
+        match command:
+            case PlanTouch(touch=touch):
+                self.pending.append(touch)
+            case CancelTouches(run=run, why=why):
+                self._cancel([touch for touch in self.pending if touch.run == run], now, why)
+            case CancelTouch(touch=gone, why=why):
+                self._cancel([touch for touch in self.pending if touch.id == gone], now, why)
+            case RecordEffect():
+                self.played.effects.append(command)
+            case IssueCoupon():
+                self.played.coupons.append(command)
+            case RecordRun(run=run) if not is_ours(run.journey):
+                self.played.runs[run.id] = run
+            case _:
+                pass
+
+    def _cancel(self, gone: Sequence[Touch], now: Micros, why: str) -> None:
+        self.played.cancelled += [(touch, now, why) for touch in gone]
+        self.pending = [touch for touch in self.pending if touch not in gone]
 
     def _dispatch(self, touch: Touch) -> None:
         """What the dispatcher would do: check the gates again, then hand over."""
         now = touch.due
         self.pending.remove(touch)
-        match gates.check(touch, self.played.customer, self.policy, self.quiet, now):
+        plan = self.plans.get(touch.journey)
+        quiet = (plan.quiet if plan is not None else None) or self.policy.quiet
+        recipient = self.world.contact(touch.recipient) if touch.recipient else None
+        match gates.check(touch, recipient or self.played.customer, self.policy, quiet, now):
             case gates.Defer(until=until, why=why):
                 data = {"template": touch.template, "channel": touch.channel, "until": until, "why": why}
                 self._note("touch.deferred", touch, now, data)
@@ -184,17 +236,17 @@ class _Stage:
                 self.played.customer = gates.release(self.played.customer, touch.id)
                 data = {"template": touch.template, "channel": touch.channel, "why": why}
                 self._note("touch.dropped", touch, now, data)
-                self.played.unsent.append((touch, now, why))
             case gates.Go():
                 self._hand_over(touch, now)
 
     def _hand_over(self, touch: Touch, now: Micros) -> None:
         failure = self.story.fails.get(touch.channel)
         if failure is not None:
-            self.played.unsent.append((touch, now, failure))
             self._decide(Failed(touch, failure), now)
             return
         self.played.sent.append(Sent(touch, now))
+        if touch.kind != "message":
+            return
         properties: dict[str, Any] = {"template": touch.template, "channel": touch.channel, "journey": touch.journey}
         said = Event(f"sent:{touch.id}", "message_sent", now, now, "journeyd", properties=properties, about=touch.id)
         self._decide(said, now)
@@ -203,9 +255,13 @@ class _Stage:
         self.played.notes.append(Note(code, now, journey=touch.journey, run=touch.run, step=touch.step, data=data))
 
 
-def _occurrences(plan: Plan, happens: tuple[Happens, ...]) -> Iterator[Micros]:
-    """Yield the instants of a scheduled entrance that fall into the story."""
+def _occurrences(plans: Sequence[Plan], happens: Sequence[Happens]) -> Iterator[tuple[Micros, str]]:
+    """Yield (instant, journey) of the scheduled entrances that fall into the story, earliest first."""
     first, last = happens[0].at, happens[-1].at
+    return heapq.merge(*(((at, plan.journey) for at in _occurring(plan, first, last)) for plan in plans))
+
+
+def _occurring(plan: Plan, first: Micros, last: Micros) -> Iterator[Micros]:
     match plan.enter:
         case Once(at=at):
             if first <= at <= last:

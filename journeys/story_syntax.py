@@ -19,60 +19,78 @@ from engine.core.state import Customer
 from journeys.positions import Document, Path, read_document
 from journeys.problems import Problem
 from journeys.scalars import kind_of
+from journeys.story_expectations import KNOWN, WORDS, Expects, read_expectation, written
 from journeys.story_times import after, quoted, wall
 from journeys.story_wording import StoryProblem
 
-_STORY: Final = ("story", "customer", "happens", "expect", "holdout", "arms", "fails")
-_ABOUT: Final = ("identifiers", "consents", "tags", "traits", "suppressed")
-_WORDS: Final = ("no touches", "entered", "not entered", "held out", "still in", "exited", "completed")
-_MORE: Final = ("converted", "not converted")
-_KEYED: Final = (*("touches", "sent", "not sent", "tagged", "not tagged", "customer", "stage", "arm"), *_MORE)
-_KEYED_TOO: Final = ("entered", "not entered", "exited")
-KNOWN: Final = ", ".join((*_WORDS, *_MORE, "touches: 2", "tagged: x", "2026-03-02 09:00: send welcome by email"))
-_SEND: Final = re.compile(r"send\s+(\S+)(?:\s+by\s+(\S+))?")
+_STORY: Final = (
+    *("story", "customer", "with", "account", "before", "happens", "expect"),
+    *("holdout", "arms", "fails", "coupons", "results"),
+)
+_ABOUT: Final = ("identifiers", "consents", "tags", "traits", "suppressed", "segments")
+_TAGGING: Final = re.compile(r"tag((?:\s+[+-][^\s,+-][^\s,]*)+)")
 _EVENT: Final = re.compile(r"([^\W\d][^\s{]*)\s*(\{.*\})?", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Happens:
-    """One line of `happens`: an event, time that passes (`wait`), or a call into the journey (`enter`)."""
+    """One line of `happens`: an event, time that passes (`wait`), a call into the journey (`enter`), or tags.
+
+    `tags` of a `tag` line are "+vip" or "-vip".
+    """
 
     place: Place
     at: Micros
-    kind: Literal["event", "wait", "enter"]
+    kind: Literal["event", "wait", "enter", "tag"]
     event: str = ""
     properties: dict[str, Any] = field(default_factory=dict)
     traits: dict[str, Any] = field(default_factory=dict)
     consents: dict[str, bool] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Expects:
-    """One line of `expect`: `what` is one of the known words, `value` what it says, `text` as it was written."""
+class Company:
+    """The customer's account: its traits, and what is known of the contact in each role."""
 
-    place: Place
-    what: str
-    value: Any
-    text: str
-    at: Micros = 0
+    id: str
+    traits: dict[str, Any]
+    contacts: dict[str, "Person"]
 
 
 @dataclass(frozen=True)
-class Story:
-    """One story, ready to be played."""
+class Person:
+    """What is known of somebody before the story begins. `segments`: those it is in, whatever their rules say."""
 
-    name: str
-    place: Place
     identifiers: dict[str, str]
     traits: dict[str, Any]
     consents: dict[str, bool]
     tags: tuple[str, ...]
     suppressed: tuple[str, ...]
+    segments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Story:
+    """One story, ready to be played.
+
+    `before` is what happened earlier: it makes the customer known and starts nothing. `others` are journeys that play
+    along. `results` says how the arms of a `winner` split did so far: split -> arm -> (tried, won).
+    """
+
+    name: str
+    place: Place
+    customer: Person
     happens: tuple[Happens, ...]
     expects: tuple[Expects, ...]
-    holdout: bool = False
+    before: tuple[Happens, ...] = ()
+    others: tuple[str, ...] = ()
+    account: Company | None = None
+    holdout: Literal["", "journey", "global"] = ""
     arms: dict[str, str] = field(default_factory=dict)
     fails: dict[str, str] = field(default_factory=dict)
+    coupons: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    results: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
 
 
 Stories: TypeAlias = tuple[list[Story], list[Problem]]
@@ -117,28 +135,36 @@ class _Reader:
             self._complain("S007", path, key="stories", expected="a list of maps", found=kind_of(data))
             return None
         self._check_keys(data, path, _STORY)
-        about = self._customer(self._map(data, path, "customer"), (*path, "customer"))
-        zone = calendar.zone_of(Customer("", 0, traits=about["traits"]), self.policy)
+        person = self._person(self._map(data, path, "customer"), (*path, "customer"))
+        zone = calendar.zone_of(Customer("", 0, traits=person.traits), self.policy)
+        before = self._happens(self._list(data, path, "before", needed=False), (*path, "before"), zone)
         happens = self._happens(self._list(data, path, "happens"), (*path, "happens"), zone)
-        expected = self._list(data, path, "expect")
+        if before and happens and before[-1].at > happens[0].at:
+            self._complain("S004", (*path, "happens", 0))
         start = happens[0].at if happens else 0
-        expects = [self._expects((*path, "expect", n), start, zone) for n in range(len(expected))]
+        expected = range(len(self._list(data, path, "expect")))
+        expects = [self._expects((*path, "expect", number), start, zone) for number in expected]
         if not isinstance(data.get("story"), str):
             self._complain("S008", path, key="story")
-        if not isinstance(data.get("holdout", False), bool):
-            self._complain("S007", (*path, "holdout"), key="holdout", expected="true or false", found=data["holdout"])
         return Story(
             name=str(data.get("story")),
             place=self.document.place(path),
+            customer=person,
             happens=tuple(happens),
             expects=tuple(one for one in expects if one is not None),
-            holdout=data.get("holdout") is True,
+            before=tuple(before),
+            others=tuple(str(one) for one in self._list(data, path, "with", needed=False)),
+            account=self._account(self._map(data, path, "account"), (*path, "account")),
+            holdout=self._holdout(data.get("holdout", False), (*path, "holdout")),
             arms={name: str(arm) for name, arm in self._map(data, path, "arms").items()},
             fails={name: str(why) for name, why in self._map(data, path, "fails").items()},
-            **about,
+            coupons=self._coupons(self._map(data, path, "coupons"), (*path, "coupons")),
+            results=self._results(self._map(data, path, "results"), (*path, "results")),
         )
 
-    def _customer(self, data: dict[str, Any], path: Path) -> dict[str, Any]:
+    # --- who
+
+    def _person(self, data: dict[str, Any], path: Path) -> Person:
         """Keys that are no word of stories are the customer's traits, identifier kinds its identifiers."""
         identifiers = self._map(data, path, "identifiers")
         for kind in identifiers:
@@ -146,13 +172,45 @@ class _Reader:
                 self._complain("S001", (*path, "identifiers", kind), key=kind, known=", ".join(KINDS))
         kinds = {kind: value for kind, value in data.items() if kind in KINDS}
         said = {name: value for name, value in data.items() if name not in KINDS and name not in _ABOUT}
-        return {
-            "identifiers": {kind: str(value) for kind, value in (identifiers | kinds).items()},
-            "traits": said | self._map(data, path, "traits"),
-            "consents": self._consents(data.get("consents", []), (*path, "consents")),
-            "tags": tuple(str(tag) for tag in self._list(data, path, "tags", needed=False)),
-            "suppressed": tuple(str(one) for one in self._list(data, path, "suppressed", needed=False)),
-        }
+        return Person(
+            identifiers={kind: str(value) for kind, value in (identifiers | kinds).items()},
+            traits=said | self._map(data, path, "traits"),
+            consents=self._consents(data.get("consents", []), (*path, "consents")),
+            tags=self._names(data, path, "tags"),
+            suppressed=self._names(data, path, "suppressed"),
+            segments=self._names(data, path, "segments"),
+        )
+
+    def _account(self, data: dict[str, Any], path: Path) -> Company | None:
+        if not data:
+            return None
+        contacts = self._map(data, path, "contacts")
+        here = (*path, "contacts")
+        known = {role: self._person(self._map(contacts, here, role), (*here, role)) for role in contacts}
+        said = {name: value for name, value in data.items() if name not in {"id", "traits", "contacts"}}
+        return Company(str(data.get("id", "account")), said | self._map(data, path, "traits"), known)
+
+    def _holdout(self, said: Any, path: Path) -> Literal["", "journey", "global"]:
+        if said is True or said == "journey":
+            return "journey"
+        if said == "global":
+            return "global"
+        if said is not False:
+            self._complain("S007", path, key="holdout", expected="true, false or global", found=said)
+        return ""
+
+    def _coupons(self, data: dict[str, Any], path: Path) -> dict[str, tuple[str, ...]]:
+        return {pool: self._names(data, path, pool) for pool in data}
+
+    def _results(self, data: dict[str, Any], path: Path) -> dict[str, dict[str, tuple[int, int]]]:
+        found: dict[str, dict[str, tuple[int, int]]] = {}
+        for split in data:
+            for arm, said in self._map(data, path, split).items():
+                if isinstance(said, list) and len(said) == 2 and all(type(n) is int and n >= 0 for n in said):
+                    found.setdefault(split, {})[str(arm)] = (said[0], said[1])
+                else:
+                    self._complain("S007", (*path, split, arm), key=arm, expected="[tried, won]", found=said)
+        return found
 
     def _consents(self, data: Any, path: Path) -> dict[str, bool]:
         if isinstance(data, list):
@@ -193,6 +251,9 @@ class _Reader:
         place = self.document.place(path)
         if is_time_alone:
             return Happens(place, at, "wait")
+        tagging = _TAGGING.fullmatch(said.strip()) if isinstance(said, str) else None
+        if tagging is not None:
+            return Happens(place, at, "tag", tags=tuple(tagging[1].split()))
         name, properties = _event_of(said, self.document.file)
         if name is None:
             self._complain("S002", path, found=said)
@@ -206,21 +267,12 @@ class _Reader:
     # --- what is expected
 
     def _expects(self, path: Path, start: Micros, zone: ZoneInfo) -> Expects | None:
-        line, place = self.document.value(path), self.document.place(path)
-        if isinstance(line, str) and line in (*_WORDS, *_MORE):
-            return Expects(place, line, None, line)
-        if isinstance(line, dict) and len(line) == 1:
-            key, value = next(iter(line.items()))
-            text = f"{key}: {_written(value)}"
-            if key in (*_KEYED, *_KEYED_TOO):
-                return Expects(place, key, value, text)
-            at = wall(key, zone) or after(key, start, zone)
-            sends = _SEND.fullmatch(value.strip()) if isinstance(value, str) else None
-            if at is not None and sends is not None:
-                return Expects(place, "send", (sends[1], sends[2]), text, at)
-        near = get_close_matches(str(line), _WORDS, 1)
-        self._complain("S005", path, found=_written(line), known=near[0] if near else KNOWN)
-        return None
+        line = self.document.value(path)
+        found = read_expectation(line, self.document.place(path), start, zone)
+        if found is None:
+            near = get_close_matches(str(line), WORDS, 1)
+            self._complain("S005", path, found=written(line), known=near[0] if near else KNOWN)
+        return found
 
     # --- shapes
 
@@ -238,6 +290,9 @@ class _Reader:
         if needed or value is not None:
             self._complain("S008" if not value else "S007", (*path, key), key=key, expected="a list", found=value)
         return []
+
+    def _names(self, data: Mapping[str, Any], path: Path, key: str) -> tuple[str, ...]:
+        return tuple(str(one) for one in self._list(data, path, key, needed=False))
 
     def _check_keys(self, data: Mapping[str, Any], path: Path, known: tuple[str, ...]) -> None:
         for key in data:
@@ -261,9 +316,3 @@ def _event_of(said: Any, file: str) -> tuple[str | None, dict[str, Any]]:
     if inner.problems or not isinstance(inner.data, dict):
         return None, {}
     return found[1], inner.data
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_written(inner)}" for key, inner in value.items()) + "}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
