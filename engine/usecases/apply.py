@@ -3,9 +3,19 @@
 Shared by the verbs that decide (`advance`, `wake`, `launch`). It persists nothing itself: `Work` is flushed by them.
 """
 
-from engine.core.commands import CancelTouches, Decision, DropTouch, Note, PlanTouch, RecordEffect, RecordRun
+from engine.core.commands import (
+    CancelTouch,
+    CancelTouches,
+    CountArm,
+    Decision,
+    DropTouch,
+    IssueCoupon,
+    Note,
+    PlanTouch,
+    RecordEffect,
+    RecordRun,
+)
 from engine.core.decide import Happening, Wake, decide
-from engine.core.delivery import STOPPABLE, TouchState
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
@@ -14,7 +24,7 @@ from engine.usecases.work import Work
 
 def happen(work: Work, playbook: Playbook, customer: Customer, happening: Happening, now: Micros) -> Customer:
     """Decide, carry the decision into the work, and return the customer after it."""
-    decision = decide(playbook, customer, happening, now)
+    decision = decide(playbook, customer, happening, now, work)
     carry(work, decision)
     return decision.customer
 
@@ -40,7 +50,13 @@ def carry(work: Work, decision: Decision) -> None:
             case DropTouch(touch=touch, why=why):
                 work.drop(touch, why)
             case CancelTouches(run=run, why=why):
-                _cancel(work, run, why)
+                work.cancel(run, why)
+            case CancelTouch(touch=withdrawn, why=why):
+                work.withdraw(withdrawn, why)
+            case IssueCoupon():
+                work.issue(command)
+            case CountArm():
+                work.count(command)
             case RecordRun(run=changed):
                 work.changes.runs[changed.id] = (customer.id, changed)
             case RecordEffect():
@@ -53,10 +69,3 @@ def keep(work: Work, customer: str, trace: tuple[Note, ...]) -> None:
     """Keep the reasons, so that `explain` can answer later."""
     for note in trace:
         work.note(customer, note)
-
-
-def _cancel(work: Work, run: str, why: str) -> None:
-    """Cancel in the store, and in this unit's own overlay, so that a later entry of the batch sees it."""
-    work.cancel(run, why)
-    for row in [row for row in work.rows.values() if row.touch.run == run and row.state in STOPPABLE]:
-        work.move(row, TouchState.CANCELLED, reason=why)

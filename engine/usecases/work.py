@@ -5,19 +5,19 @@ the one rule it holds is that a touch moves only along the edges of `core/delive
 """
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from engine.core.commands import CountArm, Note, Touch
+from engine.core.commands import Note, Touch
 from engine.core.decide import Happening
-from engine.core.delivery import TouchState, is_allowed
+from engine.core.delivery import STOPPABLE, TouchState, is_allowed
 from engine.core.errors import IllegalMove
 from engine.core.ids import Micros
 from engine.core.plan import Plan
 from engine.core.state import Customer
-from engine.core.world import ArmResult
 from engine.ports import Changes, FactRow, TouchRow, Unit
+from engine.usecases.beyond import Beyond
 
 
 class Told(NamedTuple):
@@ -27,8 +27,10 @@ class Told(NamedTuple):
     happening: Happening
 
 
-class Work:
+class Work(Beyond):
     """The working set over one `Unit`. Call `flush()` once at the end and commit what it returns.
+
+    It is the `World` of the decisions made in the unit: what one of them takes is taken for the next.
 
     `customers` and `rows` overlay the store; write through `put`, `plan` and `move` so that the change is kept. The
     lists of `changes` (attempts, facts, effects, dead, ...) are open to append to.
@@ -40,17 +42,15 @@ class Work:
         "_fact_ids",
         "_provided",
         "_roads",
-        "changes",
+        "_underway",
         "customers",
         "now",
         "rows",
-        "unit",
     )
 
     def __init__(self, unit: Unit, now: Micros) -> None:
-        self.unit: Final = unit
+        super().__init__(unit)
         self.now = now
-        self.changes = Changes()
         self.customers: dict[str, Customer] = {}
         self.rows: dict[str, TouchRow] = {}
         self._dirty: set[str] = set()
@@ -58,6 +58,7 @@ class Work:
         self._fact_ids: set[str] = set()
         self._provided: dict[tuple[str, str], list[str]] = {}
         self._roads: dict[tuple[str, str], Plan | None] = {}
+        self._underway: dict[tuple[str, str], int] = {}  # (journey, version) -> runs in other versions, once asked
 
     # --- customers
 
@@ -84,16 +85,37 @@ class Work:
         """Keep the customer's new value."""
         if self.customers.get(customer.id) is customer and customer.id not in self._dirty:
             return
+        if self._underway:
+            self._recount(self.customers.get(customer.id), customer)
         self.customers[customer.id] = customer
         self._dirty.add(customer.id)
 
     def merge(self, loser: str, winner: Customer) -> None:
         """Keep the winner's value; the loser's id means the winner from now on."""
-        self.customers.pop(loser, None)
+        gone = self.customers.pop(loser, None)
+        if self._underway:
+            self._recount(gone, None)
         self._dirty.discard(loser)
         self._aliases[loser] = winner.id
         self.changes.merged[loser] = winner.id
         self.put(winner)
+
+    def contact(self, customer_id: str) -> Customer | None:
+        """Return another customer, as this unit sees it."""
+        return self.customer(customer_id)
+
+    def underway(self, journey: str, version: str) -> int:
+        """Return how many runs of the journey travel in versions other than this one, this unit's changes included."""
+        place = (journey, version)
+        if place not in self._underway:
+            before = self.unit.customers({*self._dirty, *self.changes.merged})
+            total = self.unit.underway(journey, version) - sum(_others(one, *place) for one in before.values())
+            self._underway[place] = total + sum(_others(self.customers[id_], *place) for id_ in self._dirty)
+        return self._underway[place]
+
+    def _recount(self, before: Customer | None, after: Customer | None) -> None:
+        for place in self._underway:
+            self._underway[place] += _others(after, *place) - _others(before, *place)
 
     def _canonical(self, id_: str) -> str:
         aliases = self._aliases
@@ -149,16 +171,17 @@ class Work:
         return None if found is None else self.row(found.touch.id)
 
     def cancel(self, run: str, why: str) -> None:
-        """Cancel every touch of the run that has not left yet."""
+        """Cancel every touch of the run that has not left yet; later entries of the unit see it."""
         self.changes.cancelled.append((run, why))
+        for row in [row for row in self.rows.values() if row.touch.run == run and row.state in STOPPABLE]:
+            self.move(row, TouchState.CANCELLED, reason=why)
 
-    # --- winner splits
-
-    def count(self, command: CountArm) -> None:
-        """Add to what is counted of an arm."""
-        key = (command.journey, command.split, command.arm)
-        before = self.changes.arms.get(key, ArmResult())
-        self.changes.arms[key] = ArmResult(before.tried + command.tried, before.won + command.won)
+    def withdraw(self, touch: str, why: str) -> None:
+        """Cancel one touch if it has not left yet; later entries of the unit see it."""
+        self.changes.withdrawn.append((touch, why))
+        row = self.rows.get(touch)
+        if row is not None and row.state in STOPPABLE:
+            self.move(row, TouchState.CANCELLED, reason=why)
 
     def road(self, touch: Touch) -> Plan | None:
         """Return the plan that the touch was planned by, read once for the whole unit; None when it is unknown."""
@@ -195,3 +218,10 @@ class Work:
         self.changes.now = self.now
         self.changes.customers = {id_: self.customers[id_] for id_ in self._dirty}
         return self.changes
+
+
+def _others(customer: Customer | None, journey: str, version: str) -> int:
+    """Return how many active runs of the journey the customer has in other versions."""
+    if customer is None:
+        return 0
+    return sum(run.is_active and run.journey == journey and run.version != version for run in customer.runs)
