@@ -192,7 +192,9 @@ def _sides(left: x.Expr, verb: str, right: x.Expr, measures: Mapping[str, x.Meas
 def _measured(expr: x.Measured, measures: Mapping[str, x.Measure], lang: str) -> str:
     zh = lang == "zh"
     measure = measures.get(expr.measure)
-    of = expr.measure if measure is None else measure.event
+    of = expr.measure if measure is None else (" → " if expr.function == "sequence" else " / ").join(measure.events)
+    if measure is not None and expr.chain:
+        of = ("，随后 " if zh else ", then ").join(measure.events[place] for place in expr.chain)
     if measure is not None and measure.field:
         of = f"{of} 的 {measure.field}" if zh else f"{measure.field} over {of}"
     if measure is not None and measure.where is not None:

@@ -5,8 +5,32 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.core.commands import Note
-from engine.core.plan import Branch, Node, Plan, Split, Wait, WaitFor, WaitUntil
+from engine.core.plan import (
+    Awaited,
+    Branch,
+    Coupon,
+    Node,
+    Plan,
+    Repeat,
+    Split,
+    Wait,
+    WaitFor,
+    WaitUntil,
+    WaitWhile,
+)
 from journeys.road import edges
+
+_TAKEN: Final = {
+    "wait for then": {"step.happened", "step.recalled"},
+    "wait for else": {"step.timed_out"},
+    "wait while then": {"step.no_longer"},
+    "wait while else": {"step.still_holds"},
+    "repeat round": {"step.round"},
+    "repeat after": {"step.rounds_over"},
+    "coupon issued": {"coupon.issued", "coupon.held_out"},
+    "coupon empty": {"coupon.empty"},
+}
+"""Way out of a step -> the codes of which one says that it was taken."""
 
 _STANDSTILL: Final = ("exited.", "converted", "touch.")
 
@@ -36,6 +60,11 @@ class Coverage:
         return len(self.travelled) / len(self.steps) if self.steps else 1.0
 
     @property
+    def branch_share(self) -> float:
+        """Ways taken of all ways out of steps that have a choice, 0..1."""
+        return 1.0 - len(self.missed_ways) / len(self.ways) if self.ways else 1.0
+
+    @property
     def missed_steps(self) -> list[str]:
         """Steps that no story travels, in the order of the file."""
         return [step for step in self.steps if step not in self.travelled]
@@ -62,10 +91,30 @@ def cover(plan: Plan, stories: Iterable[Sequence[Note]]) -> Coverage:
 
 
 def ways_of(node: Node) -> list[Way]:
-    """Return the ways out of a step that has a choice; none for the others."""
-    kinds = {Branch: "if", Split: "arm", WaitFor: "wait for"}
-    kind = kinds.get(type(node))
-    return [] if kind is None else [Way(node.id, kind, name, goes) for name, goes in edges(node)]
+    """Return the ways out of a step that has a choice, and the parts of a wait for several things; else none."""
+    kind = _kind(node)
+    ways = [] if not kind else [Way(node.id, kind, name, goes) for name, goes in edges(node)]
+    if isinstance(node, WaitFor) and len(node.awaited) > 1:
+        ways += [Way(node.id, "part", " or ".join(one.events), "") for one in node.awaited]
+    return ways
+
+
+def _kind(node: Node) -> str:
+    match node:
+        case Branch():
+            return "if"
+        case Split():
+            return "arm"
+        case WaitFor():
+            return "wait for"
+        case WaitWhile() if node.within is not None:
+            return "wait while"
+        case Repeat():
+            return "repeat"
+        case Coupon() if node.otherwise is not None:
+            return "coupon"
+        case _:
+            return ""
 
 
 def _follow(plan: Plan, trace: list[Note], travelled: set[str], taken: set[tuple[str, str]]) -> None:
@@ -84,23 +133,41 @@ def _follow(plan: Plan, trace: list[Note], travelled: set[str], taken: set[tuple
         for name, goes in edges(node):
             if _was_taken(node, name, trace):
                 roads.append(goes)
-                if ways_of(node):
+                if _kind(node):
                     taken.add((node.id, name))
+        if isinstance(node, WaitFor) and len(node.awaited) > 1:
+            taken |= {(node.id, " or ".join(one.events)) for one in node.awaited if _was_heard(node, one, trace)}
     travelled |= seen
 
 
 def _was_taken(node: Node, name: str, trace: list[Note]) -> bool:
-    here = [note for note in trace if note.step == node.id]
+    here = {note.code for note in trace if note.step == node.id}
     match node:
         case WaitFor():
-            code = "step.happened" if name == "then" else "step.timed_out"
-            return any(note.code == code for note in here)
+            return bool(here & _TAKEN["wait for then" if name == "then" else "wait for else"])
+        case WaitWhile():
+            return bool(here & _TAKEN["wait while else" if name == "else" else "wait while then"])
         case Branch() | Split():
-            return any(note.code in {"step.branch", "step.split"} and str(note.data["arm"]) == name for note in here)
+            chosen = [note for note in trace if note.step == node.id and note.code in {"step.branch", "step.split"}]
+            return any(str(note.data["arm"]) == name for note in chosen)
+        case Repeat():
+            return bool(here & _TAKEN["repeat round" if name == "each round" else "repeat after"])
+        case Coupon():
+            return bool(here & _TAKEN["coupon empty" if name == "none left" else "coupon issued"])
         case Wait() | WaitUntil():
             return _was_left(node, trace)
         case _:
             return True
+
+
+def _was_heard(node: WaitFor, part: Awaited, trace: list[Note]) -> bool:
+    for note in trace:
+        if note.step == node.id and note.code in {"step.happened", "step.progress"}:
+            if note.data.get("event") in part.events:
+                return True
+        elif note.step == node.id and note.code == "step.recalled":
+            return True
+    return False
 
 
 def _was_left(node: Wait | WaitUntil, trace: list[Note]) -> bool:

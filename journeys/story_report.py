@@ -13,6 +13,10 @@ MAX_TRACE: Final = 30
 _NEVER: Final = {
     "arm": ("arm `{name}` is never travelled", "分支 `{name}` 从未走过"),
     "wait for": ("`{name}` of the wait for is never travelled", "等待的 `{name}` 从未走过"),
+    "part": ("nobody ever hears `{name}` here", "从未等到 `{name}`"),
+    "wait while": ("`{name}` of the wait while is never travelled", "等待条件的 `{name}` 从未走过"),
+    "repeat": ("`{name}` of the repeat is never travelled", "重复的 `{name}` 从未走过"),
+    "coupon": ("`{name}` of the coupon is never travelled", "优惠券的 `{name}` 从未走过"),
     "if": ("way {name} of the condition is never travelled", "条件的第 {name} 条路从未走过"),
 }
 
@@ -76,6 +80,10 @@ def _coverage(report: StoryReport, lang: str) -> list[str]:
     assert coverage is not None
     head = f"{coverage.share:.0%} ({len(coverage.travelled)}/{len(coverage.steps)})"
     lines = [f"  {'步骤覆盖率' if zh else 'steps travelled'}: {head}"]
+    if coverage.ways:
+        taken = len(coverage.ways) - len(coverage.missed_ways)
+        head = f"{coverage.branch_share:.0%} ({taken}/{len(coverage.ways)})"
+        lines.append(f"  {'分支覆盖率' if zh else 'branches taken'}: {head}")
     for step in coverage.missed_steps:
         lines.append(f"    {'步骤' if zh else 'step'} {step} {'从未走过' if zh else 'is never travelled'}")
     return lines + [f"    {_never(way, lang)}" for way in coverage.missed_ways]
