@@ -1,4 +1,4 @@
-"""The words of complaints about conditions (J04x-J06x), and the table's row type. Part of `wording.py`."""
+"""The words of complaints about conditions (J04x-J06x, J14x), and the table's row type. Part of `wording.py`."""
 
 from typing import Final, Literal, NamedTuple
 
@@ -132,5 +132,14 @@ CONDITIONS: Final = {
         "Check the operator before it, brackets and quotes",
         "此处不应出现 `{text}`",
         "请检查前面的运算符、括号与引号",
+    ),
+    "J140": error(
+        "{name}() takes no `{text}`", "Did you mean {near}?", "{name}() 没有参数 `{text}`", "是否想写 {near}？"
+    ),
+    "J141": error(
+        "a sequence needs to say inside which time it happens",
+        "Write it as {usage}",
+        "序列需要写明在多长时间内发生",
+        "写法：{usage}",
     ),
 }

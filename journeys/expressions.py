@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from engine.core.expression import AllOf, AnyOf, Constant, Expr, Measure, Not
 from journeys.functions import FUNCTIONS, merge
 from journeys.parser import MAX_DEPTH, Parser
-from journeys.terms import Kind, Term, must_be_truth
+from journeys.terms import Kind, Term, joined, must_be_truth
 from journeys.tokens import MAX_CHARACTERS, Fault
 
 Steps: TypeAlias = tuple[str | int, ...]
@@ -148,10 +148,8 @@ class _Reader:
             self.faults.append(Located("J056", {}, path))
             return None
         parts = tuple(self.condition(item, (*path, index), depth + 1) for index, item in enumerate(inner))
-        found = tuple(part for part in parts if part is not None)
-        if len(found) == 1:
-            return found[0]
-        return AllOf(found) if word == "all" else AnyOf(found)
+        found = [part for part in parts if part is not None]
+        return joined(AllOf if word == "all" else AnyOf, found) if found else None
 
     def _text(self, text: str, path: Steps, depth: int) -> Term | None:
         try:

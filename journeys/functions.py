@@ -11,6 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from engine.core.expression import (
+    FOREVER,
     Constant,
     Exists,
     Expr,
@@ -26,8 +27,9 @@ from engine.core.expression import (
     Today,
     Touched,
 )
+from engine.core.expression import Function as Behaviour
 from engine.core.ids import DAY, Micros, short
-from journeys.scalars import BadValue, label, length, name
+from journeys.scalars import BadValue, events, label, length, name
 from journeys.terms import Kind, Term
 from journeys.tokens import Fault
 
@@ -35,7 +37,7 @@ SINCE_ENTER: Final = 90 * DAY
 """How far back counts `since="enter"` are kept: runs longer than this count the last 90 days."""
 LONGEST_WINDOW: Final = 3 * 366 * DAY
 
-LATER: Final = ("max", "min", "avg", "distinct", "sequence")
+LONGEST_SEQUENCE: Final = 10
 
 
 @dataclass(frozen=True)
@@ -106,29 +108,48 @@ def merge(measures: list[Measure]) -> tuple[Measure, ...]:
     return tuple(merged[key] for key in sorted(merged))
 
 
-def measure_key(event: str, of: str = "", where: Expr | None = None) -> str:
-    """Return the key of a behaviour statistic: the same question gets the same key in every file.
+def measure_key(measure: Measure) -> str:
+    """Return the key of a behaviour statistic: the same question gets the same key in every file and window.
 
-    >>> measure_key("order_paid") == measure_key("order_paid")
+    >>> measure_key(Measure("", "order_paid")) == measure_key(Measure("", "order_paid", window=DAY))
     True
     """
-    return short("measure", event, of, "" if where is None else msgspec.json.encode(where).decode())
+    where = "" if measure.where is None else msgspec.json.encode(measure.where).decode()
+    # What is kept of a field is not what version 0.1 kept under (event, field, where), so it has another key.
+    kind = "numbers" if measure.field and measure.kind == "events" else measure.kind
+    more = () if kind == "events" else (kind, *measure.others)
+    return short("measure", measure.event, measure.field, where, *more)
 
 
 def _behaviour(made: Call) -> Expr:
-    event, within, since_enter = made.text(0), *made.window()
-    of = made.text(1) if made.name == "sum" else ""
+    """Totals are kept for ever in any case; a window is kept where single happenings must be told apart in it."""
+    function: Behaviour = made.name  # type: ignore[assignment]
+    within, since_enter = made.window()
+    window = 0 if function in _BY_LAST else SINCE_ENTER if since_enter else within
     where = made.named["where"].expr if "where" in made.named else None
-    measure = Measure(measure_key(event, of, where), event, of, where, within)
-    if since_enter and made.name in {"count", "sum"}:
-        measure = replace_window(measure, SINCE_ENTER)
+    chain: tuple[int, ...] = ()
+    if function == "sequence":
+        if not within and not since_enter:
+            raise Fault("J141", made.offset, usage=USAGE[made.name])
+        names = tuple(_event(made, position) for position in range(len(made.positional)))
+        heard = tuple(dict.fromkeys(names))
+        chain = tuple(heard.index(one) for one in names)
+        measure = Measure("", heard[0], "", where, window, "sequence", heard[1:])
+    elif function == "distinct":
+        measure = Measure("", _event(made, 0), made.text(1), where, window or FOREVER, "values")
+    else:
+        field = made.text(1) if function in _OF_NUMBERS else ""
+        measure = Measure("", _event(made, 0), field, where, window)
+    measure = msgspec.structs.replace(measure, key=measure_key(measure))
     made.measures.append(measure)
-    return Measured(measure.key, _BEHAVIOUR[made.name], within, since_enter)
+    return Measured(measure.key, function, within, since_enter, chain)
 
 
-def replace_window(measure: Measure, window: Micros) -> Measure:
-    """Return the measure with another window."""
-    return msgspec.structs.replace(measure, window=window)
+def _event(made: Call, position: int) -> str:
+    try:
+        return events(made.text(position))[0]
+    except BadValue as error:
+        raise Fault(error.code, made.positional[position].offset, **error.data) from None
 
 
 def _touched(made: Call) -> Expr:
@@ -157,14 +178,21 @@ def _tag(made: Call) -> Expr:
         raise Fault(error.code, made.positional[0].offset, **error.data) from None
 
 
-_BEHAVIOUR: Final[dict[str, Literal["count", "sum", "first", "last", "ever", "never"]]] = {
-    "count": "count", "sum": "sum", "first": "first", "last": "last", "ever": "ever", "never": "never",
-}  # fmt: skip
+_BY_LAST: Final = frozenset({"ever", "never", "last"})
+"""What the time of the last happening answers in any window."""
+_OF_NUMBERS: Final = frozenset({"sum", "max", "min", "avg"})
 _TOUCHED: Final[dict[str, Literal["received", "opened", "clicked"]]] = {
     "received": "received", "opened": "opened", "clicked": "clicked",
 }  # fmt: skip
 _WINDOWED: Final = frozenset({"within", "since"})
+_ASKED: Final = _WINDOWED | {"where"}
 _WINDOW_WORDS: Final = 'within="7d" | since="enter"'
+_WHERE: Final = "where=event.total > 100"
+
+
+def _of_number(name: str) -> Function:
+    return Function(_behaviour, "number", f'{name}("order_paid", "total", {_WINDOW_WORDS}, {_WHERE})', (2, 2), _ASKED)
+
 
 FUNCTIONS: Final[dict[str, Function]] = {
     "tag": Function(_tag, "truth", 'tag("vip")', (1, 1)),
@@ -172,24 +200,25 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "stage": Function(lambda _: Stage(), "text", "stage()", (0, 0)),
     "consent": Function(lambda made: HasConsent(_named(made, 0)), "truth", 'consent("marketing")', (1, 1)),
     "reachable": Function(lambda made: IsReachable(_named(made, 0)), "truth", 'reachable("wechat")', (1, 1)),
-    "count": Function(
-        _behaviour,
-        "number",
-        f'count("order_paid", {_WINDOW_WORDS}, where=event.total > 100)',
-        (1, 1),
-        _WINDOWED | {"where"},
+    "count": Function(_behaviour, "number", f'count("order_paid", {_WINDOW_WORDS}, {_WHERE})', (1, 1), _ASKED),
+    "sum": _of_number("sum"),
+    "max": _of_number("max"),
+    "min": _of_number("min"),
+    "avg": _of_number("avg"),
+    "distinct": Function(
+        _behaviour, "number", f'distinct("order_paid", "category", {_WINDOW_WORDS}, {_WHERE})', (2, 2), _ASKED
     ),
-    "sum": Function(
+    "first": Function(_behaviour, "age", 'first("signed_up") > "30d"', (1, 1), _ASKED),
+    "last": Function(_behaviour, "age", 'last("order_paid") > "30d"', (1, 1), _ASKED),
+    "ever": Function(_behaviour, "truth", f'ever("order_paid", {_WINDOW_WORDS})', (1, 1), _ASKED),
+    "never": Function(_behaviour, "truth", f'never("order_paid", {_WINDOW_WORDS})', (1, 1), _ASKED),
+    "sequence": Function(
         _behaviour,
-        "number",
-        f'sum("order_paid", "total", {_WINDOW_WORDS}, where=event.total > 100)',
-        (2, 2),
-        _WINDOWED | {"where"},
+        "truth",
+        'sequence("product_viewed", "cart_updated", within="1h" | since="enter")',
+        (2, LONGEST_SEQUENCE),
+        _ASKED,
     ),
-    "first": Function(_behaviour, "age", 'first("signed_up") > "30d"', (1, 1), frozenset({"where"})),
-    "last": Function(_behaviour, "age", 'last("order_paid") > "30d"', (1, 1), frozenset({"where"})),
-    "ever": Function(_behaviour, "truth", f'ever("order_paid", {_WINDOW_WORDS})', (1, 1), _WINDOWED | {"where"}),
-    "never": Function(_behaviour, "truth", f'never("order_paid", {_WINDOW_WORDS})', (1, 1), _WINDOWED | {"where"}),
     "received": Function(_touched, "truth", f'received("welcome", {_WINDOW_WORDS})', (1, 1), _WINDOWED),
     "opened": Function(_touched, "truth", f'opened("welcome", {_WINDOW_WORDS})', (1, 1), _WINDOWED),
     "clicked": Function(_touched, "truth", f'clicked("welcome", {_WINDOW_WORDS})', (1, 1), _WINDOWED),

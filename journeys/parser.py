@@ -3,9 +3,9 @@
 from typing import Final
 
 from engine.core.expression import AllOf, AnyOf, Arithmetic, Constant, Expr, Measure, Not, Path
-from journeys.functions import FUNCTIONS, LATER, Call, call
+from journeys.functions import FUNCTIONS, Call, call
 from journeys.problems import nearest
-from journeys.terms import COMPARISONS, TEXT_TESTS, Term, compare, must_be_truth, text_test
+from journeys.terms import COMPARISONS, TEXT_TESTS, Term, compare, joined, must_be_truth, text_test
 from journeys.tokens import Fault, Token, tokenize
 
 MAX_DEPTH: Final = 64
@@ -77,8 +77,7 @@ class Parser:
         while self._token.text == word and self._token.kind == "name":
             self.at += 1
             terms.append(must_be_truth(self._expression(own + 1, depth + 1)))
-        parts = tuple(term.expr for term in terms)
-        expr: Expr = AllOf(parts) if word == "and" else AnyOf(parts)
+        expr = joined(AllOf if word == "and" else AnyOf, [term.expr for term in terms])
         return Term(expr, "truth", left.offset, max(term.depth for term in terms) + 1)
 
     def _compared(self, left: Term, depth: int) -> Term:
@@ -171,11 +170,11 @@ class Parser:
 
     def _call(self, token: Token, depth: int) -> Term:
         name = token.text
-        if name in LATER:
-            raise Fault("J090", token.offset, word=f"{name}()")
+        if name in TEXT_TESTS:
+            raise Fault("J062", token.offset, text=name, near=f'event.x {name} "..."')
         if name not in FUNCTIONS:
             raise Fault("J062", token.offset, text=name, near=nearest(name, FUNCTIONS) or ", ".join(FUNCTIONS))
-        if not self.has_customer:
+        if not self.has_customer and name != "exists":
             raise Fault("J063", token.offset, text=f"{name}()")
         self._expect("(")
         made = Call(name, token.offset, [], {}, self.measures)
@@ -194,6 +193,10 @@ class Parser:
             made.positional.append(self._expression(_OR, depth + 1))
             return
         self.at += 2
+        known = FUNCTIONS[made.name].named
+        if known and token.text not in known:
+            near = nearest(token.text, known) or ", ".join(sorted(known))
+            raise Fault("J140", token.offset, text=token.text, name=made.name, near=near)
         if token.text in made.named:
             raise Fault("J046", token.offset, usage=FUNCTIONS[made.name].usage)
         if token.text == "where":

@@ -3,12 +3,13 @@
 Used by `expressions.py` and `functions.py`; knows nothing of tokens.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 import re2
 
-from engine.core.expression import Compare, Constant, Duration, Expr, Stage, Text, Today
+from engine.core.expression import AllOf, AnyOf, Compare, Constant, Duration, Expr, Stage, Text, Today
 from engine.core.plan import STAGES
 from journeys.scalars import WEEKDAYS, BadValue, length
 from journeys.tokens import Fault
@@ -31,6 +32,17 @@ class Term:
     kind: Kind
     offset: int
     depth: int = 1
+
+
+def joined(how: type[AllOf] | type[AnyOf], parts: Sequence[Expr]) -> Expr:
+    """Return the parts under one `and` or `or`, however they were nested: text and YAML forms make the same tree.
+
+    >>> yes, no = Constant(True), Constant(False)
+    >>> joined(AllOf, [yes, AllOf((no, yes))]) == AllOf((yes, no, yes))
+    True
+    """
+    flat = [inner for part in parts for inner in (part.parts if isinstance(part, how) else (part,))]
+    return flat[0] if len(flat) == 1 else how(tuple(flat))
 
 
 def compare(op: CompareOp, left: Term, right: Term, offset: int) -> Expr:

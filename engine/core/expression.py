@@ -4,7 +4,7 @@ Values only, a closed union, part of the content-hashed plan. Missing data is `N
 """
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 from typing import Literal as OneOf
 
 import msgspec
@@ -15,6 +15,9 @@ Function: TypeAlias = OneOf[
     "count", "sum", "max", "min", "avg", "distinct", "first", "last", "ever", "never", "sequence"
 ]
 """What a condition asks of a behaviour statistic."""
+
+FOREVER: Final[Micros] = 1 << 61
+"""The window of a statistic that must remember single happenings for ever, such as all values there ever were."""
 
 Root: TypeAlias = OneOf["event", "enter", "customer", "account"]
 
@@ -122,13 +125,15 @@ class Measured(_Node, frozen=True, tag="measured"):
     """A behaviour statistic: the value of `measure` over `within` (0 = ever), or since the run began.
 
     `first` and `last` give an age in microseconds; `count`, `sum` and `distinct` a number (0 when nothing happened);
-    `max`, `min` and `avg` a number or missing; `ever`, `never` and `sequence` a truth.
+    `max`, `min` and `avg` a number or missing; `ever`, `never` and `sequence` a truth. `chain` is the order that a
+    sequence asks for, as places in `Measure.events`.
     """
 
     measure: str
     function: Function
     within: Micros = 0
     since_enter: bool = False
+    chain: tuple[int, ...] = ()
 
 
 class Touched(_Node, frozen=True, tag="touched"):
@@ -179,15 +184,24 @@ Expr: TypeAlias = (
 class Measure(msgspec.Struct, frozen=True, omit_defaults=True):
     """A behaviour statistic that the fold keeps because some rule asks for it.
 
-    `key` is derived from the rest; `windows` is the longest window any rule asks for in microseconds (0 = totals
-    only); `where` sees only the event.
+    `key` is derived from the rest; `window` is the longest window any rule asks for in microseconds (0 = totals
+    only, `FOREVER` = all there is); `where` sees only the event. With a `field`, events without a number there are
+    passed over. Kind "values" keeps when each value of the field was last heard, "sequence" when each of its `events`
+    was.
     """
 
     key: str
     event: str
-    field: str = ""  # dotted path into the event's properties, for sum
+    field: str = ""  # dotted path into the event's properties
     where: Expr | None = None
     window: Micros = 0
+    kind: OneOf["events", "values", "sequence"] = "events"
+    others: tuple[str, ...] = ()  # what a sequence hears besides `event`
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Return the names of all the events it hears."""
+        return (self.event, *self.others)
 
 
 def walk(expr: Expr) -> Iterator[Expr]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from engine.core import calendar
-from engine.core.audience.behaviour import next_change
+from engine.core.audience.readings import next_change
 from engine.core.closures import value_of
 from engine.core.comparisons import is_number
 from engine.core.context import Context
@@ -45,10 +45,13 @@ def leaves(expr: Expr) -> Iterator[Leaf]:
                 yield _clock_change(part)
             case Compare(left=left, right=right) if _is_age(left) != _is_age(right):
                 yield _age_change(left, right) if _is_age(left) else _age_change(right, left)
+            case Compare(left=Measured() as left, right=Measured() as right) if _is_age(left):
+                # Two ages grow together: what changes their order is a window (a leaf above), or that one of them is
+                # counted from an event dated ahead and has yet to begin growing.
+                yield from (_age_begins(left), _age_begins(right))
             case Arithmetic(left=left, right=right) if _is_age(left) or _is_age(right):
                 yield _each_hour
             case _:
-                # Two ages compared grow together: only a window can change their order, and that is a leaf above.
                 pass
 
 
@@ -73,6 +76,19 @@ def _age_change(age: Expr, limit: Expr) -> Leaf:
 _FAR: Final = 1 << 60
 
 
+def _age_begins(age: Measured) -> Leaf:
+    key = age.measure
+
+    def change(context: Context) -> Micros:
+        tally, now = context.customer.behaviour.get(key), context.now
+        if tally is None or tally.last < now:
+            return 0
+        times = {tally.first, tally.last, *(at for at, _ in tally.recent)}
+        return min((at + more for at in times for more in (0, 1) if at + more > now), default=0)
+
+    return change
+
+
 def _each_hour(context: Context) -> Micros:
     return context.now + HOUR
 
@@ -94,8 +110,8 @@ def _segment_change(name: str) -> Leaf:
 
 
 def _window_change(expr: Measured) -> Leaf:
-    key, function, within = expr.measure, expr.function, expr.within
-    return lambda context: next_change(context.customer.behaviour.get(key), function, context.now, within)
+    key, function, within, chain = expr.measure, expr.function, expr.within, expr.chain
+    return lambda context: next_change(context.customer.behaviour.get(key), function, context.now, within, chain)
 
 
 def _heard_change(expr: Touched) -> Leaf:

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, Final, cast
 
 from engine.core import calendar, comparisons
-from engine.core.audience import behaviour
+from engine.core.audience import readings
 from engine.core.context import Closure, Context, Truth
 from engine.core.expression import Journeyed, Measured, Path, Today, Touched
 from engine.core.ids import Micros
@@ -121,7 +121,7 @@ def _customer_value(name: str) -> Closure:
 
 def measured(expr: Measured) -> Closure:
     """Return the reader of a behaviour statistic; missing when it counts from a run and there is none."""
-    key, within, read = expr.measure, expr.within, behaviour.reader(expr.function)
+    key, within, read = expr.measure, expr.within, readings.reader(expr.function, expr.chain)
     if expr.since_enter:
 
         def since(context: Context) -> Any:

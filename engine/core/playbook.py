@@ -222,7 +222,9 @@ class Playbook:
         widest = {measure.key: measure for measure in sorted(asked, key=lambda m: m.window)}
         by_event: dict[str, tuple[CompiledMeasure, ...]] = {}
         for measure in widest.values():
-            by_event[measure.event] = (*by_event.get(measure.event, ()), compile_measure(measure))
+            compiled_measure = compile_measure(measure)
+            for event in measure.events:
+                by_event[event] = (*by_event.get(event, ()), compiled_measure)
         return by_event
 
     def _stage_events(self) -> frozenset[str]:

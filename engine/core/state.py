@@ -28,13 +28,20 @@ class Consent(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, 
 
 
 class Tally(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
-    """A behaviour statistic: totals for ever, and the recent (at, value) pairs inside the measure's window."""
+    """A behaviour statistic: totals for ever, and the recent (at, value) pairs inside the measure's window.
+
+    `least` and `most` are the extremes of the values for ever. `values`: key of each distinct value inside the window
+    -> when it was last heard. In a sequence the value of a pair is the place of its event among the measure's.
+    """
 
     count: int = 0
     total: float = 0.0
     first: Micros = 0
     last: Micros = 0
     recent: tuple[tuple[Micros, float], ...] = ()
+    least: float = 0.0
+    most: float = 0.0
+    values: dict[int, Micros] = {}
 
 
 class Reserved(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):

@@ -1,12 +1,20 @@
 """The fold against a plain list of everything that happened."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.audience.behaviour import CompiledMeasure, Function, fold, merge, next_change, read
+from engine.core.audience.behaviour import CompiledMeasure, fold, merge
+from engine.core.audience.readings import next_change, reader
 from engine.core.events import Event
-from engine.core.expression import Measure
+from engine.core.expression import Function, Measure
 from engine.core.state import Tally
+
+
+def read(tally: Tally | None, function: Function, now: int, since: int | None) -> Any:
+    return reader(function)(tally, now, since)
+
 
 WINDOW = 100
 MEASURE = CompiledMeasure(Measure("k", "paid", "total", window=WINDOW))
@@ -41,6 +49,11 @@ def test_windows_and_totals_equal_a_recount(steps: list[tuple[int, int, int]], l
     assert read(tally, "count", now, None) == len(events)
     assert read(tally, "sum", now, None) == sum(event.properties["total"] for event in events)
     assert read(tally, "count", now, since) == len(inside)
+    totals, within_it = ([event.properties["total"] for event in told] for told in (events, inside))
+    assert read(tally, "max", now, None) == max(totals)
+    assert read(tally, "min", now, None) == min(totals)
+    assert read(tally, "max", now, since) == max(within_it, default=None)
+    assert read(tally, "min", now, since) == min(within_it, default=None)
     assert read(tally, "sum", now, since) == sum(event.properties["total"] for event in inside)
     assert read(tally, "ever", now, since) is bool(inside)
     assert read(tally, "never", now, since) is (not inside)
@@ -53,14 +66,14 @@ def test_windows_and_totals_equal_a_recount(steps: list[tuple[int, int, int]], l
 def test_nothing_leaves_a_window_before_its_next_change(steps: list[tuple[int, int, int]], within: int) -> None:
     events = told(steps)
     tally, now = folded(events), events[-1].received
-    functions: tuple[Function, ...] = ("count", "sum", "ever", "never")
+    functions: tuple[Function, ...] = ("count", "sum", "max", "min", "avg", "ever", "never")
     for function in functions:
         change = next_change(tally, function, now, within)
         before = read(tally, function, now, now - within)
         last = change - 1 if change else now + 3 * WINDOW
         assert not change or change > now
         assert read(tally, function, last, last - within) == before
-        if change and function != "sum":
+        if change and function in {"count", "ever", "never"}:
             assert read(tally, function, change, change - within) != before
 
 
@@ -80,10 +93,6 @@ def test_folding_apart_and_merging_equals_folding_together(
     theirs = [event for event, is_mine in zip(events, sides, strict=True) if not is_mine]
     merged = merge({"k": folded(mine)} if mine else {}, {"k": folded(theirs)} if theirs else {})["k"]
     together, now = folded(events), events[-1].received
-    assert (merged.count, merged.total, merged.first, merged.last) == (
-        together.count,
-        together.total,
-        together.first,
-        together.last,
-    )
+    names = ("count", "total", "first", "last", "least", "most")
+    assert [getattr(merged, name) for name in names] == [getattr(together, name) for name in names]
     assert read(merged, "count", now, now - WINDOW) == read(together, "count", now, now - WINDOW)

@@ -1,38 +1,41 @@
-"""What a customer did: counts, sums, first and last times, kept because some rule asks for them.
+"""What a customer did, kept because some rule asks for it: the fold of events into bounded statistics.
 
-`fold` runs for every event that a measure hears; `read` and `next_change` serve `core/predicates.py`. A window is
-(now - within, now]: what happened exactly `within` ago has left it.
+`fold` runs for every event that a measure hears, `merge` when two customers prove to be one, `refill` when a measure
+must remember further back than it did. What the statistics say is read by `readings.py`.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from engine.core.events import Event
 from engine.core.expression import Measure
-from engine.core.ids import Micros
+from engine.core.ids import Micros, key64
 from engine.core.state import Tally
-
-Function: TypeAlias = Literal["count", "sum", "first", "last", "ever", "never"]
 
 MOST_RECENT: Final = 1_000
 """Pairs kept per customer and measure. Beyond it the oldest leave: a window's count saturates, totals stay exact."""
 
+MOST_VALUES: Final = 1_000
+"""Distinct values kept per customer and measure: those heard last. Beyond it `distinct` says this number."""
+
 
 class CompiledMeasure:
-    """A measure ready to fold: its event filter as a closure and its field as path parts.
+    """A measure ready to fold: its event filter as a closure, and what it reads of an event.
 
-    Made by `predicates.compile_measure`. `window` 0 keeps totals only.
+    Made by `predicates.compile_measure`. `value` gives None for an event that does not count; it is None itself where
+    every event counts alike.
     """
 
-    __slots__ = ("event", "holds", "key", "parts", "window")
+    __slots__ = ("events", "holds", "key", "measure", "value", "window")
 
     def __init__(self, measure: Measure, holds: Callable[[Event], bool] | None = None) -> None:
         self.key = measure.key
-        self.event = measure.event
+        self.measure = measure
+        self.events = measure.events
         self.window = measure.window
-        self.parts = tuple(measure.field.split(".")) if measure.field else ()
         self.holds = holds
+        self.value = _value_of(measure)
 
 
 def fold(behaviour: dict[str, Tally], measures: Sequence[CompiledMeasure], event: Event) -> dict[str, Tally]:
@@ -46,22 +49,24 @@ def fold(behaviour: dict[str, Tally], measures: Sequence[CompiledMeasure], event
     >>> seen["k"].count, seen["k"].total, seen["k"].last
     (1, 20.0, 5)
     """
-    changed: dict[str, Tally] | None = None
-    for measure in measures:
-        if measure.holds is not None and not measure.holds(event):
-            continue
-        if changed is None:
-            changed = dict(behaviour)
-        value = _number(event.properties, measure.parts) if measure.parts else 0.0
-        changed[measure.key] = _count(changed.get(measure.key), measure.window, event, value)
-    return behaviour if changed is None else changed
+    return _folded(behaviour, measures, event, _count)
+
+
+def refill(behaviour: dict[str, Tally], measures: Sequence[CompiledMeasure], event: Event) -> dict[str, Tally]:
+    """Return the behaviour with the event remembered in each of `measures` whose totals know it already.
+
+    For a window that grew: the log is read again from its start, and every event inside the new window takes its
+    place.
+    """
+    return _folded(behaviour, measures, event, _recall)
 
 
 def merge(mine: dict[str, Tally], theirs: dict[str, Tally]) -> dict[str, Tally]:
     """Return the behaviour of two customers found to be one: each event was counted for one of them, so they add.
 
-    >>> merge({"k": Tally(1, 5.0, 10, 10)}, {"k": Tally(2, 1.0, 4, 8)})["k"]
-    Tally(count=3, total=6.0, first=4, last=10, recent=())
+    >>> both = merge({"k": Tally(1, 5.0, 10, 10)}, {"k": Tally(2, 1.0, 4, 8)})["k"]
+    >>> both.count, both.total, both.first, both.last
+    (3, 6.0, 4, 10)
     """
     merged = dict(mine)
     for key, other in theirs.items():
@@ -75,114 +80,74 @@ def merge(mine: dict[str, Tally], theirs: dict[str, Tally]) -> dict[str, Tally]:
                 min(own.first, other.first),
                 max(own.last, other.last),
                 tuple(sorted(own.recent + other.recent)[-MOST_RECENT:]),
+                min(own.least, other.least),
+                max(own.most, other.most),
+                _united(own.values, other.values),
             )
     return merged
 
 
-def read(tally: Tally | None, function: Function, now: Micros, since: Micros | None) -> Any:
-    """Return a statistic of what happened after `since` (exclusive; None = ever).
-
-    count and sum give numbers (0 when nothing happened), ever and never truths, first and last an age in
-    microseconds or None. `ever`, `never` and `last` are exact for any `since`; the others know as much as the
-    measure's window.
-
-    >>> read(Tally(2, 30.0, 100, 400, ((100, 10.0), (400, 20.0))), "sum", now=500, since=200)
-    20.0
-    >>> read(None, "never", now=500, since=None)
-    True
-    """
-    return _READERS[function](tally, now, since)
-
-
-Reader: TypeAlias = Callable[[Tally | None, Micros, Micros | None], Any]
-
-
-def reader(function: Function) -> Reader:
-    """Return `read` for one function, as (tally, now, since) -> value: what compiled conditions call."""
-    return _READERS[function]
-
-
-def next_change(tally: Tally | None, function: Function, now: Micros, within: Micros) -> Micros:
-    """Return the first instant after `now` at which something leaves the window of `within`; 0 when nothing will.
-
-    Ages grow all the time; what is meant here is only that the event they are measured from falls out.
-
-    >>> next_change(Tally(1, 0.0, 100, 100, ((100, 0.0),)), "count", now=150, within=300)
-    400
-    """
-    if tally is None or not tally.count or within <= 0:
-        return 0
-    if function in {"ever", "never", "last"}:
-        leaves = tally.last + within
-        return leaves if leaves > now else 0
-    start = _start(tally, now - within)
-    return tally.recent[start][0] + within if start < len(tally.recent) else 0
-
-
-def _read_count(tally: Tally | None, _now: Micros, since: Micros | None) -> int:
-    if tally is None:
-        return 0
-    return tally.count if since is None else len(tally.recent) - _start(tally, since)
-
-
-def _read_sum(tally: Tally | None, _now: Micros, since: Micros | None) -> float:
-    if tally is None:
-        return 0.0
-    if since is None:
-        return tally.total
-    return float(sum(value for _, value in tally.recent[_start(tally, since) :]))
-
-
-def _read_ever(tally: Tally | None, _now: Micros, since: Micros | None) -> bool:
-    return tally is not None and tally.count > 0 and (since is None or tally.last > since)
-
-
-def _read_never(tally: Tally | None, _now: Micros, since: Micros | None) -> bool:
-    return tally is None or not tally.count or (since is not None and tally.last <= since)
-
-
-def _read_last(tally: Tally | None, now: Micros, since: Micros | None) -> Micros | None:
-    if tally is None or not tally.count or (since is not None and tally.last <= since):
-        return None
-    return now - tally.last if now > tally.last else 0
-
-
-def _read_first(tally: Tally | None, now: Micros, since: Micros | None) -> Micros | None:
-    if tally is None or not tally.count:
-        return None
-    first = tally.first
-    if since is not None and first <= since:
-        start = _start(tally, since)
-        if start < len(tally.recent):
-            first = tally.recent[start][0]
-        elif tally.last > since:
-            first = tally.last
-        else:
-            return None
-    return max(now - first, 0)
-
-
-_READERS: Final[dict[Function, Reader]] = {
-    "count": _read_count,
-    "sum": _read_sum,
-    "first": _read_first,
-    "last": _read_last,
-    "ever": _read_ever,
-    "never": _read_never,
-}
-
+# --- one event --------------------------------------------------------------------------------------
 
 _Pairs: TypeAlias = tuple[tuple[Micros, float], ...]
+_Counting: TypeAlias = Callable[[Tally | None, CompiledMeasure, Event, float], Tally | None]
 
 
-def _count(tally: Tally | None, window: Micros, event: Event, value: float) -> Tally:
+def _folded(
+    behaviour: dict[str, Tally], measures: Sequence[CompiledMeasure], event: Event, count: _Counting
+) -> dict[str, Tally]:
+    changed: dict[str, Tally] | None = None
+    for measure in measures:
+        if measure.holds is not None and not measure.holds(event):
+            continue
+        value = 0.0 if measure.value is None else measure.value(event)
+        if value is None:
+            continue
+        tally = count((behaviour if changed is None else changed).get(measure.key), measure, event, value)
+        if tally is not None:
+            if changed is None:
+                changed = dict(behaviour)
+            changed[measure.key] = tally
+    return behaviour if changed is None else changed
+
+
+def _count(tally: Tally | None, measure: CompiledMeasure, event: Event, value: float) -> Tally:
     at = event.at
     if tally is None or not tally.count:
-        fresh: _Pairs = ((at, value),) if window and at > event.received - window else ()
-        return Tally(1, value, at, at, fresh)
-    recent = _remember(tally.recent, (at, value), event.received - window) if window else ()
-    first, last = tally.first, tally.last
-    return Tally(tally.count + 1, tally.total + value, at if at < first else first, at if at > last else last, recent)
+        tally = _NOTHING
+    recent, values = _remembered(tally, measure, event, value) if measure.window else ((), {})
+    amount = value if measure.measure.kind == "events" else 0.0
+    if tally is _NOTHING:
+        return Tally(1, amount, at, at, recent, amount, amount, values)
+    return Tally(
+        tally.count + 1,
+        tally.total + amount,
+        at if at < tally.first else tally.first,
+        at if at > tally.last else tally.last,
+        recent,
+        amount if amount < tally.least else tally.least,
+        amount if amount > tally.most else tally.most,
+        values,
+    )
+
+
+def _recall(tally: Tally | None, measure: CompiledMeasure, event: Event, value: float) -> Tally | None:
+    if tally is None or not tally.count or not measure.window:
+        return None
+    recent, values = _remembered(tally, measure, event, value)
+    return Tally(
+        tally.count, tally.total, tally.first, tally.last, recent, tally.least, tally.most, values
+    )  # by hand: `structs.replace` costs as much as the rest
+
+
+_NOTHING: Final = Tally()
+
+
+def _remembered(tally: Tally, measure: CompiledMeasure, event: Event, value: float) -> tuple[_Pairs, dict[int, Micros]]:
+    cutoff = event.received - measure.window
+    if measure.measure.kind == "values":
+        return (), _noted(tally.values, int(value), event.at, cutoff)
+    return _remember(tally.recent, (event.at, value), cutoff), {}
 
 
 def _remember(recent: _Pairs, pair: tuple[Micros, float], cutoff: Micros) -> _Pairs:
@@ -200,23 +165,71 @@ def _remember(recent: _Pairs, pair: tuple[Micros, float], cutoff: Micros) -> _Pa
 _INFINITE: Final = float("inf")
 
 
-def _start(tally: Tally, since: Micros) -> int:
-    """Return the place of the first pair after `since`."""
-    recent = tally.recent
-    if not recent or recent[0][0] > since:
-        return 0
-    return bisect_right(recent, (since, _INFINITE))
+def _noted(values: dict[int, Micros], key: int, at: Micros, cutoff: Micros) -> dict[int, Micros]:
+    kept = {known: last for known, last in values.items() if last > cutoff}
+    if at > kept.get(key, cutoff):
+        kept[key] = at
+    return _latest(kept)
 
 
-def _number(properties: dict[str, Any], parts: tuple[str, ...]) -> float:
-    """Return the number at the path; 0.0 for anything else, so that one odd event cannot spoil a total."""
+def _united(mine: dict[int, Micros], theirs: dict[int, Micros]) -> dict[int, Micros]:
+    united = dict(mine)
+    for key, last in theirs.items():
+        if last > united.get(key, last - 1):
+            united[key] = last
+    return _latest(united)
+
+
+def _latest(values: dict[int, Micros]) -> dict[int, Micros]:
+    """Let the values go that were heard longest ago when there are too many: a late event cannot bring one back."""
+    if len(values) <= MOST_VALUES:
+        return values
+    kept = sorted(values.items(), key=lambda item: (item[1], item[0]))[-MOST_VALUES:]
+    return dict(kept)
+
+
+# --- what a measure reads of an event ---------------------------------------------------------------
+
+
+def _value_of(measure: Measure) -> Callable[[Event], float | None] | None:
+    parts = tuple(measure.field.split(".")) if measure.field else ()
+    if measure.kind == "sequence":
+        places = {name: float(place) for place, name in enumerate(measure.events)}
+        return lambda event: places.get(event.name)
+    if measure.kind == "values":
+        return lambda event: _key_of(_at(event.properties, parts))
+    return (lambda event: _number(_at(event.properties, parts))) if parts else None
+
+
+def _at(properties: dict[str, Any], parts: tuple[str, ...]) -> Any:
     value: Any = properties
     for part in parts:
         if not isinstance(value, dict):
-            return 0.0
+            return None
         value = value.get(part)
-    if type(value) is float:
-        return value if value - value == 0 else 0.0  # neither nan nor infinite
-    if type(value) is int:
-        return float(value) if -(1 << 63) < value < (1 << 63) else 0.0
-    return 0.0
+    return value
+
+
+_LARGEST: Final = 1 << 63
+
+
+def _number(value: Any) -> float | None:
+    """Return the number, None for anything else: one odd event cannot spoil a total."""
+    if type(value) in {int, float} and -_LARGEST < value < _LARGEST:  # neither nan nor infinite
+        return float(value)
+    return None
+
+
+def _key_of(value: Any) -> int | None:
+    """Return a 63-bit key of a text, number or truth; None for lists, objects and what is missing. 1 is 1.0."""
+    match value:
+        case bool():
+            return key64("truth", str(value))
+        case str():
+            return key64("text", ascii(value))  # half a surrogate pair has no bytes of its own
+        case int():
+            return key64("number", f"{value:x}")
+        case float():
+            return key64("number", f"{int(value):x}" if value.is_integer() else repr(value))
+        case _:
+            return None
