@@ -5,9 +5,9 @@ Called by `templates.py`, which collects the complaints of all folders.
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -15,9 +15,13 @@ from channels.leaves import Branch, Leaf, read
 from channels.text import BadTemplate, Text
 from engine.core.errors import Place
 
+Files: TypeAlias = Mapping[str, Callable[[], bytes]]
+"""The files of a template folder: name -> what reads it (`OSError` when it cannot be read)."""
+
 _PARAM: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 _NEWS: Final = ("title", "description", "picture")
-_BYTES: Final = 1_000_000
+BYTES: Final = 1_000_000
+"""A file of a template at most."""
 
 URL: Final = re.compile(r"https?://|\bwww\.", re.IGNORECASE)
 """What carriers refuse inside a parameter."""
@@ -52,7 +56,7 @@ class WechatTemplate(msgspec.Struct, frozen=True):
     place: Place
 
 
-def read_email(folder: Path, files: set[str]) -> EmailTemplate | None:
+def read_email(folder: Path, files: Files) -> EmailTemplate | None:
     """Return the email of a folder, None when it has none; raises `BadTemplate`."""
     parts = {name for name in ("email.html", "email.txt") if name in files}
     if not parts and "subject" not in files:
@@ -60,20 +64,20 @@ def read_email(folder: Path, files: set[str]) -> EmailTemplate | None:
     if "subject" not in files or not parts:
         lacks = "email.html or email.txt" if "subject" in files else "subject"
         raise BadTemplate(Place(str(folder)), f"an email lacks {lacks}", f"add the file {lacks}")
-    subject = _whole(folder / "subject")
+    subject = _whole(folder / "subject", files)
     if "\n" in subject.source or not subject.source:
         raise BadTemplate(subject.place, "the subject is not one line", "write one line")
-    html = _whole(folder / "email.html", is_html=True) if "email.html" in files else None
-    return EmailTemplate(subject, html, _whole(folder / "email.txt") if "email.txt" in files else None)
+    html = _whole(folder / "email.html", files, is_html=True) if "email.html" in files else None
+    return EmailTemplate(subject, html, _whole(folder / "email.txt", files) if "email.txt" in files else None)
 
 
-def read_sms(folder: Path, files: set[str]) -> SmsTemplate | None:
+def read_sms(folder: Path, files: Files) -> SmsTemplate | None:
     """Return the SMS of a folder, None when it has none; raises `BadTemplate`."""
     if "sms.yaml" not in files:
         return None
     file = folder / "sms.yaml"
     place = Place(str(file), 1, 1)
-    tree = read(_contents(file), str(file))
+    tree = read(_contents(file, files), str(file))
     _known(tree, ("aliyun", "text"), place)
     aliyun = _map(tree, "aliyun")
     _known(aliyun, ("template_code", "sign_name", "params"), place)
@@ -91,13 +95,13 @@ def read_sms(folder: Path, files: set[str]) -> SmsTemplate | None:
     return SmsTemplate(_text(tree, "text"), code, sign, params, place)
 
 
-def read_wechat(folder: Path, files: set[str]) -> WechatTemplate | None:
+def read_wechat(folder: Path, files: Files) -> WechatTemplate | None:
     """Return the WeChat message of a folder, None when it has none; raises `BadTemplate`."""
     if "wechat.yaml" not in files:
         return None
     file = folder / "wechat.yaml"
     place = Place(str(file), 1, 1)
-    tree = read(_contents(file), str(file))
+    tree = read(_contents(file, files), str(file))
     kind = _word(tree, "type", place, needed=True)
     url = _text(tree, "url")
     match kind:
@@ -121,19 +125,20 @@ def read_wechat(folder: Path, files: set[str]) -> WechatTemplate | None:
             raise BadTemplate(place, f"the type {kind!r} is unknown", "use template, text or news")
 
 
-def _contents(file: Path) -> str:
+def _contents(file: Path, files: Files) -> str:
     try:
-        if file.stat().st_size > _BYTES:
+        content = files[file.name]()
+        if len(content) > BYTES:
             raise BadTemplate(Place(str(file)), "the file is over 1 MB", "make it smaller")
-        return file.read_text(encoding="utf-8-sig")
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise BadTemplate(Place(str(file)), f"byte {error.start} is not UTF-8", "save the file as UTF-8") from None
     except OSError as error:
         raise BadTemplate(Place(str(file)), f"cannot be read: {error.strerror}") from None
 
 
-def _whole(file: Path, *, is_html: bool = False) -> Text:
-    source = _contents(file)
+def _whole(file: Path, files: Files, *, is_html: bool = False) -> Text:
+    source = _contents(file, files)
     return Text(source if is_html else source.strip(), Place(str(file), 1, 1), is_html=is_html)
 
 

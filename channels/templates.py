@@ -1,4 +1,5 @@
-"""The template library: templates/<id>/{subject,email.html,email.txt,sms.yaml,wechat.yaml}, read once, checked whole.
+"""The template library: templates/<id>/{subject,email.html,email.txt,sms.yaml,wechat.yaml}, read once, checked whole,
+from a folder or out of a release.
 
 A template is usable on the channels whose files are sound; everything else is a problem with file, line and remedy.
 It renders nothing: `render.py` does. Lint, publish and the renderer call it.
@@ -6,14 +7,23 @@ It renders nothing: `render.py` does. Lint, publish and the renderer call it.
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
-from channels.template_files import EmailTemplate, SmsTemplate, WechatTemplate, read_email, read_sms, read_wechat
+from channels.template_files import (
+    BYTES,
+    EmailTemplate,
+    Files,
+    SmsTemplate,
+    WechatTemplate,
+    read_email,
+    read_sms,
+    read_wechat,
+)
 from channels.text import BadTemplate, Text, Variable
 from engine.core.errors import Place, TemplateProblem
 
@@ -44,15 +54,16 @@ class Template(msgspec.Struct, frozen=True):
 
 
 class Library:
-    """All templates under `root`, as they stood when it was made; make another one to read them again."""
+    """All templates under `root`, as they stood when it was made; make another one to read them again.
 
-    def __init__(self, root: Path) -> None:
+    With `files` (path below `root` -> content, as `contents_of` reads them) nothing is read from disk.
+    """
+
+    def __init__(self, root: Path, files: Mapping[str, bytes] | None = None) -> None:
         self.root = root
         self._problems: list[TemplateProblem] = []
-        self._templates: dict[str, Template] = {}
-        for folder in sorted(root.iterdir()) if root.is_dir() else []:
-            if folder.is_dir() and not folder.name.startswith("."):
-                self._templates[folder.name] = self._load(folder)
+        folders = _on_disk(root) if files is None else _given(files)
+        self._templates = {name: self._load(root / name, found) for name, found in folders.items()}
 
     def ids(self) -> dict[str, set[str]]:
         """Return template id -> the channels it can be sent by."""
@@ -92,12 +103,11 @@ class Library:
             if v.root not in SUPPLIED and v.root not in given and not v.is_guarded
         ]
 
-    def _load(self, folder: Path) -> Template:
+    def _load(self, folder: Path, files: Files) -> Template:
         if not _ID.fullmatch(folder.name):
             self._problems.append(BadTemplate(Place(str(folder)), "a template id is a-z, 0-9, - and _"))
             return Template(folder.name)
-        files = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
-        for name in sorted(files - {*FILES, "README.md"}):
+        for name in sorted(set(files) - {*FILES, "README.md"}):
             remedy = f"use {', '.join(FILES)}"
             self._problems.append(BadTemplate(Place(str(folder / name)), "this file means nothing here", remedy))
         template = Template(
@@ -106,7 +116,7 @@ class Library:
             sms=self._try(lambda: read_sms(folder, files)),
             wechat=self._try(lambda: read_wechat(folder, files)),
         )
-        if not files & set(FILES):
+        if not set(files) & set(FILES):
             self._problems.append(BadTemplate(Place(str(folder)), "the template is empty", f"add {', '.join(FILES)}"))
         for text in template.texts():
             # Nothing is promised to be known of a customer: a template must render on an empty context too.
@@ -119,6 +129,38 @@ class Library:
         except TemplateProblem as problem:
             self._problems.append(problem)
             return None
+
+
+def contents_of(root: Path) -> dict[str, bytes]:
+    """Return the files of the templates under `root` (path below it -> content); raises `OSError`."""
+    return {
+        f"{name}/{file}": read()
+        for name, files in _on_disk(root).items()
+        for file, read in sorted(files.items())
+        if file in FILES
+    }
+
+
+def _on_disk(root: Path) -> dict[str, Files]:
+    folders = sorted(folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
+    return {
+        folder.name: {file.name: partial(_read, file) for file in folder.iterdir() if not file.name.startswith(".")}
+        for folder in folders
+        if not folder.name.startswith(".")
+    }
+
+
+def _read(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(BYTES + 1)  # a byte more than there may be: that is enough to refuse it
+
+
+def _given(files: Mapping[str, bytes]) -> dict[str, Files]:
+    folders: dict[str, dict[str, Callable[[], bytes]]] = {}
+    for path, content in sorted(files.items()):
+        folder, _, name = path.partition("/")
+        folders.setdefault(folder, {})[name] = partial(bytes, content)
+    return dict(folders)
 
 
 def _present(*texts: Text | None) -> Iterator[Text]:

@@ -103,10 +103,13 @@ def migrate(draft: Draft) -> None:
 
     What the run has lived through stays (when it came to its step, its arms, visits and codes); what is still to come
     is the new version's. A wait counts from when the run came to it, and is over at the next instant at the earliest.
+    A run whose timer is due by now comes first: it was due before the publish.
     """
     for run in draft.customer.runs:
         moved = run
         while (move := _move_of(draft.playbook, moved)) is not None and move.at <= draft.now:
+            if 0 < moved.wake <= draft.now:
+                break
             moved = _take_over(draft, moved, move)
         if moved is not run:
             draft.put_run(moved)

@@ -5,6 +5,7 @@ that any of them can be taken up again (`journeyd rollback`).
 """
 
 from hashlib import blake2b
+from typing import Final
 
 import msgspec
 
@@ -12,10 +13,15 @@ from engine.core.ids import Micros
 from engine.core.plan import Audience, InFlight, Plan
 
 
+LIMIT: Final = 8_000_000
+"""Bytes of an encoded release at most: it is one entry of the log."""
+
+
 class Release(msgspec.Struct, frozen=True, omit_defaults=True):
     """One state of the workspace. `templates`: path below templates/ -> its bytes. A journey left out is removed.
 
-    `id` is the hash of plans, audience and templates; `in_flight` overrides what the plans say of their runs.
+    `id` is the hash of plans, audience and templates; `in_flight` overrides what the plans say of their runs. `undone`
+    names the releases that a rollback went back behind: a start does not publish one of these again by itself.
     """
 
     plans: tuple[Plan, ...]
@@ -26,6 +32,12 @@ class Release(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str = ""
     note: str = ""
     in_flight: dict[str, InFlight] = {}
+    undone: tuple[str, ...] = ()
+
+
+def in_flight_of(release: Release, plan: Plan) -> InFlight:
+    """Return what becomes of the journey's runs in older versions: the release's word, else the plan's own."""
+    return release.in_flight.get(plan.journey, plan.in_flight)
 
 
 def seal(release: Release) -> Release:

@@ -1,4 +1,4 @@
-"""The engine as a thing that steps: log, timers and schedules in their one order. Synchronous, no thread of its own.
+"""The engine as a thing that steps: log, timers, schedules and jobs in their one order. Synchronous, without a thread.
 
 `embedded.py` runs it in a thread; simulation, history import and tests step it by hand. The log's time is its time:
 a timer fires when an entry later than it has been applied, or when the log is drained and the watermark has passed.
@@ -10,8 +10,9 @@ from typing import Final
 from engine.core.events import decode
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
-from engine.ports import EventLog, Store
+from engine.ports import EventLog, JobRow, Store
 from engine.usecases.advance import Advanced, advance
+from engine.usecases.follow_up import is_blocking, proceed
 from engine.usecases.launch import NEVER, launch
 from engine.usecases.wake import wake
 
@@ -39,19 +40,33 @@ class Engine:
         self.dead = 0
         self.fired = 0
         self._next_launch = self._read_schedules()
+        self.jobs: list[JobRow] = store.jobs()
+        self._swept = False
 
     def reload(self) -> None:
         """Take what was published or stopped since."""
         self.playbook = self._load()
         self._next_launch = self._read_schedules()
+        self.jobs = self.store.jobs()
 
     def step(self) -> bool:
-        """Do the next piece of work, one transaction or two; False when there is none for now."""
+        """Do the next piece of work, one transaction or two; False when there is none for now.
+
+        What a publish left to do comes first where the next entry depends on it, else by turns with everything else.
+        """
+        if self.jobs and (self._is_blocked_by_job() or not self._swept):
+            self._swept = True
+            self._work_off()
+            return True
+        self._swept = False
+        return self._move_on() or bool(self.jobs)
+
+    def _move_on(self) -> bool:
         mark = self._watermark()
         advanced = advance(self.store, self.log, self.playbook, limit=self._batch, before=self._next_launch)
         if advanced is not None:
             self._count(advanced)
-            if advanced.directed or advanced.fired >= self._batch:
+            if (advanced.directed or advanced.fired >= self._batch) and not self._is_blocked_by_job():
                 self._wake(self.time)
             while advanced.waits and self._wake(advanced.waits):
                 pass
@@ -78,6 +93,15 @@ class Engine:
         self.dead += advanced.dead
         self.fired += advanced.fired
         if advanced.directed:
+            self.reload()
+
+    def _is_blocked_by_job(self) -> bool:
+        return any(map(is_blocking, self.jobs))
+
+    def _work_off(self) -> None:
+        """Do a chunk of the jobs; the rules are read anew when one is done: its moves are over."""
+        job = proceed(self.store, self.log, self.playbook, limit=self._batch)
+        if job is None or not job.phase:
             self.reload()
 
     def _wake(self, until: Micros) -> bool:

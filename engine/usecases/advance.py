@@ -131,6 +131,10 @@ def _timers_ahead(unit: Unit, batch: Batch) -> Micros:
     return first.received - 1 if 0 < unit.next_due() < first.received else 0
 
 
+def _is_publish(batch: Batch) -> bool:
+    return any(isinstance(entry, Directive) and entry.verb == "publish" for _, entry in batch.entries)
+
+
 def _is_ahead_of_timers(work: Work, entry: Outcome | Receipt) -> bool:
     """Does the entry speak of a touch that nobody has planned yet, while timers due before it are still to fire?"""
     if not entry.touch or work.row(entry.touch) is not None:

@@ -1,6 +1,6 @@
-"""An operator's or an integrator's word, in its place in the log: stop, resume, resolve, enter.
+"""An operator's or an integrator's word, in its place in the log: stop, pause, resume, resolve, enter, publish, stock.
 
-Flags take effect with the commit of the batch that holds the directive; the caller then rebuilds its playbook.
+It takes effect with the commit of the batch that holds the directive; the caller then rebuilds its playbook.
 """
 
 import msgspec
@@ -13,6 +13,7 @@ from engine.core.state import next_wake
 from engine.ports import RunQuery
 from engine.usecases import deliver
 from engine.usecases.apply import catch_up, happen
+from engine.usecases.publish import PAUSE, STOP, put_in_force
 from engine.usecases.work import Told, Work
 
 
@@ -23,9 +24,14 @@ def direct(work: Work, playbook: Playbook, directive: Directive, known: dict[str
     """
     match directive.verb:
         case "stop":
-            work.changes.flags[f"stop:{directive.subject}"] = directive.value or f"stopped by {directive.by or 'ops'}"
+            work.changes.flags[STOP + directive.subject] = directive.value or f"stopped by {directive.by or 'ops'}"
+        case "pause":
+            work.changes.flags[PAUSE + directive.subject] = directive.value or f"paused by {directive.by or 'ops'}"
+        case "publish":
+            put_in_force(work, directive)
         case "resume":
-            work.changes.flags[f"stop:{directive.subject}"] = ""
+            work.changes.flags[STOP + directive.subject] = ""
+            work.changes.flags[PAUSE + directive.subject] = ""
             _let_go(work, directive)
             deliver.release_held(work, directive.subject)
         case "resolve":

@@ -1,16 +1,205 @@
-"""Publishing: plans become their journeys' current versions; runs in flight keep the version they began with."""
+"""Publishing: a release takes its place in the log and is in force with its commit; what it leaves to do are jobs.
 
-from collections.abc import Sequence
+`put_in_force` is called by `direct` inside the directive's transaction, `in_force` by whoever needs the playbook that
+follows from the store. The jobs are worked off by `follow_up.py`. Nothing here reads the workspace's folder.
+"""
 
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from engine.core import release as releases
+from engine.core.errors import BadInput
+from engine.core.events import Directive
 from engine.core.ids import Micros
-from engine.core.plan import Audience, Plan
-from engine.core.playbook import Playbook
-from engine.ports import Changes, Reader, Store
+from engine.core.moves import align
+from engine.core.plan import Audience, OnAnniversary, OnSegment, OnTag, Plan, seal
+from engine.core.playbook import Doors, Move, Playbook
+from engine.core.release import Release, in_flight_of
+from engine.ports import Changes, JobRow, Reader, Store
 from engine.usecases.launch import schedule
+from engine.usecases.work import Work
+
+STOP: Final = "stop:"
+PAUSE: Final = "pause:"
+_WATCHING: Final = (OnSegment, OnTag, OnAnniversary)
+"""Ways in that ask for something to be kept of every customer."""
+
+
+class Moving(msgspec.Struct, frozen=True):
+    """Where the runs of one version of a journey go on: what a sweep job carries out."""
+
+    journey: str
+    version: str
+    move: Move
+
+
+# --- in force -----------------------------------------------------------------------------------------
+
+
+def newest(store: Reader) -> Release | None:
+    """Return the release in force, None when nothing was ever published as one."""
+    found = store.releases(1)
+    return found[0] if found else None
+
+
+def in_force(store: Reader, audience: Audience | None = None) -> Playbook:
+    """Return the playbook that follows from the store; `audience` holds while no release was published."""
+    release = newest(store)
+    moves = pending_moves(store.jobs())
+    plans = _travelled(store, moves)
+    current = {plan.journey: "" for plan in plans} | store.current()
+    flags = store.flags()
+    draining = [p.journey for p in release.plans if in_flight_of(release, p).policy == "drain"] if release else []
+    doors = Doors(paused=_said(flags, PAUSE), draining=frozenset(draining), moves=moves)
+    rules = release.audience if release is not None else audience
+    return Playbook(plans, rules, _said(flags, STOP), current, doors=doors)
+
+
+def pending_moves(jobs: Sequence[JobRow]) -> dict[tuple[str, str], Move]:
+    """Return the moves of every sweep that has not come to its end."""
+    return {(one.journey, one.version): one.move for job in jobs if is_sweep(job) for one in moves_of(job)}
+
+
+def is_sweep(job: JobRow) -> bool:
+    """Does the job take runs into a new version?"""
+    return job.name.startswith("sweep:")
+
+
+def moves_of(job: JobRow) -> list[Moving]:
+    """Return what a sweep carries out."""
+    return msgspec.msgpack.decode(job.body, type=list[Moving])
+
+
+def _travelled(store: Reader, moves: Mapping[tuple[str, str], Move]) -> list[Plan]:
+    """Return what the store gives, and the versions that runs on their way pass through."""
+    plans = store.plans()
+    loaded = {(plan.journey, plan.version) for plan in plans}
+    targets = dict.fromkeys((journey, move.version) for (journey, _), move in moves.items())
+    missing = [store.plan(*target) for target in targets if target not in loaded]
+    return [*(plan for plan in missing if plan is not None), *plans]
+
+
+def _said(flags: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {name.removeprefix(prefix): why for name, why in flags.items() if name.startswith(prefix)}
+
+
+# --- a release comes into force -----------------------------------------------------------------------
+
+
+def read_release(body: bytes) -> Release:
+    """Return the release in a directive's body, sealed anew; raises `BadInput` for what is none."""
+    if len(body) > releases.LIMIT:
+        raise BadInput(
+            f"The release has {len(body):,} bytes, over {releases.LIMIT:,}", "Make the templates smaller", "body"
+        )
+    try:
+        release = releases.decode(body)
+    except msgspec.MsgspecError as problem:
+        remedy = "Publish with the daemon's own version of journeyd"
+        raise BadInput(f"The body is no release: {problem}", remedy, "body") from None
+    names = [plan.journey for plan in release.plans]
+    if len(set(names)) < len(names):
+        raise BadInput("The release holds a journey twice", "Give each journey one file", "body")
+    unsealed = next((plan.journey for plan in release.plans if seal(plan).version != plan.version), "")
+    if unsealed:
+        remedy = "Publish again from the workspace"
+        raise BadInput(f"The plan of {unsealed} is not what its version says", remedy, "body")
+    return releases.seal(release)
+
+
+def put_in_force(work: Work, directive: Directive) -> None:
+    """Write the release of a `publish` directive, and the jobs it leaves, into the unit of work."""
+    unit, now = work.unit, directive.received
+    release = msgspec.structs.replace(read_release(directive.body), at=now)
+    before, current = newest(unit), unit.current()
+    names = {plan.journey for plan in release.plans}
+    gone = [journey for journey in current if journey not in names]
+    jobs = _jobs(unit, (before, release), directive.id)
+    changes = work.changes
+    changes.plans += [plan for plan in release.plans if current.get(plan.journey) != plan.version]
+    changes.gone += gone
+    changes.schedules += schedule(release.plans, unit.schedules(), now)
+    changes.release = release
+    changes.jobs += jobs
+
+
+def _jobs(unit: Reader, pair: tuple[Release | None, Release], name: str) -> list[JobRow]:
+    before, release = pair
+    jobs = _without_moves_back(unit.jobs(), unit.current() | {plan.journey: plan.version for plan in release.plans})
+    if must_settle(before, release) and unit.scan("", 1):
+        total = unit.counts().customers
+        jobs.append(JobRow(f"settle:{name}", "settle", total=total, body=str(release.at).encode()))
+    moving = _moving(unit, release, pending_moves(_standing(unit.jobs(), jobs)))
+    if moving:
+        journeys = {one.journey: one.move.version for one in moving}
+        total = sum(unit.underway(journey, version) for journey, version in journeys.items())
+        jobs.append(JobRow(f"sweep:{name}", "sweep", total=total, body=msgspec.msgpack.encode(moving)))
+    return jobs
+
+
+def _standing(known: Sequence[JobRow], changed: Sequence[JobRow]) -> list[JobRow]:
+    """Return the jobs as they stand after the change."""
+    rows = {job.name: job for job in known} | {job.name: job for job in changed}
+    return [job for job in rows.values() if job.phase]
+
+
+def _without_moves_back(jobs: Sequence[JobRow], current: Mapping[str, str]) -> list[JobRow]:
+    """Return the sweeps that must be written anew: nobody leaves a version any more that is current again."""
+    changed = []
+    for job in jobs:
+        if not is_sweep(job):
+            continue
+        moving = moves_of(job)
+        kept = [one for one in moving if current.get(one.journey) != one.version]
+        if len(kept) < len(moving):
+            body = msgspec.msgpack.encode(kept)
+            changed.append(msgspec.structs.replace(job, body=body, phase=job.phase if kept else ""))
+    return changed
+
+
+def _moving(unit: Reader, release: Release, pending: Mapping[tuple[str, str], Move]) -> list[Moving]:
+    """Return where the runs of older versions go, of the journeys whose policy is to migrate."""
+    older: dict[str, dict[str, Plan]] = {}
+    for plan in _travelled(unit, pending):
+        older.setdefault(plan.journey, {})[plan.version] = plan
+    moving = []
+    for plan in release.plans:
+        policy = in_flight_of(release, plan)
+        if policy.policy != "migrate":
+            continue
+        for version, old in older.get(plan.journey, {}).items():
+            steps = align(old, plan, policy.steps)
+            if version != plan.version and steps and (plan.journey, version) not in pending:
+                moving.append(Moving(plan.journey, version, Move(plan.version, steps, release.at)))
+    return moving
+
+
+def must_settle(before: Release | None, after: Release) -> bool:
+    """Does what is kept standing of every customer follow from other rules than before?
+
+    Tag rules, stages, segments and the dates of anniversaries: a customer nobody hears of would else stay as it is.
+    """
+    return _kept(before) != _kept(after)
+
+
+def _kept(release: Release | None) -> tuple[object, ...]:
+    if release is None:
+        return ({}, {}, {}, [])
+    audience = release.audience
+    doors = [(plan.journey, plan.enter) for plan in release.plans if isinstance(plan.enter, _WATCHING)]
+    return (audience.tags, audience.stages, audience.segments, doors)
+
+
+# --- plans without a release --------------------------------------------------------------------------
 
 
 def publish(store: Store, plans: Sequence[Plan], now: Micros) -> list[Plan]:
-    """Publish those of `plans` that are new or changed, and schedule their pushes; return them."""
+    """Publish those of `plans` that are new or changed, beside what is published; return them.
+
+    For tools and tests that live without a log: a workspace is published by a directive (`put_in_force`).
+    """
     with store.unit() as unit:
         current = unit.current()
         fresh = [plan for plan in plans if current.get(plan.journey) != plan.version]
@@ -25,7 +214,6 @@ def playbook_of(store: Reader, audience: Audience, offered: Sequence[str] | None
 
     `offered`: journeys that still take new runs (default all); the others only carry on the runs they have.
     """
-    stops = {name.removeprefix("stop:"): why for name, why in store.flags().items() if name.startswith("stop:")}
     current = store.current()
     gone = [] if offered is None else [journey for journey in current if journey not in offered]
-    return Playbook(store.plans(), audience, stops, current | dict.fromkeys(gone, ""))
+    return Playbook(store.plans(), audience, _said(store.flags(), STOP), current | dict.fromkeys(gone, ""))
