@@ -96,6 +96,8 @@ def _hear(draft: Draft, event: Event) -> None:
     playbook = draft.playbook
     draft.context.event = event
     draft.update(profile.fold(playbook, draft.customer, event))
+    if event.account:
+        draft.know_account()
     changes = consequences.settle(draft, event)
     if draft.customer.runs:
         _forget_past(draft)

@@ -44,6 +44,8 @@ class Draft:
     def __init__(self, playbook: Playbook, customer: Customer, now: Micros, world: World):
         self.playbook, self.customer, self.now, self.world = playbook, customer, now, world
         self.context = Context(customer, now, None, None, playbook.policy, playbook.segments)
+        if customer.account:
+            self.know_account()
         self.settled = customer
         """The customer when what follows of itself was last brought up to date (`consequences`)."""
         self.commands: list[Command] = []
@@ -60,6 +62,11 @@ class Draft:
         """Take the customer's next value."""
         self.customer = customer
         self.context.customer = customer
+
+    def know_account(self) -> None:
+        """Let conditions read the customer's account as the world knows it now."""
+        account = self.world.account(self.customer.account) if self.customer.account else None
+        self.context.account = None if account is None else account.traits
 
     def command(self, command: Command) -> None:
         """Ask the shell for something."""

@@ -48,7 +48,8 @@ from engine.core.state import Customer, Held
 
 NOON = 1_772_366_400_000_000  # 2026-03-01T12:00Z
 MEI = Customer("c1", created=NOON - DAY, seen=NOON - DAY, identifiers={"email": ("mei@brand.example",)})
-PAID = Measure("paid", "order_paid", "total", window=90 * DAY)
+PAID = Measure("paid", "order_paid", window=90 * DAY)
+SPENT = Measure("spent", "order_paid", "total", window=90 * DAY)
 DORMANT = AllOf(
     (Measured("paid", "ever"), Compare(">", Measured("paid", "last"), Duration(30 * DAY))),
 )
@@ -65,7 +66,7 @@ def journey(name: str, enter: Any, *nodes: Any, **settings: Any) -> Plan:
 
 
 def book(*plans: Plan, doors: Doors | None = None, **audience: Any) -> Playbook:
-    rules = Audience(stages={}, measures=(PAID,), **audience)
+    rules = Audience(stages={}, measures=(PAID, SPENT), **audience)
     return Playbook(plans, rules, doors=doors or Doors())
 
 
@@ -130,7 +131,7 @@ def test_a_new_customer_stands_in_what_holds_from_the_first_event() -> None:
 def test_rule_tags_chain_to_a_fixpoint_and_open_journeys() -> None:
     rules = {
         "vip": TagRule(AllOf((HasTag("big-spender"), Compare(">=", Measured("paid", "count"), Constant(2))))),
-        "big-spender": TagRule(Compare(">", Measured("paid", "sum", 90 * DAY), Constant(100)), Span(30 * DAY)),
+        "big-spender": TagRule(Compare(">", Measured("spent", "sum", 90 * DAY), Constant(100)), Span(30 * DAY)),
     }
     playbook = book(journey("vip-hello", OnTag("vip")), tags=rules)
     second = NOON + HOUR
