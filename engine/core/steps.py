@@ -39,8 +39,11 @@ LEAP_LIMIT: Final = 1_000
 """Steps a run may take without waiting; the lint refuses such loops, this is the last fence."""
 
 
-def travel(draft: Draft, compiled: CompiledPlan, run: Run, goes: str) -> None:
-    """Move the run to step `goes` and on, until it parks or ends; "" is the end of the road."""
+def travel(draft: Draft, compiled: CompiledPlan, run: Run, goes: str, *, answered: Event | None = None) -> None:
+    """Move the run to step `goes` and on, until it parks or ends; "" is the end of the road.
+
+    `answered`: the event that its last wait waited for, which a wait on the way that looks back does not count again.
+    """
     for _ in range(LEAP_LIMIT):
         node = compiled.plan.steps.get(goes)
         if node is None or isinstance(node, Stop):
@@ -64,7 +67,7 @@ def travel(draft: Draft, compiled: CompiledPlan, run: Run, goes: str) -> None:
             case Split():
                 run, goes = _split(draft, run, node)
             case WaitFor() | WaitWhile() | Repeat():
-                run, onward = waits.arrive(draft, compiled, run, node)
+                run, onward = waits.arrive(draft, compiled, run, node, answered)
                 if onward is None:
                     _park(draft, compiled, run)
                     return
@@ -96,9 +99,9 @@ def resume(draft: Draft, compiled: CompiledPlan, run: Run) -> None:
 
 
 def hear(draft: Draft, compiled: CompiledPlan, run: Run, event: Event) -> bool:
-    """Let the run go on if it waits for this event; False when it stays where it is.
+    """Let the run take the event in if it waits for it: it goes on, or counts it and waits for more, watched anew.
 
-    A run that stays may have counted the event: its next value is then in the customer and in `draft.context.run`.
+    False when the run does not wait for this event: it is as it was.
     """
     draft.context.run = run
     heard = waits.hear(draft, compiled, run, event)
@@ -106,10 +109,9 @@ def hear(draft: Draft, compiled: CompiledPlan, run: Run, event: Event) -> bool:
         return False
     run, goes = heard
     if goes is None:
-        draft.context.run = run
-        draft.put_run(run)
-        return False
-    travel(draft, compiled, run, goes)
+        draft.put_run(watch(draft, compiled, run))
+    else:
+        travel(draft, compiled, run, goes, answered=event)
     return True
 
 

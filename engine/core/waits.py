@@ -25,11 +25,13 @@ class Onward(NamedTuple):
     goes: str | None
 
 
-def arrive(draft: Draft, compiled: CompiledPlan, run: Run, node: Waiting) -> Onward:
-    """Say what becomes of a run that has just come to `node`."""
+def arrive(draft: Draft, compiled: CompiledPlan, run: Run, node: Waiting, answered: Event | None = None) -> Onward:
+    """Say what becomes of a run that has just come to `node`; `answered` ended its last wait and counts no more."""
     match node:
         case WaitFor():
-            return _await(draft, compiled, run, node)
+            if node.lookback and draft.customer.recalled:
+                run = _look_back(draft, compiled, run, node, answered)
+            return _await(draft, run, node)
         case WaitWhile():
             return _pause(draft, compiled, run, node)
         case Repeat():
@@ -98,30 +100,34 @@ def next_look(draft: Draft, compiled: CompiledPlan, run: Run) -> Micros:
 # --- wait for --------------------------------------------------------------------------------------
 
 
-def _await(draft: Draft, compiled: CompiledPlan, run: Run, node: WaitFor) -> Onward:
+def _await(draft: Draft, run: Run, node: WaitFor) -> Onward:
     data: dict[str, Any] = {"events": ", ".join(node.events)}
-    if node.lookback:
-        run = _look_back(draft, compiled, run, node)
-        if run.progress and _is_met(node, run.progress):
+    if run.progress:
+        if _is_met(node, run.progress):
             draft.note("step.recalled", run, data)
             return Onward(run, node.then)
-        data |= _tally(node, run.progress) if run.progress else {}
+        data |= _tally(node, run.progress)
     zone = calendar.zone_of(draft.customer, draft.playbook.policy)
     due = max(calendar.add_span(draft.now, node.within, zone), draft.now + 1)
     draft.note("step.wait_for", run, {**data, "until": due})
     return Onward(msgspec.structs.replace(run, due=due), None)
 
 
-def _look_back(draft: Draft, compiled: CompiledPlan, run: Run, node: WaitFor) -> Run:
+def _look_back(draft: Draft, compiled: CompiledPlan, run: Run, node: WaitFor, answered: Event | None) -> Run:
     """Count what happened in the `lookback` before now: (now - lookback, now]."""
     progress, heard = run.progress, draft.context.event
     for past in draft.customer.recalled:
-        if draft.now - node.lookback < past.at <= draft.now:
-            event = _event_of(past)
-            draft.context.event = event
-            progress = _counted(draft, compiled, node, progress, event) or progress
+        if not draft.now - node.lookback < past.at <= draft.now or _is(past, answered):
+            continue
+        event = _event_of(past)
+        draft.context.event = event
+        progress = _counted(draft, compiled, node, progress, event) or progress
     draft.context.event = heard
     return msgspec.structs.replace(run, progress=progress) if progress else run
+
+
+def _is(past: Recalled, event: Event | None) -> bool:
+    return event is not None and (past.name, past.at, past.properties) == (event.name, event.at, event.properties)
 
 
 def _event_of(past: Recalled) -> Event:
