@@ -12,7 +12,7 @@ from engine.core.state import Customer, Run
 class Context:
     """What a condition can see. Cheap to make: one per customer and happening, `now` and `event` may be reassigned."""
 
-    __slots__ = ("customer", "event", "now", "policy", "run", "segments")
+    __slots__ = ("account", "customer", "event", "now", "policy", "run", "segments")
 
     def __init__(  # six slots, set thousands of times a second: no further indirection
         self,
@@ -29,10 +29,14 @@ class Context:
         self.run = run
         self.policy = _POLICY if policy is None else policy
         self.segments = _NO_SEGMENTS if segments is None else segments
+        self.account: Mapping[str, Any] | None = None
+        """What `account.x` reads; set by whoever knows the customer's account."""
 
     def at(self, now: Micros) -> "Context":
         """Return the same context at another instant."""
-        return Context(self.customer, now, self.event, self.run, self.policy, self.segments)
+        other = Context(self.customer, now, self.event, self.run, self.policy, self.segments)
+        other.account = self.account
+        return other
 
 
 Closure: TypeAlias = Callable[[Context], Any]

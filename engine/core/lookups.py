@@ -46,7 +46,7 @@ def _root(root: str, name: str) -> Closure:
         return lambda context: None if context.run is None else context.run.enter.get(name)
     if root == "customer":
         return _customer_value(name)
-    return _missing  # accounts are not known yet
+    return lambda context: None if context.account is None else context.account.get(name)
 
 
 def _property(name: str) -> Closure:

@@ -57,6 +57,7 @@ def to_event(
     }
     _add_surroundings(traits, context)
     name, properties = _describe(message, kind)
+    account = properties["account_id"] if kind == "group" else ""
     identifiers = _identify(message, kind, context, traits, region)
     return Event(
         id=read_text(message, "messageId") or mint(),
@@ -69,6 +70,8 @@ def to_event(
         traits=traits,
         consents=consents,
         backfill=read_flag(message, "backfill"),
+        account=account,
+        account_traits=dict(read_object(message, "traits")) if account else {},
     )
 
 

@@ -17,6 +17,7 @@ from engine.core.ids import Micros, key64
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
 from engine.ports import DeadLetter, EventLog, Logged, Store, Unit
+from engine.usecases.accounts import keep_account, leave, review_contacts
 from engine.usecases.apply import carry, catch_up, happen, keep
 from engine.usecases.direct import direct
 from engine.usecases.receive import receive
@@ -214,6 +215,9 @@ def _gather(work: Work, entries: Sequence[Entry]) -> Known:
     work.gather(
         dict.fromkeys([*known.values(), *(work.rows[id_].touch.customer for id_ in touches if id_ in work.rows)])
     )
+    accounts = {entry.account for entry in entries if isinstance(entry, Event)}
+    accounts.update(customer.account for customer in work.customers.values())
+    work.gather_accounts(accounts - {""})
     return known
 
 
@@ -255,13 +259,21 @@ def _apply_event(work: Work, playbook: Playbook, known: Known, event: Event) -> 
         customer = work.customer(row.touch.customer) if row is not None else None
         if customer is None:
             raise BadInput(f"event {event.id} speaks of touch {event.about}, which nobody knows", field="about")
-        happen(work, playbook, catch_up(work, playbook, customer, now), event, now)
+        _hear(work, playbook, catch_up(work, playbook, customer, now), event)
         return
     if not event.identifiers:
         raise BadInput(f"event {event.id} names nobody", "give at least one identifier", "identifiers")
     keys = identity.keys(event.identifiers)
     customer = _who(work, playbook, known, event, keys)
-    happen(work, playbook, customer, event, now)
+    _hear(work, playbook, customer, event)
+
+
+def _hear(work: Work, playbook: Playbook, customer: Customer, event: Event) -> None:
+    if not event.account and not customer.account:
+        happen(work, playbook, customer, event, event.received)
+        return
+    folded = keep_account(work, playbook, customer, event)
+    review_contacts(work, playbook, event, folded, happen(work, playbook, customer, event, event.received))
 
 
 def _who(work: Work, playbook: Playbook, known: Known, event: Event, keys: list[str]) -> Customer:
@@ -280,8 +292,10 @@ def _who(work: Work, playbook: Playbook, known: Known, event: Event, keys: list[
     resolution = identity.reconcile(event.identifiers, found, min(event.at, now))
     main = catch_up(work, playbook, resolution.main, now)
     for loser in resolution.absorbed:
-        merged = identity.merge(main, catch_up(work, playbook, loser, now), now)
+        merged = identity.merge(main, catch_up(work, playbook, loser, now), now, watched=playbook.watch.all)
         main = merged.customer
+        if loser.account and loser.account != main.account:
+            leave(work, loser.account, main)
         work.merge(loser.id, main)
         carry(work, Decision(merged.customer, merged.commands, merged.trace))
     strangers = {key: c.id for c in resolution.conflicts for key in keys if known.get(key) == c.id}

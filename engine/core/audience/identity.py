@@ -3,16 +3,21 @@
 Pure: the use case looks the identifiers up and hands the found customers over.
 """
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 
 from engine.core.audience import behaviour
 from engine.core.commands import CancelTouches, Command, Note, RecordRun
 from engine.core.events import KINDS, Identifiers
 from engine.core.ids import Micros, short
-from engine.core.state import Addresses, Consent, Customer, Heard, Run, Travelled, next_wake
+from engine.core.state import Addresses, Consent, Customer, Heard, Held, Recalled, Run, Standing, Travelled, next_wake
 
 LIMIT_PER_KIND = 20
 """Values of one kind that a customer may hold; the oldest is let go, so a shared device cannot grow without end."""
+
+MOST_RECALLED = 50
+"""Events kept for waits that look back; the oldest are forgotten first."""
 
 _SINGLE = frozenset({"user_id"})
 _RANK = {kind: place for place, kind in enumerate(KINDS)}
@@ -90,14 +95,17 @@ def reconcile(identifiers: Identifiers, found: list[Customer], at: Micros) -> Re
     return Resolution(main, tuple(c for c in others if c not in known), known)
 
 
-def merge(winner: Customer, loser: Customer, now: Micros) -> Merged:
+def merge(winner: Customer, loser: Customer, now: Micros, *, watched: Iterable[str] = ()) -> Merged:
     """Return `winner` with all that `loser` was: the stricter consent, every suppression, each count once.
 
-    Of two runs in the same journey and key the further one stays; the other ends and its touches are cancelled.
+    Of two runs in the same journey and key the further one stays; the other ends and its touches are cancelled. The
+    `watched` conditions (keys of `Customer.standing`) are due to be looked at `now`, for the two together may be what
+    neither was alone. The next decision finds the anniversaries anew; the winner's account stays unless it has none.
     """
     runs, ended = _unite_runs(winner.runs, loser.runs, now)
     older, newer = (winner, loser) if winner.seen <= loser.seen else (loser, winner)
     traits, traits_at = _unite_traits(older, newer)
+    tags = {**newer.tags, **older.tags}
     customer = msgspec.structs.replace(
         winner,
         created=min(winner.created, loser.created),
@@ -105,7 +113,7 @@ def merge(winner: Customer, loser: Customer, now: Micros) -> Merged:
         identifiers=_unite_identifiers(winner, loser),
         traits=traits,
         traits_at=traits_at,
-        tags={**newer.tags, **older.tags},
+        tags=tags,
         consents=_unite_consents(winner, loser),
         suppressed={**loser.suppressed, **winner.suppressed},
         behaviour=behaviour.merge(winner.behaviour, loser.behaviour),
@@ -115,6 +123,10 @@ def merge(winner: Customer, loser: Customer, now: Micros) -> Merged:
         reserved=tuple(sorted({*winner.reserved, *loser.reserved}, key=lambda r: (r.at, r.touch))),
         heard={n: _louder(winner.heard.get(n), loser.heard.get(n)) for n in {**winner.heard, **loser.heard}},
         merged=(*winner.merged, loser.id, *loser.merged)[-LIMIT_PER_KIND:],
+        account=winner.account or loser.account,
+        standing=_unite_standing(winner, loser, tags, dict.fromkeys(watched, now)),
+        dates={},
+        recalled=_unite_recalled(winner, loser),
     )
     customer = msgspec.structs.replace(customer, wake=next_wake(customer))
     commands: list[Command] = [RecordRun(run) for run in ended]
@@ -166,6 +178,31 @@ def _unite_consents(winner: Customer, loser: Customer) -> dict[str, Consent]:
 
 def _unite_stages(winner: Customer, loser: Customer) -> dict[str, Micros]:
     return {n: min(c.stages[n] for c in (winner, loser) if n in c.stages) for n in winner.stages | loser.stages}
+
+
+def _unite_standing(
+    winner: Customer, loser: Customer, tags: Mapping[str, Held], looks: Mapping[str, Micros]
+) -> dict[str, Standing]:
+    """A condition has stood since it first held for either; one that is watched is looked at anew."""
+    united: dict[str, Standing] = {}
+    for key in {**winner.standing, **loser.standing, **looks}:
+        kind, _, name = key.partition(":")
+        if kind == "expiry":  # not a condition: the end of a tag that somebody waits to be lost
+            until = tags[name].until if name in tags else 0
+            if until:
+                united[key] = Standing(0, until)
+            continue
+        both = [c.standing[key] for c in (winner, loser) if key in c.standing]
+        since = min((held.since for held in both if held.since), default=0)
+        look = looks.get(key, min((held.look for held in both if held.look), default=0))
+        if since or look:
+            united[key] = Standing(since, look)
+    return united
+
+
+def _unite_recalled(winner: Customer, loser: Customer) -> tuple[Recalled, ...]:
+    theirs = [one for one in loser.recalled if one not in winner.recalled]
+    return tuple(sorted([*winner.recalled, *theirs], key=lambda one: one.at)[-MOST_RECALLED:])
 
 
 def _unite_travels(winner: Customer, loser: Customer) -> dict[str, Travelled]:

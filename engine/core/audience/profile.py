@@ -13,9 +13,6 @@ from engine.core.state import Consent, Customer, Heard, Recalled
 MAX_TRAITS = 300
 """Traits a customer may hold; further new ones are left out, so that one producer cannot bloat a customer."""
 
-MOST_RECALLED = 50
-"""Events kept for waits that look back; the oldest are forgotten first."""
-
 _HEARS = {"message_sent": 0, "message_opened": 1, "link_clicked": 2}
 
 
@@ -75,7 +72,7 @@ def _recalled(customer: Customer, event: Event, back: Micros) -> tuple[Recalled,
     fresh = Recalled(event.name, event.at, event.properties)
     since = event.received - back
     kept = [one for one in customer.recalled if one.name != event.name or one.at > since]
-    return tuple(sorted([*kept, fresh], key=lambda one: one.at)[-MOST_RECALLED:])
+    return tuple(sorted([*kept, fresh], key=lambda one: one.at)[-identity.MOST_RECALLED :])
 
 
 def _heard(customer: Customer, event: Event) -> dict[str, Heard]:
