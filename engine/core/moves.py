@@ -29,7 +29,7 @@ PARKING: Final = (Wait, WaitUntil, WaitFor, WaitWhile, Repeat)
 def align(old: Plan, new: Plan, said: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return old step -> new step for every step of `old` that a run can stand at and that has a counterpart.
 
-    `said` is the marketer's word and wins. Else a step with an `id:` of its own is its namesake, and the others are
+    `said` is the marketer's word and wins ("" lets the runs at that step finish where they are). Else a step with an `id:` of its own is its namesake, and the others are
     found by what they do and where they stand: an added step moves nobody, and a wait whose length was edited is still
     the same wait. Two that could be meant are none.
 
@@ -45,8 +45,8 @@ def align(old: Plan, new: Plan, said: Mapping[str, str] | None = None) -> dict[s
         namesake = new.steps.get(node.id)
         if not _is_numbered(node.id) and isinstance(node, PARKING) and type(namesake) is type(node):
             found = {mine: theirs for mine, theirs in found.items() if theirs != node.id} | {node.id: node.id}
-    asked = {mine: theirs for mine, theirs in (said or {}).items() if mine in old.steps and theirs in new.steps}
-    return found | asked
+    asked = {mine: theirs for mine, theirs in (said or {}).items() if mine in old.steps}
+    return {mine: theirs for mine, theirs in (found | asked).items() if theirs in new.steps}
 
 
 def _by_content(old: Plan, new: Plan) -> dict[str, str]:

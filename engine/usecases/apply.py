@@ -17,6 +17,7 @@ from engine.core.commands import (
 )
 from engine.core.decide import Happening, Wake, decide
 from engine.core.ids import Micros
+from engine.core.moves import next_move
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
 from engine.usecases.work import Work
@@ -30,13 +31,27 @@ def happen(work: Work, playbook: Playbook, customer: Customer, happening: Happen
 
 
 def catch_up(work: Work, playbook: Playbook, customer: Customer, until: Micros) -> Customer:
-    """Fire the customer's timers due at or before `until`, each at its own instant; return the customer after them."""
-    while customer.wake and customer.wake <= until:
-        due = customer.wake
+    """Fire the customer's timers due at or before `until`, each at its own instant; return the customer after them.
+
+    A publish that moves one of the customer's runs is such an instant too: whoever it finds, and when, it takes the run
+    along as of then.
+    """
+    while (due := _next_instant(playbook, customer, until)) != 0:
+        was = (customer.wake, next_move(playbook, customer))
         customer = happen(work, playbook, customer, Wake(), due)
-        if customer.wake and customer.wake <= due:
+        is_again = 0 < customer.wake <= due and not was[1]
+        if is_again or was == (customer.wake, next_move(playbook, customer)):
             raise AssertionError(f"customer {customer.id}: a fired timer is due again at {due}; time must move on")
     return customer
+
+
+def _next_instant(playbook: Playbook, customer: Customer, until: Micros) -> Micros:
+    """Return the earliest instant up to `until` at which something of the customer moves by itself, 0 for none."""
+    wake = customer.wake if customer.wake <= until else 0
+    if not playbook.doors.moves:
+        return wake
+    moved = next_move(playbook, customer)
+    return min(wake or moved, moved or wake) if moved <= until else wake
 
 
 def carry(work: Work, decision: Decision) -> None:
