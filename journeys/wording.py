@@ -7,6 +7,7 @@ J08x names known elsewhere, J09x steps (`step_wording.py`). Filled in by `proble
 from typing import Final
 
 from journeys.condition_wording import CONDITIONS, Words, error
+from journeys.lint_wording import LINT
 from journeys.step_wording import STEPS
 
 KINDS: Final[dict[str, tuple[str, str]]] = {
@@ -19,6 +20,8 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     "nothing": ("nothing", "空"),
     "age": ("an age such as 30d", "时长（如 30d）"),
     "any": ("a value", "值"),
+    "en": ("English", "英文"),
+    "zh": ("Chinese", "中文"),
 }
 """Names of kinds of values: `expected`, `found`, `left`, `right` and `kind` in a problem's data are looked up here."""
 
@@ -331,4 +334,5 @@ _LATER: Final = {
     ),
 }
 
-CODES: Final[dict[str, Words]] = {**_FILE, **_SHAPE, **_VALUES, **CONDITIONS, **STEPS, **_FLOW, **_NAMES, **_LATER}
+_ONE_FILE: Final = {**_FILE, **_SHAPE, **_VALUES, **CONDITIONS, **STEPS, **_FLOW}
+CODES: Final[dict[str, Words]] = {**_ONE_FILE, **_NAMES, **_LATER, **LINT}
