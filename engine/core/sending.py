@@ -3,7 +3,7 @@
 Called by `steps`. Nothing is sent here: a touch planned is a command, and what becomes of it comes back as a happening.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -20,6 +20,8 @@ INTERNAL: Final = "internal"
 
 NOBODY: Final = "nobody to give it to"
 
+GONE: Final = gates.Drop("is not known any more")
+
 
 def send(draft: Draft, compiled: CompiledPlan, run: Run, node: Send) -> Run:
     """Plan the step's message; return the run with the visit counted.
@@ -33,16 +35,29 @@ def send(draft: Draft, compiled: CompiledPlan, run: Run, node: Send) -> Run:
     if run.holdout:
         draft.note("touch.held_out", run, {"template": node.template})
         return run
-    intent = _intent(
-        draft,
-        run,
-        visit,
+    values, expires = compiled.values[node.id], node.expires or compiled.plan.expires
+    pool, code = _coupon(run)
+    intent = Touch(
+        id="",
+        run=run.id,
+        journey=run.journey,
+        version=run.version,
         step=node.id,
+        customer=draft.customer.id,
+        channel="",
         template=node.template,
+        address="",
         purpose=node.purpose or compiled.plan.purpose,
+        planned=draft.now,
+        due=draft.now,
+        expires=0 if expires is None else _after(draft, expires),
         priority=compiled.plan.priority,
-        expires=_after(draft, node.expires or compiled.plan.expires),
-        variables={name: value(draft.context) for name, value in compiled.values[node.id].items()},
+        variables={name: value(draft.context) for name, value in values.items()},
+        enter=run.enter,
+        arms=run.arms,
+        visit=visit,
+        coupon=code,
+        pool=pool,
     )
     if node.role:
         found = _contact(draft, node.role)
@@ -63,7 +78,7 @@ def send_again(draft: Draft, compiled: CompiledPlan, run: Run, failed: Touch) ->
 
 def give(draft: Draft, compiled: CompiledPlan, run: Run, node: Task) -> Run:
     """Plan the step's task, for the colleague whose e-mail address or WeCom user id `to` gives; return the run."""
-    run, visit = visited(run, node.id)
+    run, _ = visited(run, node.id)
     if run.holdout:
         draft.note("touch.held_out", run, {"template": "task"})
         return run
@@ -72,18 +87,9 @@ def give(draft: Draft, compiled: CompiledPlan, run: Run, node: Task) -> Run:
     variables: dict[str, Any] = {"title": node.title, "note": node.note}
     if node.due is not None:
         variables["due"] = _after(draft, node.due)
-    task = _intent(
-        draft,
-        run,
-        visit,
-        step=node.id,
-        kind="task",
-        template="task",
-        purpose=INTERNAL,
-        priority=compiled.plan.priority,
-        channel="email" if "@" in address or not address else "wecom",
-        address=address,
-        variables=variables,
+    task = _internal(draft, compiled, run, node)
+    task = msgspec.structs.replace(
+        task, channel="email" if "@" in address or not address else "wecom", address=address, variables=variables
     )
     if address:
         _plan_internal(draft, run, task)
@@ -94,24 +100,14 @@ def give(draft: Draft, compiled: CompiledPlan, run: Run, node: Task) -> Run:
 
 def call(draft: Draft, compiled: CompiledPlan, run: Run, node: Webhook) -> Run:
     """Plan the step's webhook, its body computed now; return the run with the visit counted."""
-    run, visit = visited(run, node.id)
+    run, _ = visited(run, node.id)
     if run.holdout:
         draft.note("touch.held_out", run, {"template": "webhook"})
         return run
     body = compiled.values.get(node.id, {}).get("body")
-    hook = _intent(
-        draft,
-        run,
-        visit,
-        step=node.id,
-        kind="webhook",
-        template="webhook",
-        purpose=INTERNAL,
-        priority=compiled.plan.priority,
-        channel="webhook",
-        address=node.url,
-        variables={} if body is None else body(draft.context),
-    )
+    values = {} if body is None else body(draft.context)
+    hook = _internal(draft, compiled, run, node)
+    hook = msgspec.structs.replace(hook, channel="webhook", address=node.url, variables=values)
     _plan_internal(draft, run, hook)
     return run
 
@@ -129,29 +125,39 @@ def visited(run: Run, step: str) -> tuple[Run, int]:
 # --- what is meant ---------------------------------------------------------------------------------
 
 
-def _intent(draft: Draft, run: Run, visit: int, **given: Any) -> Touch:
-    """Return the touch as meant: everything but its id, and what the channel decides."""
-    said: dict[str, Any] = {"channel": "", "address": "", **given}
-    if run.coupons:
-        said["pool"], said["coupon"] = next(reversed(run.coupons.items()))
+def _internal(draft: Draft, compiled: CompiledPlan, run: Run, node: Task | Webhook) -> Touch:
+    """Return a touch that goes to no customer: all but its channel, its address and what it says."""
+    kind: Literal["task", "webhook"] = "task" if isinstance(node, Task) else "webhook"
+    pool, code = _coupon(run)
     return Touch(
         id="",
         run=run.id,
         journey=run.journey,
         version=run.version,
+        step=node.id,
         customer=draft.customer.id,
+        channel="",
+        template=kind,
+        address="",
+        purpose=INTERNAL,
         planned=draft.now,
         due=draft.now,
+        priority=compiled.plan.priority,
         enter=run.enter,
         arms=run.arms,
-        visit=visit,
-        **said,
+        visit=run.visits[node.id] - 1,
+        kind=kind,
+        coupon=code,
+        pool=pool,
     )
 
 
-def _after(draft: Draft, span: Span | None) -> Micros:
-    if span is None:
-        return 0
+def _coupon(run: Run) -> tuple[str, str]:
+    """Return the pool and the code that the run got last, ("", "") for none."""
+    return next(reversed(run.coupons.items())) if run.coupons else ("", "")
+
+
+def _after(draft: Draft, span: Span) -> Micros:
     return calendar.add_span(draft.now, span, calendar.zone_of(draft.customer, draft.playbook.policy))
 
 
@@ -186,13 +192,16 @@ def _plan(draft: Draft, compiled: CompiledPlan, run: Run, intent: Touch, channel
             planned=draft.now,
             due=draft.now,
         )
-        verdict = _ask(draft, run, touch, person, quiet)
+        verdict = GONE if person is None else gates.check(touch, person, policy, quiet, draft.now)
+        if isinstance(verdict, gates.Drop) and not touch.recipient and _make_room(draft, run, touch, quiet):
+            verdict = gates.check(touch, draft.customer, policy, quiet, draft.now)
         if isinstance(verdict, gates.Drop):
             why = _of_whom(compiled, touch) + verdict.why
             draft.note("touch.dropped", run, {"template": touch.template, "channel": channel, "why": why}, touch.step)
             refusals.append((touch, why))
             continue
-        touch = _due(draft, run, touch, verdict)
+        if isinstance(verdict, gates.Defer):
+            touch = _put_off(draft, run, touch, verdict)
         if not touch.recipient:
             draft.update(gates.reserve(draft.customer, touch, policy))
         _commit(draft, run, touch)
@@ -203,22 +212,15 @@ def _plan(draft: Draft, compiled: CompiledPlan, run: Run, intent: Touch, channel
     return False
 
 
-def _ask(draft: Draft, run: Run, touch: Touch, person: Customer | None, quiet: Quiet | None) -> gates.Verdict:
-    """Ask the gates; where a cap refuses, what is less urgent and still to come gives way."""
+def _make_room(draft: Draft, run: Run, touch: Touch, quiet: Quiet | None) -> bool:
+    """Let what is less urgent and still to come give way to a touch that a cap refuses; False when that is no help."""
     policy = draft.playbook.policy
-    if person is None:
-        return gates.Drop("is not known any more")
-    verdict = gates.check(touch, person, policy, quiet, draft.now)
-    if not isinstance(verdict, gates.Drop) or touch.recipient:
-        return verdict
-    for held in gates.yielding(touch, draft.customer, policy, quiet, draft.now):
+    gone = gates.yielding(touch, draft.customer, policy, quiet, draft.now)
+    for held in gone:
         draft.update(gates.release(draft.customer, held.touch))
         draft.command(CancelTouch(held.touch, f"displaced by {run.journey}"))
         draft.note("touch.displaced", run, {"touch": held.touch, "channel": held.channel}, touch.step)
-        verdict = gates.GO
-    if verdict is gates.GO:
-        verdict = gates.check(touch, draft.customer, policy, quiet, draft.now)
-    return verdict
+    return bool(gone)
 
 
 def _of_whom(compiled: CompiledPlan, touch: Touch) -> str:
@@ -239,9 +241,7 @@ def _plan_internal(draft: Draft, run: Run, intent: Touch) -> None:
     _commit(draft, run, touch)
 
 
-def _due(draft: Draft, run: Run, touch: Touch, verdict: gates.Go | gates.Defer) -> Touch:
-    if isinstance(verdict, gates.Go):
-        return touch
+def _put_off(draft: Draft, run: Run, touch: Touch, verdict: gates.Defer) -> Touch:
     said = {"template": touch.template, "channel": touch.channel, "until": verdict.until, "why": verdict.why}
     draft.note("touch.deferred", run, said, touch.step)
     return msgspec.structs.replace(touch, due=verdict.until)
