@@ -1,36 +1,13 @@
-"""What every store must answer alike where the port leaves a choice: dedupe slices, receipts by address, run places.
+"""What every store must answer alike where the port leaves a choice: receipts by address, run places.
 
-Dedupe keys are kept in slices of the log's time, so that forgetting them drops whole tables, never rows.
+How dedupe keys are remembered is told in `ports/window.py`.
 """
 
-from typing import Final
-
-from engine.core.ids import DAY, Micros
 from engine.core.state import Run
 from engine.ports import TouchRow
+from engine.ports.window import WINDOW, oldest_kept, slice_of
 
-WINDOW: Final[Micros] = 7 * DAY
-"""How long a dedupe key is remembered at least, in the log's time."""
-
-_SLICES: Final = 3  # every new key is looked for in each slice, so few
-
-
-def slice_of(now: Micros, window: Micros) -> int:
-    """Return the number of the slice that keys of the instant `now` belong to.
-
-    >>> slice_of(0, WINDOW), slice_of(DAY, WINDOW)
-    (0, 0)
-    """
-    return now // max(window // _SLICES, 1)
-
-
-def oldest_kept(newest: int) -> int:
-    """Return the oldest slice that may still hold keys inside the window when `newest` is being written.
-
-    >>> oldest_kept(10)
-    7
-    """
-    return newest - _SLICES
+__all__ = ["WINDOW", "oldest_kept", "one_of", "place_of", "slice_of"]
 
 
 def one_of(rows: list[TouchRow], recipient: str) -> TouchRow | None:

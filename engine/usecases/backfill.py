@@ -1,0 +1,320 @@
+"""A newly asked statistic is filled from the log before anything is decided with it: one chunk, one transaction.
+
+Called by the engine after a publish, again and again until the returned row has no phase; it takes no further entry
+meanwhile, so no statistic is ever half known. What it can fill is what the log still holds: where the log was trimmed,
+totals know only what is left of it, and events that the engine itself makes of outcomes and receipts (`message_sent`,
+`message_opened`, ...) are not in the log, so statistics over them begin with the publish.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.core.audience import behaviour, identity
+from engine.core.audience.behaviour import CompiledMeasure
+from engine.core.events import Event, decode
+from engine.core.expression import Measure
+from engine.core.ids import Micros, key64
+from engine.core.playbook import Playbook
+from engine.core.predicates import compile_measure
+from engine.core.state import Customer, Tally
+from engine.ports import Changes, EventLog, JobRow, Logged, Reader, Store
+from engine.ports.window import WINDOW, oldest_kept, slice_of
+
+PREFIX: Final = "backfill:"
+MOST_KEYS: Final = 1_000_000
+"""Message ids remembered while the log is read again. The store's own dedupe window knows the latest besides."""
+
+
+class Needs(msgspec.Struct, frozen=True):
+    """What a publish asks for that is not known: `fresh` measures, and `wider` ones whose totals are known already.
+
+    `kept` are the keys of everything that some rule asks for.
+    """
+
+    fresh: tuple[Measure, ...] = ()
+    wider: tuple[Measure, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Is there anything to fill?"""
+        return bool(self.fresh or self.wider)
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The body of a job: what to fill, from the log up to and including `until`."""
+
+    needs: Needs
+    until: int
+
+
+class Heard:
+    """The message ids met while the log is read again: whether an entry was dropped as a repeat when it came.
+
+    Memory only. One of it may be handed from chunk to chunk; a chunk that gets none reads the log's dedupe window
+    before its place once more. `window` is the store's dedupe window.
+    """
+
+    __slots__ = ("_most", "_slices", "at", "window")
+
+    def __init__(self, window: Micros = WINDOW, *, most: int = MOST_KEYS) -> None:
+        self.window = window
+        self.at = -1
+        """The offset up to which the log was heard; -1 before anything was."""
+        self._most = most
+        self._slices: list[tuple[int, set[int]]] = []
+
+    def is_repeat(self, key: int) -> bool:
+        """Was an event of this key applied inside the window?"""
+        return any(key in keys for _, keys in self._slices)
+
+    def add(self, key: int, received: Micros) -> None:
+        """Remember an event that was applied."""
+        number = slice_of(received, self.window)
+        if not self._slices or self._slices[-1][0] < number or len(self._slices[-1][1]) * 4 >= self._most:
+            self._slices = [held for held in self._slices if held[0] >= oldest_kept(number)]
+            while sum(len(keys) for _, keys in self._slices) * 4 > self._most * 3:
+                self._slices.pop(0)
+            self._slices.append((number, set()))
+        self._slices[-1][1].add(key)
+
+    def hear(self, log: EventLog, offset: int) -> None:
+        """Hear what stands in the log up to `offset`, as far back as the window and the memory go."""
+        if self.at == offset:
+            return
+        self._slices = []
+        after = max(offset - self._most, 0)
+        while after < offset:
+            found = log.read(after, min(_PAGE, offset - after))
+            if not found or found[0].offset > offset:
+                break
+            for place in found:
+                heading = _heading(place.body)
+                if place.offset <= offset and heading is not None:
+                    key = key64(heading.source, heading.id)
+                    if not self.is_repeat(key):
+                        self.add(key, heading.received)
+            after = found[-1].offset
+        self.at = offset
+
+
+_PAGE: Final = 10_000
+
+
+# --- what is asked ----------------------------------------------------------------------------------
+
+
+def needs(before: Playbook | None, after: Playbook) -> Needs:
+    """Return what `after` asks for that `before` did not keep; `before` None: nothing was kept.
+
+    >>> from engine.core.plan import Audience
+    >>> count = Measure("k", "order_paid")
+    >>> [one.key for one in needs(None, Playbook([], Audience(measures=(count,)))).fresh]
+    ['k']
+    """
+    known = {} if before is None else _measures(before)
+    asked = _measures(after)
+    fresh = [measure for key, measure in asked.items() if key not in known]
+    wider = [measure for key, measure in asked.items() if key in known and known[key].window < measure.window]
+    return Needs(tuple(fresh), tuple(wider), tuple(sorted(asked)))
+
+
+def begin(asked: Needs, position: int, customers: int, *, name: str = "") -> JobRow | None:
+    """Return the job that fills it from the log up to `position`; None when there is nothing to do.
+
+    `customers`: how many there are, for the progress bar. `name`: what tells this publish from others.
+    """
+    if not asked or not position:
+        return None
+    body = msgspec.msgpack.encode(Asked(asked, position))
+    return JobRow(f"{PREFIX}{name or position}", "reset", total=customers + position, body=body)
+
+
+def is_backfill(job: JobRow) -> bool:
+    """Is the job one of these?"""
+    return job.name.startswith(PREFIX)
+
+
+def _measures(playbook: Playbook) -> dict[str, Measure]:
+    return {one.key: one.measure for heard in playbook.measures.values() for one in heard}
+
+
+# --- one chunk --------------------------------------------------------------------------------------
+
+
+def proceed(store: Store, log: EventLog, job: JobRow, limit: int, heard: Heard | None = None) -> JobRow:
+    """Do the next chunk and return the job's row after it: customers or entries up to `limit`, one transaction.
+
+    "reset" takes away what customers hold of these statistics from an earlier time (also what nobody asks for any
+    more), "fold" reads the log. A row whose phase is "" is done and gone from the store.
+    """
+    asked = _body.decode(job.body)
+    after = _reset(store, job, asked, limit)
+    return after if after is not None else _fold(store, log, job, (asked, limit, heard or Heard()))
+
+
+_body: msgspec.msgpack.Decoder[Asked] = msgspec.msgpack.Decoder(Asked)
+
+
+def _reset(store: Store, job: JobRow, asked: Asked, limit: int) -> JobRow | None:
+    if job.phase != "reset":
+        return None
+    kept = set(asked.needs.kept) - {measure.key for measure in asked.needs.fresh}
+    wider = {measure.key for measure in asked.needs.wider}
+    with store.unit() as unit:
+        found = unit.scan(job.cursor, limit)
+        changes = Changes()
+        for customer in found:
+            held = {key: tally for key, tally in customer.behaviour.items() if key in kept}
+            for key in wider & held.keys():
+                held[key] = replace(held[key], recent=(), values={})
+            if held != customer.behaviour:
+                changes.customers[customer.id] = replace(customer, behaviour=held)
+        if len(found) < limit:
+            job = replace(job, phase="fold", cursor="0", done=max(job.total - asked.until, 0))
+        else:
+            job = replace(job, cursor=found[-1].id, done=min(job.done + len(found), job.total))
+        changes.jobs.append(job)
+        unit.commit(changes)
+    return job
+
+
+def _fold(store: Store, log: EventLog, job: JobRow, how: tuple[Asked, int, Heard]) -> JobRow:
+    asked, limit, heard = how
+    after = int(job.cursor)
+    heard.hear(log, after)
+    heard.at = -1  # until the commit: a chunk that is tried again must not meet its own keys
+    listening = _Listening(asked.needs)
+    with store.unit() as unit:
+        taken = [place for place in log.read(after, min(limit, asked.until - after)) if place.offset <= asked.until]
+        events = _applied(unit, taken, heard, listening.names)
+        changes = Changes(customers=listening.fold(unit, events))
+        reached = taken[-1].offset if taken else asked.until
+        done = min(max(job.total - asked.until, 0) + reached, job.total)
+        job = replace(job, cursor=str(reached), done=done, phase="" if reached >= asked.until else "fold")
+        changes.jobs.append(job)
+        unit.commit(changes)
+    heard.at = reached
+    return job
+
+
+class _Listening:
+    """The measures of a job, compiled, by the event that each hears."""
+
+    def __init__(self, asked: Needs) -> None:
+        self.fresh = _by_event(asked.fresh)
+        self.wider = _by_event(asked.wider)
+        self.names = self.fresh.keys() | self.wider.keys()
+
+    def fold(self, unit: Reader, events: Sequence[Event]) -> dict[str, Customer]:
+        """Return the customers that the events are about, with the events counted."""
+        crowd = _Crowd(unit, events)
+        changed: dict[str, Customer] = {}
+        for event in events:
+            known = crowd.who(event)
+            if known is None:
+                continue
+            customer = changed.get(known.id, known)
+            held: dict[str, Tally] = behaviour.fold(customer.behaviour, self.fresh.get(event.name, ()), event)
+            held = behaviour.refill(held, self.wider.get(event.name, ()), event)
+            if held is not customer.behaviour:
+                changed[customer.id] = replace(customer, behaviour=held)
+        return changed
+
+
+def _by_event(measures: Iterable[Measure]) -> dict[str, tuple[CompiledMeasure, ...]]:
+    by_event: dict[str, tuple[CompiledMeasure, ...]] = {}
+    for measure in measures:
+        compiled = compile_measure(measure)
+        for name in measure.events:
+            by_event[name] = (*by_event.get(name, ()), compiled)
+    return by_event
+
+
+class _Crowd:
+    """Whom events are about, as their identifiers and touches lead today: read in a few queries."""
+
+    def __init__(self, unit: Reader, events: Sequence[Event]) -> None:
+        keys = {key for event in events if not event.about for key in identity.keys(event.identifiers)}
+        about = {event.about for event in events if event.about}
+        self.ids: Mapping[str, str] = unit.resolve(keys) if keys else {}
+        self.touches = unit.touches(about) if about else {}
+        asked = dict.fromkeys([*self.ids.values(), *(row.touch.customer for row in self.touches.values())])
+        self.customers = unit.customers(asked)
+
+    def who(self, event: Event) -> Customer | None:
+        """Return the customer, None when the event names nobody who is known today."""
+        if event.about:
+            row = self.touches.get(event.about)
+            return None if row is None else self.customers.get(row.touch.customer)
+        ids = [self.ids[key] for key in identity.keys(event.identifiers) if key in self.ids]
+        found = {one.id: one for one in map(self.customers.get, dict.fromkeys(ids)) if one is not None}
+        if not found:
+            return None
+        main = identity.reconcile(event.identifiers, list(found.values()), event.at).main
+        return found.get(main.id)
+
+
+# --- which entries were applied ---------------------------------------------------------------------
+
+
+class _Heading(msgspec.Struct, frozen=True, tag="event", gc=False):
+    """As much of an event as tells a repeat."""
+
+    id: str
+    name: str
+    received: Micros
+    source: str = "api"
+
+
+class _Outcome(msgspec.Struct, frozen=True, tag="outcome"):
+    pass
+
+
+class _Receipt(msgspec.Struct, frozen=True, tag="receipt"):
+    pass
+
+
+class _Directive(msgspec.Struct, frozen=True, tag="directive"):
+    pass
+
+
+_headings: msgspec.msgpack.Decoder[_Heading | _Outcome | _Receipt | _Directive] = msgspec.msgpack.Decoder(
+    _Heading | _Outcome | _Receipt | _Directive
+)
+
+
+def _heading(body: bytes) -> _Heading | None:
+    """Return the head of an event; None for any other entry, and for what never could be decoded."""
+    try:
+        found = _headings.decode(body)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+        return None
+    return found if isinstance(found, _Heading) else None
+
+
+def _applied(unit: Reader, places: Sequence[Logged], heard: Heard, names: Iterable[str]) -> list[Event]:
+    """Return the events of these names that were applied when they came, and not dropped as repeats."""
+    heads = [(place, head) for place in places if (head := _heading(place.body)) is not None]
+    keys = [key64(head.source, head.id) for _, head in heads]
+    stand = unit.seen(keys)
+    events: list[Event] = []
+    for (place, head), key in zip(heads, keys, strict=True):
+        if heard.is_repeat(key) or stand.get(key, place.offset) < place.offset:
+            continue
+        heard.add(key, head.received)
+        if head.name in names:
+            entry = _whole(place.body)
+            if entry is not None:
+                events.append(entry)
+    return events
+
+
+def _whole(body: bytes) -> Event | None:
+    try:
+        entry = decode(body)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+        return None
+    return entry if isinstance(entry, Event) else None
