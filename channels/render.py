@@ -56,14 +56,19 @@ class RenderSettings(msgspec.Struct, frozen=True):
 
 
 class Renderer:
-    """Renders the touches of one library."""
+    """Renders the touches of a library; a publish brings another (`switch`)."""
 
     def __init__(self, library: Library, links: Links, settings: RenderSettings) -> None:
-        self._library, self._links, self._settings = library, links, settings
+        self.library, self._links, self._settings = library, links, settings
+
+    def switch(self, library: Library) -> None:
+        """Render by these templates from now on; to be called from any thread."""
+        self.library = library
 
     def render(self, touch: Touch, customer: Customer) -> Rendered:
         """Return the content for the touch's channel; raises `TemplateProblem` with file and line."""
-        template = self._library.get(touch.template)
+        library = self.library
+        template = library.get(touch.template)
         context = self._context(touch, customer)
         content: EmailContent | SmsContent | WechatContent
         if touch.channel == "email" and template.email:
@@ -73,7 +78,7 @@ class Renderer:
         elif touch.channel == "wechat" and template.wechat:
             content = self._wechat(template.wechat, touch, context)
         else:
-            where = self._library.root / touch.template
+            where = library.root / touch.template
             raise TemplateProblem(f"{where}: the template has no sound files for {touch.channel}; run `journeyd lint`")
         body = contents.encode(content)
         is_keyed = not isinstance(content, WechatContent) or content.type == "template"

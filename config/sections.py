@@ -165,6 +165,14 @@ class Delivery(Section):
     hold: Positive = dial("1h", "How long a touch of a stopped journey rests before it is looked at again")
 
 
+class Publish(Section):
+    """How journeys, audience and templates come into force."""
+
+    on_start: bool = dial(
+        True, "Publish what the folder holds when a start finds it changed; false: only `journeyd publish` does"
+    )
+
+
 class Log(Section):
     """The journal of everything that happened."""
 

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from config.document import Document, read_document
-from config.sections import Delivery, Email, Log, Sandbox, Section, Server, Sms, Wechat, WriteKey, dial
+from config.sections import Delivery, Email, Log, Publish, Sandbox, Section, Server, Sms, Wechat, WriteKey, dial
 from config.units import Positive, SecretRef
 from engine.core.errors import BadSetting
 
@@ -39,6 +39,7 @@ class Settings(Section):
     sms: Sms = dial(Sms(), "Text messages")
     wechat: Wechat = dial(Wechat(), "WeChat messages")
     delivery: Delivery = dial(Delivery(), "The delivery contract's dials")
+    publish: Publish = dial(Publish(), "How journeys, audience and templates come into force")
     log: Log = dial(Log(), "The journal of everything that happened")
     sandbox: Sandbox = dial(Sandbox(), "Local providers that behave like the real ones and send nothing")
 

@@ -114,6 +114,9 @@ LOG_EVENTS: Final[dict[str, str]] = {
     "touch_uncertain": "Nobody can say whether a touch was sent; it waits for a receipt or for you.",
     "lease_lapsed": "A hand-off never reported back; its touch is uncertain now.",
     "journey_published": "A journey's new version is current.",
+    "folder_rolled_back": "The folder holds what a rollback went back behind; the release in force stays.",
+    "coupons_stocked": "New codes of a pool file are in the log.",
+    "coupons_refused": "A pool file holds codes that cannot be; `journeyd coupons import` says which.",
     "sandbox_shared": "A sandbox listens on the port already: messages go to that one, and into its inbox.",
     "store_full": "The disk is full; ingest answers 503 until there is space.",
 }
@@ -123,7 +126,8 @@ FIELDS: Final = frozenset(
     (
         *("event", "level", "timestamp", "logger", "code", "status", "route", "method", "source", "error", "where"),
         *("journey", "version", "step", "run", "touch", "attempt", "channel", "provider", "outcome", "reason", "state"),
-        *("offset", "count", "seconds", "kind", "fact", "pid", "host", "port", "at", "retry_at", "problem"),
+        *("offset", "count", "seconds", "kind", "fact", "pid", "host", "port", "at", "retry_at", "problem", "release"),
+        "pool",
     )
 )
 """The fields that may appear in a log. Ids of touches and runs are hashes; no field holds what a person typed."""

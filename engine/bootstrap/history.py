@@ -93,7 +93,10 @@ class _Past:
     def __init__(self, workspace: Workspace, files: Files, start: Micros) -> None:
         self._workspace, self._files = workspace, files
         self.clock = ManualClock(start)
-        self.engine = Engine(files.store, files.log, self.clock.now, published(workspace, files, self.clock))
+        self._renderer = renderer_of(workspace)
+        load = published(workspace, files, self.clock, self._renderer)
+        window = workspace.settings.log.dedupe_window
+        self.engine = Engine(files.store, files.log, self.clock.now, load, dedupe_window=window)
         self._dispatcher: Dispatcher | None = None
         self._ended, self._durable, self._heard = 0, 0, asyncio.Event()
 
@@ -102,7 +105,7 @@ class _Past:
         channels = channels_of(self._workspace, SystemClock())
         paces = {name: Pace(concurrency=ABREAST) for name in channels}
         dials = msgspec.structs.replace(dispatching_of(self._workspace, channels), paces=paces)
-        self._dispatcher = Dispatcher(self, channels, renderer_of(self._workspace), self.clock, dials)
+        self._dispatcher = Dispatcher(self, channels, self._renderer, self.clock, dials)
         self._dispatcher.ended = self._note_end
         await self._dispatcher.start()
 

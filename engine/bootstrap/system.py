@@ -2,23 +2,23 @@
 
 from collections.abc import Callable
 
-import structlog
-
 from channels.render import Renderer, RenderSettings
+from engine.bootstrap.coupons import stock_on_start
 from engine.bootstrap.providers import channels_of, dispatching_of, sender_of
+from engine.bootstrap.release import InForce, publish_on_start
 from engine.bootstrap.workspace import Files, Workspace
 from engine.core.playbook import Playbook
-from engine.ports import Clock, Rendering
+from engine.ports import Clock
 from engine.runtime.embedded import Embedded, Parts
 from engine.telemetry import Telemetry
 from engine.tracking.links import SignedLinks
 from engine.tracking.tokens import Key, KeyRing
-from engine.usecases.publish import playbook_of, publish
 
 
 def embedded(workspace: Workspace, files: Files, clock: Clock) -> Embedded:
-    """Publish the workspace's journeys and return the system that runs them."""
-    load = published(workspace, files, clock)
+    """Return the system that runs the newest release; what the folder holds becomes one first, as the settings say."""
+    renderer = renderer_of(workspace)
+    load = published(workspace, files, clock, renderer)
     channels = channels_of(workspace, clock)
     parts = Parts(
         store=files.store,
@@ -26,25 +26,27 @@ def embedded(workspace: Workspace, files: Files, clock: Clock) -> Embedded:
         clock=clock,
         load=load,
         channels=channels,
-        renderer=renderer_of(workspace),
+        renderer=renderer,
         dials=dispatching_of(workspace, channels),
         telemetry=Telemetry(),
         keep=workspace.settings.log.keep,
+        dedupe_window=workspace.settings.log.dedupe_window,
     )
     return Embedded(parts)
 
 
-def published(workspace: Workspace, files: Files, clock: Clock) -> Callable[[], Playbook]:
-    """Publish what is new or changed in the workspace, and return what makes the playbook in force."""
-    plans, audience = workspace.plans(), workspace.audience()
-    for plan in publish(files.store, plans, clock.now()):
-        structlog.get_logger("daemon").info("journey_published", journey=plan.journey, version=plan.version)
-    names = [plan.journey for plan in plans]
-    return lambda: playbook_of(files.store, audience, names)
+def published(workspace: Workspace, files: Files, clock: Clock, renderer: Renderer) -> Callable[[], Playbook]:
+    """Publish what the folder holds, as the settings say, and return what makes the playbook in force.
+
+    The folder's coupon pools are stocked too. The renderer follows: it takes its templates from the release in force.
+    """
+    release = publish_on_start(workspace, files, clock.now())
+    stock_on_start(workspace, files, clock.now())
+    return InForce(files.store, release.audience, renderer)
 
 
-def renderer_of(workspace: Workspace) -> Rendering:
-    """Return the renderer of the workspace's templates, with signed links to its own port."""
+def renderer_of(workspace: Workspace) -> Renderer:
+    """Return the renderer of the folder's templates, with signed links to its own port."""
     settings = workspace.settings
     reply_to = settings.email.reply_to if settings.email is not None else ""
     dress = RenderSettings(sender=sender_of(workspace), reply_to=reply_to, brand=settings.brand or "journeyd")

@@ -12,7 +12,6 @@ import msgspec
 from engine.core.ids import Micros
 from engine.core.plan import Audience, InFlight, Plan
 
-
 LIMIT: Final = 8_000_000
 """Bytes of an encoded release at most: it is one entry of the log."""
 
@@ -33,6 +32,45 @@ class Release(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
     in_flight: dict[str, InFlight] = {}
     undone: tuple[str, ...] = ()
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """What one release changes about another: names of journeys, of templates, and of parts of the audience's rules."""
+
+    new: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
+    audience: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Does it change anything?"""
+        return any((self.new, self.changed, self.removed, self.templates, self.audience))
+
+
+def compare(before: Release | None, after: Release) -> Difference:
+    """Return what `after` changes.
+
+    >>> compare(None, Release((), Audience(), {"hi/subject": b"Hello"})).templates
+    ('hi',)
+    """
+    old = {} if before is None else {plan.journey: plan.version for plan in before.plans}
+    new = {plan.journey: plan.version for plan in after.plans}
+    rules = Audience() if before is None else before.audience
+    return Difference(
+        new=tuple(sorted(new.keys() - old.keys())),
+        changed=tuple(sorted(name for name in new.keys() & old.keys() if new[name] != old[name])),
+        removed=tuple(sorted(old.keys() - new.keys())),
+        templates=_differing({} if before is None else before.templates, after.templates),
+        audience=tuple(
+            name for name in Audience.__struct_fields__ if getattr(rules, name) != getattr(after.audience, name)
+        ),
+    )
+
+
+def _differing(old: dict[str, bytes], new: dict[str, bytes]) -> tuple[str, ...]:
+    paths = [path for path in old.keys() | new.keys() if old.get(path) != new.get(path)]
+    return tuple(sorted({path.partition("/")[0] for path in paths}))
 
 
 def in_flight_of(release: Release, plan: Plan) -> InFlight:

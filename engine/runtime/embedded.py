@@ -14,6 +14,7 @@ import structlog
 from engine.core.ids import DAY, SECOND, Micros
 from engine.core.playbook import Playbook
 from engine.ports import Channel, Clock, EventLog, Rendering, Store, TouchQuery, TouchRow
+from engine.ports.window import WINDOW
 from engine.runtime.dispatcher import Dispatcher, Dispatching
 from engine.runtime.dispatching import POINTS as HANDING_OVER
 from engine.runtime.dispatching import Trip
@@ -32,7 +33,10 @@ POINTS: Final = (*HANDING_OVER, "journal.after", "step.after", "recover.before",
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """What an embedded system is made of. `keep`: how long applied entries stay in the log (µs, 0 for ever)."""
+    """What an embedded system is made of. `keep`: how long applied entries stay in the log (µs, 0 for ever).
+
+    `dedupe_window` is the store's own.
+    """
 
     store: Store
     log: EventLog
@@ -43,6 +47,7 @@ class Parts(msgspec.Struct, frozen=True):
     dials: Dispatching
     telemetry: Telemetry
     keep: Micros = 0
+    dedupe_window: Micros = WINDOW
 
 
 class Embedded:
@@ -51,7 +56,8 @@ class Embedded:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.inbox = Inbox(parts.log, parts.clock)
-        self.engine = Engine(parts.store, parts.log, self.inbox.watermark, parts.load)
+        window = parts.dedupe_window
+        self.engine = Engine(parts.store, parts.log, self.inbox.watermark, parts.load, dedupe_window=window)
         self.thread = EngineThread(self.engine, parts.clock, self._stepped)
         self.dispatcher = Dispatcher(self, parts.channels, parts.renderer, parts.clock, parts.dials)
         self.meters = Meters(parts.telemetry)

@@ -11,7 +11,9 @@ from engine.core.events import decode
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
 from engine.ports import EventLog, JobRow, Store
+from engine.ports.window import WINDOW
 from engine.usecases.advance import Advanced, advance
+from engine.usecases.backfill import Heard
 from engine.usecases.follow_up import is_blocking, proceed
 from engine.usecases.launch import NEVER, launch
 from engine.usecases.wake import wake
@@ -30,6 +32,7 @@ class Engine:
         load: Callable[[], Playbook],
         *,
         batch: int = BATCH,
+        dedupe_window: Micros = WINDOW,
     ) -> None:
         self.store, self.log = store, log
         self._watermark, self._load, self._batch = watermark, load, batch
@@ -42,6 +45,7 @@ class Engine:
         self._next_launch = self._read_schedules()
         self.jobs: list[JobRow] = store.jobs()
         self._swept = False
+        self._heard = Heard(dedupe_window)
 
     def reload(self) -> None:
         """Take what was published or stopped since."""
@@ -100,8 +104,9 @@ class Engine:
 
     def _work_off(self) -> None:
         """Do a chunk of the jobs; the rules are read anew when one is done: its moves are over."""
-        job = proceed(self.store, self.log, self.playbook, limit=self._batch)
+        job = proceed(self.store, self.log, self.playbook, limit=self._batch, heard=self._heard)
         if job is None or not job.phase:
+            self._heard = Heard(self._heard.window)  # it is big, and of no more use
             self.reload()
 
     def _wake(self, until: Micros) -> bool:

@@ -14,6 +14,7 @@ from engine.ports import RunQuery
 from engine.usecases import deliver
 from engine.usecases.apply import catch_up, happen
 from engine.usecases.publish import PAUSE, STOP, put_in_force
+from engine.usecases.stock import stock
 from engine.usecases.work import Told, Work
 
 
@@ -28,7 +29,7 @@ def direct(work: Work, playbook: Playbook, directive: Directive, known: dict[str
         case "pause":
             work.changes.flags[PAUSE + directive.subject] = directive.value or f"paused by {directive.by or 'ops'}"
         case "publish":
-            put_in_force(work, directive)
+            put_in_force(work, playbook, directive)
         case "resume":
             work.changes.flags[STOP + directive.subject] = ""
             work.changes.flags[PAUSE + directive.subject] = ""
@@ -36,6 +37,8 @@ def direct(work: Work, playbook: Playbook, directive: Directive, known: dict[str
             deliver.release_held(work, directive.subject)
         case "resolve":
             return deliver.resolve(work, directive)
+        case "stock":
+            stock(work, directive)
         case "enter":
             _enter(work, playbook, directive, known)
     return []

@@ -16,9 +16,14 @@ from engine.core.moves import next_move
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
 from engine.ports import DeadLetter, EventLog, JobRow, Store
+from engine.usecases import backfill
 from engine.usecases.apply import catch_up, happen
+from engine.usecases.backfill import Heard, is_backfill
 from engine.usecases.publish import is_sweep, moves_of
 from engine.usecases.work import Work
+
+ENTRIES: Final = 5_000
+"""Entries of the log (or customers) in one chunk of a back-fill: it reads more than it writes."""
 
 _BETWEEN: Final = "/"
 """Between journey and customer in a sweep's cursor."""
@@ -29,16 +34,18 @@ def is_blocking(job: JobRow) -> bool:
     return not is_sweep(job)
 
 
-def proceed(store: Store, log: EventLog, playbook: Playbook, *, limit: int = 500) -> JobRow | None:
+def proceed(store: Store, log: EventLog, playbook: Playbook, *, limit: int, heard: Heard) -> JobRow | None:
     """Do the next chunk of the first job, those that block first; return its row after it, None when there is none.
 
-    A row whose `phase` is "" is done.
+    A row whose `phase` is "" is done. `heard` is handed from chunk to chunk of a back-fill.
     """
     job = next_job(store.jobs())
     if job is None:
         return None
     if is_sweep(job):
         return _sweep(store, playbook, job, limit)
+    if is_backfill(job):
+        return backfill.proceed(store, log, job, ENTRIES, heard)
     return _settle(store, playbook, job, limit)
 
 

@@ -18,6 +18,7 @@ from engine.core.plan import Audience, OnAnniversary, OnSegment, OnTag, Plan, se
 from engine.core.playbook import Doors, Move, Playbook
 from engine.core.release import Release, in_flight_of
 from engine.ports import Changes, JobRow, Reader, Store
+from engine.usecases.backfill import begin, needs
 from engine.usecases.launch import schedule
 from engine.usecases.work import Work
 
@@ -50,11 +51,23 @@ def in_force(store: Reader, audience: Audience | None = None) -> Playbook:
     moves = pending_moves(store.jobs())
     plans = _travelled(store, moves)
     current = {plan.journey: "" for plan in plans} | store.current()
-    flags = store.flags()
-    draining = [p.journey for p in release.plans if in_flight_of(release, p).policy == "drain"] if release else []
-    doors = Doors(paused=_said(flags, PAUSE), draining=frozenset(draining), moves=moves)
     rules = release.audience if release is not None else audience
-    return Playbook(plans, rules, _said(flags, STOP), current, doors=doors)
+    return Playbook(plans, rules, _said(store.flags(), STOP), current, doors=_doors(store, release, moves))
+
+
+def would_be(store: Reader, release: Release) -> Playbook:
+    """Return the playbook that would be in force if the release were published at `release.at`, before its jobs run."""
+    moves = pending_moves(_standing(store.jobs(), _sweeps(store, release, "preview")))
+    known = {(plan.journey, plan.version): plan for plan in (*_travelled(store, moves), *release.plans)}
+    current = {journey: "" for journey, _ in known} | {plan.journey: plan.version for plan in release.plans}
+    doors = _doors(store, release, moves)
+    return Playbook(known.values(), release.audience, _said(store.flags(), STOP), current, doors=doors)
+
+
+def _doors(store: Reader, release: Release | None, moves: Mapping[tuple[str, str], Move]) -> Doors:
+    plans = () if release is None else release.plans
+    draining = [plan.journey for plan in plans if release and in_flight_of(release, plan).policy == "drain"]
+    return Doors(paused=_said(store.flags(), PAUSE), draining=frozenset(draining), moves=moves)
 
 
 def pending_moves(jobs: Sequence[JobRow]) -> dict[tuple[str, str], Move]:
@@ -109,28 +122,39 @@ def read_release(body: bytes) -> Release:
     return releases.seal(release)
 
 
-def put_in_force(work: Work, directive: Directive) -> None:
-    """Write the release of a `publish` directive, and the jobs it leaves, into the unit of work."""
+def put_in_force(work: Work, playbook: Playbook, directive: Directive) -> None:
+    """Write the release of a `publish` directive, and the jobs it leaves, into the unit of work.
+
+    `playbook` is the one in force so far: it says which statistics are kept already.
+    """
     unit, now = work.unit, directive.received
     release = msgspec.structs.replace(read_release(directive.body), at=now)
-    before, current = newest(unit), unit.current()
+    current = unit.current()
     names = {plan.journey for plan in release.plans}
-    gone = [journey for journey in current if journey not in names]
-    jobs = _jobs(unit, (before, release), directive.id)
+    jobs = [*_blocking(unit, playbook, release, directive.id), *_sweeps(unit, release, directive.id)]
     changes = work.changes
     changes.plans += [plan for plan in release.plans if current.get(plan.journey) != plan.version]
-    changes.gone += gone
+    changes.gone += [journey for journey in current if journey not in names]
     changes.schedules += schedule(release.plans, unit.schedules(), now)
     changes.release = release
     changes.jobs += jobs
 
 
-def _jobs(unit: Reader, pair: tuple[Release | None, Release], name: str) -> list[JobRow]:
-    before, release = pair
+def _blocking(unit: Reader, playbook: Playbook, release: Release, name: str) -> list[JobRow]:
+    """Return what must be done before the next entry: statistics are filled, then what follows from them is settled."""
+    if not unit.scan("", 1):
+        return []
+    customers = unit.counts().customers
+    filling = begin(needs(playbook, would_be(unit, release)), unit.position(), customers, name=name)
+    jobs = [] if filling is None else [filling]
+    if must_settle(newest(unit), release):
+        jobs.append(JobRow(f"settle:{name}", "settle", total=customers, body=str(release.at).encode()))
+    return jobs
+
+
+def _sweeps(unit: Reader, release: Release, name: str) -> list[JobRow]:
+    """Return the sweeps that change, and the one that takes runs into the release's versions."""
     jobs = _without_moves_back(unit.jobs(), unit.current() | {plan.journey: plan.version for plan in release.plans})
-    if must_settle(before, release) and unit.scan("", 1):
-        total = unit.counts().customers
-        jobs.append(JobRow(f"settle:{name}", "settle", total=total, body=str(release.at).encode()))
     moving = _moving(unit, release, pending_moves(_standing(unit.jobs(), jobs)))
     if moving:
         journeys = {one.journey: one.move.version for one in moving}

@@ -1,0 +1,163 @@
+"""The workspace as a release: made from the folder, published at a start, and what is in force taken from the store.
+
+The rules and the templates that act are those of the newest release, whatever the folder holds meanwhile. Used by the
+daemon, the history import and the commands that publish.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+import structlog
+
+from channels.render import Renderer
+from channels.templates import Library, contents_of
+from engine.bootstrap.workspace import Files, Workspace
+from engine.core import release as releases
+from engine.core.errors import BadSetting
+from engine.core.events import Directive, decode, encode
+from engine.core.ids import Micros
+from engine.core.plan import Audience, InFlight, Plan, Send
+from engine.core.playbook import Playbook
+from engine.core.release import Release
+from engine.ports import EventLog, Reader
+from engine.runtime.clock import mint_id
+from engine.runtime.inbox import last_received
+from engine.usecases.publish import in_force, newest
+
+BY_START: Final = "start"
+"""`Release.by` of what a start of the daemon published."""
+
+_LOOK_BACK: Final = 20
+"""Releases in which a template is looked for that only runs in flight still send."""
+
+
+def compose(workspace: Workspace, before: Release | None, *, by: str = "", note: str = "") -> Release:
+    """Return what the folder holds, as a release that follows on `before`.
+
+    An override of `in_flight` holds for a journey until it changes again. Raises `BadSetting` with every error of the
+    journeys, the audience and the templates' files.
+    """
+    plans = tuple(sorted(workspace.plans(), key=lambda plan: plan.journey))
+    root = workspace.root / "templates"
+    problems = Library(root).problems()
+    if problems:
+        raise BadSetting("\n".join(str(problem) for problem in problems))
+    release = releases.seal(Release(plans, workspace.audience(), contents_of(root), by=by, note=note))
+    return msgspec.structs.replace(release, in_flight=_carried(before, plans))
+
+
+def again(old: Release, before: Release, *, by: str, note: str) -> Release:
+    """Return a release with the content of `old`, to go back to it from `before`."""
+    undone = tuple(dict.fromkeys((*before.undone, before.id)))
+    undone = tuple(id_ for id_ in undone if id_ != old.id)
+    carried = _carried(before, old.plans)
+    return msgspec.structs.replace(old, at=0, by=by, note=note, in_flight=carried, undone=undone)
+
+
+def _carried(before: Release | None, plans: tuple[Plan, ...]) -> dict[str, InFlight]:
+    if before is None:
+        return {}
+    versions = {plan.journey: plan.version for plan in before.plans}
+    unchanged = {plan.journey for plan in plans if versions.get(plan.journey) == plan.version}
+    return {journey: said for journey, said in before.in_flight.items() if journey in unchanged}
+
+
+def directive_of(release: Release, received: Micros) -> Directive:
+    """Return the entry that publishes the release; raises `BadSetting` when it is too big for one."""
+    body = releases.encode(release)
+    if len(body) > releases.LIMIT:
+        biggest = max(release.templates, key=lambda path: len(release.templates[path]), default="")
+        raise BadSetting(
+            f"the release has {len(body):,} bytes, over {releases.LIMIT:,}: make the templates smaller "
+            f"(the biggest file is templates/{biggest}); put pictures on a web server and link to them"
+        )
+    return Directive(mint_id(), "publish", received, received, subject=release.id, by=release.by, body=body)
+
+
+# --- a start ------------------------------------------------------------------------------------------
+
+
+def publish_on_start(workspace: Workspace, files: Files, now: Micros) -> Release:
+    """Put the folder into the log as a release when it differs from the newest one and the settings say so.
+
+    Returns the release that is, or is about to be, in force. What a rollback went back behind is not published again by
+    a mere start: the folder still holds it.
+    """
+    before = latest(files.store, files.log)
+    if before is not None and not workspace.settings.publish.on_start:
+        return before
+    release = compose(workspace, before, by=BY_START)
+    log = structlog.get_logger("daemon")
+    if before is not None and release.id in before.undone:
+        log.warning("folder_rolled_back", release=before.id)
+        return before
+    if before is not None and release.id == before.id:
+        return before
+    files.log.append([encode(directive_of(release, max(last_received(files.log), now)))])
+    known = {} if before is None else {plan.journey: plan.version for plan in before.plans}
+    for plan in release.plans:
+        if known.get(plan.journey) != plan.version:
+            log.info("journey_published", journey=plan.journey, version=plan.version)
+    return release
+
+
+def latest(store: Reader, log: EventLog) -> Release | None:
+    """Return the newest release, also one that is in the log and not applied yet."""
+    found, position, tail = newest(store), store.position(), log.tail()
+    while position < tail:
+        batch = log.read(position, 500)
+        if not batch:
+            break
+        for logged in batch:
+            release = _published(logged.body)
+            found = found if release is None else release
+        position = batch[-1].offset
+    return found
+
+
+def _published(body: bytes) -> Release | None:
+    try:
+        entry = decode(body)
+        return releases.decode(entry.body) if isinstance(entry, Directive) and entry.verb == "publish" else None
+    except ValueError:
+        return None  # `advance` buries it
+
+
+# --- what is in force ---------------------------------------------------------------------------------
+
+
+class InForce:
+    """Makes the playbook that follows from the store, and lets the renderer follow the release. Called at each change.
+
+    `fallback`: the audience that holds while nothing was published as a release.
+    """
+
+    def __init__(self, store: Reader, fallback: Audience, renderer: Renderer) -> None:
+        self._store, self._fallback, self._renderer = store, fallback, renderer
+        self._held: Mapping[str, bytes] | None = None
+
+    def __call__(self) -> Playbook:
+        """Return the playbook in force."""
+        playbook = in_force(self._store, self._fallback)
+        release = newest(self._store)
+        if release is not None:
+            templates = _with_templates_underway(self._store, release, playbook)
+            if templates != self._held:
+                self._renderer.switch(Library(self._renderer.library.root, templates))
+                self._held = templates
+        return playbook
+
+
+def _with_templates_underway(store: Reader, release: Release, playbook: Playbook) -> dict[str, bytes]:
+    """Return the release's templates, and of older ones those that runs in flight may still send."""
+    templates = dict(release.templates)
+    asked = {node.template for one in playbook.plans() for node in one.plan.nodes if isinstance(node, Send)}
+    missing = asked - {path.partition("/")[0] for path in templates}
+    for older in store.releases(_LOOK_BACK) if missing else []:
+        found = {path: body for path, body in older.templates.items() if path.partition("/")[0] in missing}
+        templates |= found
+        missing -= {path.partition("/")[0] for path in found}
+        if not missing:
+            break
+    return templates
