@@ -89,6 +89,24 @@ def parse_identifier(said: str) -> Column:
     return column
 
 
+def columns_of(said: Mapping[str, Sequence[str] | None], *, event: str, at: str, id_: str, zone: str) -> CsvShape:
+    """Return the mapping that the options `map`, `set`, `trait` and `consent` make; raises `BadInput`."""
+    types = tuple(TYPES)
+    shape = CsvShape(
+        identifiers=tuple(parse_identifier(one) for one in said.get("map") or ()),
+        event=event,
+        at=at,
+        id=id_,
+        zone=check_zone(zone),
+        properties=tuple(parse_column(one, "--set", types) for one in said.get("set") or ()),
+        traits=tuple(parse_column(one, "--trait", types) for one in said.get("trait") or ()),
+        consents=tuple(parse_column(f"{one}:bool", "--consent", types) for one in said.get("consent") or ()),
+    )
+    if not shape.identifiers:
+        raise BadInput("Nobody is named", "Say which column names the customer: --map user_id=customer_id")
+    return shape
+
+
 def check_zone(name: str) -> str:
     """Return the zone's name; raises `BadInput` when there is no such zone."""
     try:

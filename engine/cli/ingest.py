@@ -41,7 +41,7 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Take events from files: Segment-shaped JSON lines, or CSV with a mapping; exit 1 when lines were refused."""
-    from engine.cli.csv_shape import CsvShape, check_zone, parse_column, parse_identifier
+    from engine.cli.csv_shape import columns_of
     from engine.cli.intake import Intake
 
     invocation: Invocation = ctx.obj
@@ -50,20 +50,11 @@ def ingest(
             "This workspace sends to real customers, and history in virtual time would write to them",
             "Add --backfill: it updates customers and triggers nothing. Or set sandbox.enabled for a trial",
         )
-    types = ("text", "number", "bool")
     shape = None
     if as_csv:
-        shape = CsvShape(
-            identifiers=tuple(parse_identifier(said) for said in map_ or ()),
-            event=event,
-            at=at,
-            id=id_,
-            zone=check_zone(zone),
-            properties=tuple(parse_column(said, "--set", types) for said in set_ or ()),
-            traits=tuple(parse_column(said, "--trait", types) for said in trait or ()),
-            consents=tuple(parse_column(f"{said}:bool", "--consent", types) for said in consent or ()),
-        )
-        _check(shape, delimiter)
+        said = {"map": map_, "set": set_, "trait": trait, "consent": consent}
+        shape = columns_of(said, event=event, at=at, id_=id_, zone=zone)
+        _check(delimiter)
     elif map_ or event or at or id_ or set_ or trait or consent:
         raise BadInput("A mapping is for CSV files", "Add --csv")
     intake = Intake(invocation.workspace(), files, shape, delimiter, _rejects(files, rejects))
@@ -74,9 +65,7 @@ def ingest(
         raise typer.Exit(1)
 
 
-def _check(shape: Any, delimiter: str) -> None:
-    if not shape.identifiers:
-        raise BadInput("Nobody is named", "Say which column names the customer: --map user_id=customer_id")
+def _check(delimiter: str) -> None:
     if len(delimiter) != 1:
         raise BadInput(f"--delimiter {delimiter!r} is not one character", "Write one, like ;")
 

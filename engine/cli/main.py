@@ -13,14 +13,17 @@ from typer.core import TyperGroup
 
 from engine.cli import (
     callbacks,
+    coupons,
     customers,
     dead,
+    diagram,
     doctor,
     explain,
     ingest,
     init,
     lint,
     sandbox,
+    simulate,
     status,
     stop,
     test,
@@ -83,9 +86,12 @@ app.command("lint")(lint.lint)
 app.command("test")(test.test)
 app.command("run")(daemon.run)
 app.command("ingest")(ingest.ingest)
+app.command("simulate")(simulate.simulate)
 app.add_typer(touches.app, name="touches")
 app.add_typer(customers.app, name="customers")
+app.add_typer(coupons.app, name="coupons")
 app.command("explain")(explain.explain)
+app.command("diagram")(diagram.diagram)
 app.command("stop")(stop.stop)
 app.command("resume")(stop.resume)
 app.add_typer(sandbox.app, name="sandbox")

@@ -1,0 +1,103 @@
+"""The daemon's own log as history: its events in the order they were accepted, read while it may be running.
+
+What the engine itself caused (attempts, receipts) is left out, since a rehearsal sends anew; only that somebody took a
+consent back under a message is kept as what it was, the customer's word. Called by `journeyd simulate`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Final
+
+import msgspec
+
+from engine.bootstrap.workspace import Workspace
+from engine.core.errors import BadSetting
+from engine.core.events import KINDS, Event, Receipt, decode
+from engine.core.plan import CHANNELS
+from engine.core.state import Customer
+from engine.ports import Reader, TouchRow
+from engine.store.sqlite import SqliteLog
+
+PAGE: Final = 5_000
+_TAKEN_BACK: Final = {"UNSUBSCRIBED": "unsubscribed", "COMPLAINED": "complained"}
+
+
+class Journal:
+    """The log of a workspace. `size`: entries in it; `done`: how many are read; `refused`: what could not be read."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._path = workspace.data / "journal.db"
+        if not self._path.exists():
+            raise BadSetting(
+                f"{workspace.root} has no log yet: start it with `journeyd run`, or give files with --history"
+            )
+        with closing(SqliteLog.open_readonly(self._path)) as log:
+            self.size = log.tail()
+        self.done = 0
+        self.refused = 0
+        self.faults: list[str] = []
+
+    def events(self) -> Iterator[Event]:
+        """Yield what customers did and said, from the oldest entry that is kept up to the last of now."""
+        self.done = self.refused = 0
+        with closing(SqliteLog.open_readonly(self._path)) as log, closing(self._workspace.read_store()) as store:
+            while self.done < self.size:
+                page = log.read(self.done, PAGE)
+                if not page:
+                    return
+                yield from self._of_page([logged.body for logged in page], store)
+                self.done = page[-1].offset
+
+    def _of_page(self, bodies: Sequence[bytes], store: Reader) -> Iterator[Event]:
+        for body in bodies:
+            try:
+                entry = decode(body)
+            except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+                self.refused += 1
+                continue
+            match entry:
+                case Event(about=""):
+                    yield entry
+                case Receipt(fact=fact) if fact in _TAKEN_BACK and not entry.machine:
+                    word = _word(store, entry)
+                    if word is not None:
+                        yield word
+                case _:
+                    pass
+
+
+def _word(store: Reader, receipt: Receipt) -> Event | None:
+    """Return the customer's "no" under a message as an event of its own; None when nobody knows the message."""
+    row = _row(store, receipt)
+    if row is None:
+        return None
+    customer = store.customers([row.touch.customer]).get(row.touch.customer)
+    named = {} if customer is None else _name(customer)
+    scope = receipt.detail if receipt.detail in CHANNELS else "marketing"
+    purpose = row.touch.purpose
+    if scope == "marketing" and purpose != "transactional":
+        scope = purpose
+    return Event(
+        id=receipt.id,
+        name=_TAKEN_BACK[receipt.fact],
+        at=receipt.at,
+        received=receipt.received,
+        source="journeyd",
+        identifiers=named,
+        consents={scope: False},
+    )
+
+
+def _row(store: Reader, receipt: Receipt) -> TouchRow | None:
+    if receipt.touch:
+        return store.touches([receipt.touch]).get(receipt.touch)
+    return store.touch_by_provider(receipt.provider, receipt.provider_id, receipt.recipient)
+
+
+def _name(customer: Customer) -> dict[str, str]:
+    """Return the customer's strongest identifier."""
+    for kind in KINDS:
+        if value := customer.address(kind):
+            return {kind: value}
+    return {}
