@@ -2,8 +2,11 @@
 
 import getpass
 import time
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec.structs import replace
 
 from engine.cli.daemon import Daemon, address_of
 from engine.core.errors import AlreadyRunning, BadSetting
@@ -19,7 +22,7 @@ def say(
     workspace: "Workspace", *, verb: Literal["stop", "resume", "resolve"], subject: str, value: str = ""
 ) -> dict[str, Any]:
     """Put the word into the log; return {id, offset, through: daemon | log}."""
-    by = _operator()
+    by = operator()
     try:
         files = workspace.files()
     except AlreadyRunning:
@@ -31,16 +34,43 @@ def say(
     return {"id": word.id, "offset": offset, "through": "log"}
 
 
+def hand_over(
+    workspace: "Workspace", words: Iterable[Directive], done: Callable[[Directive], None]
+) -> Literal["daemon", "log"]:
+    """Put ready-made words into the log, in order; `done` hears of each. A word said before is dropped by its id."""
+    try:
+        files = workspace.files()
+    except AlreadyRunning:
+        key = _ops_key(workspace)
+        with closing(Daemon(address_of(workspace), time.sleep)) as daemon:
+            for word in words:
+                body = {"id": word.id, "verb": word.verb, "subject": word.subject, "by": word.by}
+                daemon.direct(key, {**body, "properties": word.properties})
+                done(word)
+        return "daemon"
+    with closing(files):
+        for word in words:
+            received = max(last_received(files.log), word.received)
+            files.log.append([encode(replace(word, received=received))])
+            done(word)
+    return "log"
+
+
 def _through_daemon(workspace: "Workspace", word: dict[str, str]) -> dict[str, Any]:
-    key = workspace.settings.ops_key
-    if key is None:
-        raise BadSetting("A daemon runs and journeyd.yaml has no ops_key to speak to it. Add one and restart it")
     with closing(Daemon(address_of(workspace), time.sleep)) as daemon:
-        said = daemon.direct(key.reveal(), {name: value for name, value in word.items() if value})
+        said = daemon.direct(_ops_key(workspace), {name: value for name, value in word.items() if value})
     return {**said, "through": "daemon"}
 
 
-def _operator() -> str:
+def _ops_key(workspace: "Workspace") -> str:
+    key = workspace.settings.ops_key
+    if key is None:
+        raise BadSetting("A daemon runs and journeyd.yaml has no ops_key to speak to it. Add one and restart it")
+    return key.reveal()
+
+
+def operator() -> str:
+    """Return who speaks: the user of this shell."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from engine.core.coupons import check_stock
 from engine.core.delivery import TouchState
 from engine.core.errors import BadInput
 from engine.core.events import KINDS, Directive, Entry
@@ -22,11 +23,11 @@ from engine.http.fields import as_email, as_phone, read_object, read_text
 from engine.http.mapping import to_event
 from engine.http.problems import Problem, refuse_input
 from engine.http.segment import Ingest, stamp
-from engine.http.settings import EVENT_LIMIT, HttpSettings
+from engine.http.settings import BATCH_LIMIT, EVENT_LIMIT, HttpSettings
 from engine.http.strict import BadJson, parse
 from engine.ports import TouchQuery, TouchRow
 
-Verb: TypeAlias = Literal["stop", "resume", "resolve", "enter"]
+Verb: TypeAlias = Literal["stop", "resume", "resolve", "enter", "stock"]
 
 _VERBS: Final = get_args(Verb)
 _KEYS: Final = {"id", "verb", "subject", "value", "by", "identifiers", "properties"}
@@ -67,12 +68,16 @@ class Ops:
     async def direct(self, request: Request) -> Response:
         """Take an operator's word."""
         check_ops_key(request, self.settings.ops_key_hash)
-        raw = await read_body(request, limit=EVENT_LIMIT, seconds=self.settings.body_timeout)
+        raw = await read_body(request, limit=BATCH_LIMIT, seconds=self.settings.body_timeout)
         try:
             directive = self._read_directive(parse(raw))
         except BadJson as error:
             raise refuse_input(error, code=error.problem_code) from None
-        if directive.verb == "resolve":
+        if directive.verb != "stock" and len(raw) > EVENT_LIMIT:
+            raise Problem(413, "too_large", f"The message is over {EVENT_LIMIT:,} bytes", remedy="Send less")
+        if directive.verb == "stock":
+            check_stock(directive.subject, directive.properties.get("codes"))
+        elif directive.verb == "resolve":
             if await self.gateway.touch(directive.subject) is None:
                 raise Problem(404, "unknown_touch", "No such touch", remedy="List them with GET /v1/ops/touches")
         elif directive.subject != "*":
@@ -126,8 +131,8 @@ class Ops:
         if verb not in _VERBS:
             raise BadInput("The verb is not known", f"Use one of {', '.join(_VERBS)}", "verb")
         if not subject:
-            raise BadInput("Nothing is named", "Name a journey, a touch, or * for all sending", "subject")
-        if subject == "*" and verb in {"resolve", "enter"}:
+            raise BadInput("Nothing is named", "Name a journey, a touch, a pool, or * for all sending", "subject")
+        if subject == "*" and verb in {"resolve", "enter", "stock"}:
             raise BadInput(f"* is not something to {verb}", "Name one", "subject")
         if verb == "resolve" and value not in {"sent", "not_sent"}:
             raise BadInput("A touch is resolved as sent or not_sent", 'Add "value": "sent"', "value")
