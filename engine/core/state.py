@@ -4,7 +4,7 @@ Runs and their timers live inside it; the store indexes `wake` (the earliest ins
 customer is due), so nothing is polled and a wait costs no row of its own.
 """
 
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -138,6 +138,17 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     def is_active(self) -> bool:
         """Is it still travelling?"""
         return self.ended == 0
+
+    @property
+    def left_early(self) -> bool:
+        """Did it leave before its end, so that what it had planned is not wanted any more?
+
+        One that ended because a coupon pool was empty leaves what it planned before in force.
+        """
+        return self.ended != 0 and self.outcome not in _ENDS
+
+
+_ENDS: Final = frozenset({"completed", "exited:no_coupon"})
 
 
 Addresses: TypeAlias = dict[str, tuple[str, ...]]

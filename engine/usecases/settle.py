@@ -111,13 +111,15 @@ def _sent(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
 
 def _failed(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
     row = work.move(row, TouchState.FAILED, reason=outcome.reason, detail=outcome.detail, content=b"")
+    # An account's contact answers for itself, as in `receive`.
+    person = work.customer(row.touch.recipient or row.touch.customer)
+    if person is not None and outcome.reason == Retry.PERMANENT:
+        work.put(suppress(person, row, outcome.detail or "refused for good"))
+    elif person is not None and outcome.reason == Retry.OPTED_OUT:
+        work.put(withdraw(person, row.touch.channel, outcome.at, f"provider:{outcome.provider}"))
     customer = work.customer(row.touch.customer)
     if customer is None:
         return []
-    if outcome.reason == Retry.PERMANENT:
-        work.put(suppress(customer, row, outcome.detail or "refused for good"))
-    elif outcome.reason == Retry.OPTED_OUT:
-        work.put(withdraw(customer, row.touch.channel, outcome.at, f"provider:{outcome.provider}"))
     return [Told(customer.id, Failed(row.touch, outcome.reason or "failed"))]
 
 
@@ -144,4 +146,4 @@ def has_left(work: Work, row: TouchRow) -> bool:
         # Ended and forgotten by the customer: the run's own row knows how.
         asked = RunQuery(customer=customer.id, journey=row.touch.journey)
         run = next((r for _, r in work.unit.runs(asked) if r.id == row.touch.run), None)
-    return run is not None and not run.is_active and run.outcome != "completed"
+    return run is not None and run.left_early

@@ -181,6 +181,33 @@ def test_a_touch_whose_customer_is_gone_is_dropped() -> None:
     assert (row(store).state, row(store).reason) == (TouchState.DROPPED, "no_customer")
 
 
+def test_a_message_to_a_contact_asks_the_contacts_consent_at_the_last_moment() -> None:
+    silent = replace(MEI, id="c2", consents={})
+    store = store_of(touch(recipient="c2"), touch("t2"), touch("t3", recipient="gone"))
+    commit(store, Changes(customers={"c2": silent}))
+    assert fly(store) == ["t2"]
+    assert row(store).reason == "no consent for marketing"
+    assert row(store, "t3").reason == "no_customer"
+
+
+def test_a_task_needs_no_consent_at_the_last_moment_either() -> None:
+    store = store_of(touch(kind="task", purpose="internal"), customer=replace(MEI, consents={}))
+    assert fly(store, playbook=book(exempt=(), purposes={"internal": "opt_in"})) == ["t1"]
+
+
+def test_a_run_that_ended_without_a_coupon_keeps_what_it_had_planned() -> None:
+    for outcome, state in (("exited:no_coupon", TouchState.DEFERRED), ("exited:paid", TouchState.CANCELLED)):
+        ended = Run("r1", "rescue", "v", NOON, ended=NOON, outcome=outcome)
+        store = store_of(touch(), customer=replace(MEI, runs=(ended,)))
+        fly(store)
+        said = Outcome("t1", 1, "deferred", NOON, NOON, retry_at=NOON + HOUR)
+        with store.unit() as unit:
+            work = Work(unit, NOON)
+            settle(work, said)
+            unit.commit(work.flush())
+        assert row(store).state is state
+
+
 def test_a_touch_that_cannot_be_rendered_is_dropped_with_the_words_for_ops() -> None:
     store = store_of(touch())
     deliver.refuse(store, [deliver.Refused("t1", "template_problem", "hello/email.html:3 no `city`")], NOON)

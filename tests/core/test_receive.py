@@ -11,7 +11,9 @@ from engine.core.delivery import Fact, TouchState
 from engine.core.errors import BadInput
 from engine.core.events import Event, Outcome, Receipt
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND
+from engine.core.plan import Arm, Manual, Plan, Split, Stop, Winner, seal
 from engine.core.state import Consent, Customer
+from engine.core.world import ArmResult
 from engine.ports import Attempt, Changes, TouchRow
 from engine.store.memory.store import MemoryStore
 from engine.usecases.receive import receive
@@ -259,3 +261,49 @@ def test_a_receipt_for_a_touch_that_never_left_is_forged() -> None:
     commit(store, Changes(customers={"c1": MEI}, touches=[TOUCH]))
     with store.unit() as unit, pytest.raises(BadInput, match="never left"):
         receive(Work(unit, NOON), say("DELIVERED"))
+
+
+# --- winner splits and contacts
+
+RACE = seal(
+    Plan("rescue", "", "retain", Manual(), (Split("1", "subject", (Arm("a", 1.0),), Winner("click")), Stop("2")))
+)
+RACED = replace(TOUCH, version=RACE.version, arms={"subject": "a"})
+
+
+def raced(**fields: Any) -> MemoryStore:
+    store = store_of(touch=replace(RACED, **fields))
+    commit(store, Changes(plans=[RACE]))
+    return store
+
+
+def test_the_first_human_click_of_a_touch_is_a_win_of_its_arm() -> None:
+    store = raced()
+    hear(store, say("CLICKED"), say("CLICKED", NOON + HOUR), say("OPENED"))
+    hear(store, say("CLICKED", NOON + DAY))
+    assert store.arms("rescue", "subject") == {"a": ArmResult(0, 1)}
+
+
+def test_a_scanners_click_and_a_task_win_nothing() -> None:
+    for store in (raced(), raced(kind="task"), raced(arms={})):
+        hear(store, say("CLICKED", machine=store.touches(["t1"])["t1"].touch == RACED))
+        assert store.arms("rescue", "subject") == {}
+
+
+def test_what_becomes_of_a_message_to_a_contact_is_learned_of_the_contact_and_told_to_the_run() -> None:
+    boss = replace(MEI, id="c2")
+    store = store_of(touch=replace(TOUCH, recipient="c2"))
+    commit(store, Changes(customers={"c2": boss}))
+    assert hear(store, say("HARD_BOUNCE"), say("UNSUBSCRIBED")) == ["message_bounced", "unsubscribed"]
+    learned = store.customers(["c2"])["c2"]
+    assert learned.suppressed == {"email:mei@x.example": "hard_bounce"}
+    assert learned.consents["marketing"].granted is False
+    assert mei(store) == MEI
+
+
+def test_a_contacts_address_refused_for_good_is_the_contacts() -> None:
+    store = store_of(TouchState.IN_FLIGHT, replace(TOUCH, recipient="c2"))
+    commit(store, Changes(customers={"c2": replace(MEI, id="c2")}))
+    hear(store, Outcome("t1", 1, "failed", NOON, NOON, reason="permanent", detail="no such user"))
+    assert store.customers(["c2"])["c2"].suppressed == {"email:mei@x.example": "no such user"}
+    assert mei(store) == MEI
