@@ -25,10 +25,10 @@ class Scope:
     has_customer: bool = True
 
 
-ENTRANCE: Final = Scope(("event", "customer"))  # enter: where
-TRAVEL: Final = Scope(("event", "enter", "customer"))  # exit, goal and wait for: where
-RUN: Final = Scope(("enter", "customer"))  # if, exit: when, with, set
-CUSTOMER: Final = Scope(("customer",))  # audience, segments, stages
+ENTRANCE: Final = Scope(("event", "customer", "account"))  # enter: where
+TRAVEL: Final = Scope(("event", "enter", "customer", "account"))  # exit, goal and wait for: where
+RUN: Final = Scope(("enter", "customer", "account"))  # if, exit: when, with, set
+CUSTOMER: Final = Scope(("customer", "account"))  # audience, segments, stages
 EVENT: Final = Scope(("event",), has_customer=False)  # key, and where= inside count()
 
 

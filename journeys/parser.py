@@ -149,8 +149,6 @@ class Parser:
         raise Fault("J053", token.offset, text=name)
 
     def _path(self, token: Token) -> Term:
-        if token.text == "account":
-            raise Fault("J090", token.offset, word="account.")
         if token.text not in self.roots:
             raise Fault("J047", token.offset, text=f"{token.text}.", roots=", ".join(f"{r}.x" for r in self.roots))
         parts: list[str] = []
