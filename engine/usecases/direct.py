@@ -45,16 +45,19 @@ def direct(work: Work, playbook: Playbook, directive: Directive, known: dict[str
 
 
 def _let_go(work: Work, directive: Directive) -> None:
-    """Give the runs that were held by a stop their timers back: what fell due meanwhile is due now."""
+    """Give the runs that were held by a stop their timers back: what fell due meanwhile is due now.
+
+    A run without a due (a `wait while`) is woken now, to look at its condition.
+    """
     journey = "" if directive.subject == "*" else directive.subject
     held = work.unit.runs(RunQuery(journey=journey, active="yes", limit=1_000_000_000))
-    for customer_id in dict.fromkeys(customer_id for customer_id, run in held if run.due and not run.wake):
+    for customer_id in dict.fromkeys(customer_id for customer_id, run in held if not run.wake):
         customer = work.customer(customer_id)
         if customer is None:
             continue
         at = directive.received
         runs = tuple(
-            msgspec.structs.replace(run, wake=max(run.due, at)) if run.due and not run.wake else run
+            msgspec.structs.replace(run, wake=max(run.due, at)) if run.is_active and not run.wake else run
             for run in customer.runs
         )
         customer = msgspec.structs.replace(customer, runs=runs)
