@@ -1,30 +1,27 @@
 """The audience files -> `Audience`: the rules that hold for every journey.
 
-`audience/` holds lifecycle.yaml, segments.yaml, consent.yaml and caps.yaml; a missing file, or one with errors, gives
-its defaults. Called by the composition root, the lint and the stories.
+`audience/` holds lifecycle.yaml, segments.yaml, tags.yaml, accounts.yaml, consent.yaml and caps.yaml; a missing file,
+or one with errors, gives its defaults. Called by the composition root, the lint and the stories.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
-from pydantic import BaseModel, Field, model_validator
 
 from engine.core.errors import Place
-from engine.core.events import KINDS
-from engine.core.expression import Expr, InSegment, Measure
-from engine.core.plan import STAGES, Audience, Cap, ConsentMode, Policy, StageName
+from engine.core.expression import Expr, Measure
+from engine.core.plan import STAGES, Audience, Cap, Policy, StageName, TagRule
+from journeys.audience_forms import AccountsForm, CapsForm, ConsentForm, LifecycleForm, SegmentsForm, TagsForm
+from journeys.circles import circles, negations, segments_in
 from journeys.expressions import CUSTOMER, parse_condition
-from journeys.fields import CustomerWhen, Exact, MaybeExact, Name, QuietHours, Zone
 from journeys.functions import merge
 from journeys.parse import Parsed, parse_form
 from journeys.positions import read_file
 from journeys.problems import Problem, nearest
-from journeys.reading import Form, Read, complaint
-from journeys.scalars import BadValue
-from journeys.walk import walk
+from journeys.reading import Form
 
 LIFECYCLE: Final[dict[StageName, str]] = {
     "acquire": 'ever("signed_up") or exists(customer.phone)',
@@ -35,74 +32,9 @@ LIFECYCLE: Final[dict[StageName, str]] = {
 }
 """The stages of a workspace without lifecycle.yaml."""
 
-LATER_FILES: Final = ("tags", "identity", "accounts")
-
-
-class RuleForm(Form):
-    """A condition over the customer."""
-
-    later: ClassVar[frozenset[str]] = frozenset({"for", "from", "model"})
-    when: CustomerWhen
-
-
-class LifecycleForm(Form):
-    """lifecycle.yaml: what reaching each of the five stages means."""
-
-    stages: dict[StageName, RuleForm]
-
-
-class SegmentsForm(Form):
-    """segments.yaml: live sets of customers."""
-
-    segments: dict[Name, RuleForm] = Field(default_factory=dict)
-
-
-def _kind(given: object) -> str:
-    if given not in KINDS:
-        raise BadValue("J014", value=given, choices=", ".join(KINDS))
-    return str(given)
-
-
-class ConsentForm(Form):
-    """consent.yaml: who may be written to, by purpose and by channel, and at which identifier."""
-
-    purposes: dict[Name, ConsentMode] = Field(default_factory=dict)
-    channels: dict[Name, ConsentMode] = Field(default_factory=dict)
-    addresses: dict[Name, Annotated[str, Read(_kind, {"enum": list(KINDS)})]] = Field(default_factory=dict)
-
-
-class CapForm(Form):
-    """At most so many messages in so long: of one channel, or of one purpose over all channels."""
-
-    channel: Name = ""
-    all: Name = ""
-    at_most: int = Field(ge=1, le=1_000)
-    per: Exact
-
-    @model_validator(mode="after")
-    def _names_one(self) -> "CapForm":
-        if bool(self.channel) == bool(self.all):
-            raise complaint("J039")
-        return self
-
-
-class CapsForm(Form):
-    """caps.yaml: how often, and when not. `zone` and `max_event_age` override the settings."""
-
-    caps: list[CapForm] = Field(default_factory=list)
-    quiet: QuietHours = None
-    exempt: list[Name] | None = None
-    zone: Zone = ""
-    max_event_age: MaybeExact = None
-
+LATER_FILES: Final = ("identity",)
 
 AnyForm = TypeVar("AnyForm", bound=Form)
-FORMS: Final[dict[str, type[BaseModel]]] = {
-    "lifecycle": LifecycleForm,
-    "segments": SegmentsForm,
-    "consent": ConsentForm,
-    "caps": CapsForm,
-}
 
 
 @dataclass
@@ -139,12 +71,13 @@ def load_audience(folder: Path, lang: str = "en", base: Policy | None = None) ->
     reading = _Folder(folder, [], [])
     stages = _stages(reading)
     segments = _segments(reading)
+    tags, roles = _tags(reading, segments), _roles(reading, segments)
     policy = _policy(reading, base or Policy())
     for name in LATER_FILES:
         path = folder / f"{name}.yaml"
         if path.is_file():
             reading.problems.append(Problem("J090", Place(str(path), 1, 1), {"word": f"audience/{name}.yaml"}))
-    audience = Audience(stages, segments=segments, policy=policy, measures=merge(reading.measures))
+    audience = Audience(stages, tags, roles, segments, policy, merge(reading.measures))
     return audience, [problem.in_language(lang) for problem in reading.problems]
 
 
@@ -167,33 +100,49 @@ def _segments(reading: _Folder) -> dict[str, Expr]:
     if parsed is None or parsed.form is None:
         return {}
     segments = {name: rule.when for name, rule in parsed.form.segments.items()}
-    asked = {name: {part.name for part in walk(rule) if isinstance(part, InSegment)} for name, rule in segments.items()}
     places = {name: parsed.document.place(("segments", name, "when")) for name in segments}
     problems = [
-        Problem("J085", places[name], {"name": other, "near": nearest(other, segments) or "-"})
-        for name, others in asked.items()
-        for other in sorted(others - segments.keys())
+        Problem("J088", places[way[0]], {"name": way[0], "way": " -> ".join(way)})
+        for way in circles({name: segments_in(rule) for name, rule in segments.items()})
     ]
-    problems += [Problem("J088", places[way[0]], {"name": way[0], "way": " -> ".join(way)}) for way in _circles(asked)]
+    problems += _unknown_segments(segments, places, segments)
     reading.problems += problems
     return {} if problems else segments
 
 
-def _circles(asked: Mapping[str, set[str]]) -> list[tuple[str, ...]]:
-    """Return a way from each segment that asks about itself back to itself."""
-    circles: list[tuple[str, ...]] = []
-    for start in asked:
-        ahead: list[tuple[str, ...]] = [(start,)]
-        seen: set[str] = set()
-        while ahead:
-            way = ahead.pop()
-            if len(way) > 1 and way[-1] == start:
-                circles.append(way)
-                break
-            if way[-1] not in seen:
-                seen.add(way[-1])
-                ahead += [(*way, other) for other in sorted(asked.get(way[-1], ()))]
-    return circles
+def _tags(reading: _Folder, segments: Mapping[str, Expr]) -> dict[str, TagRule]:
+    parsed = reading.read("tags", TagsForm)
+    if parsed is None or parsed.form is None:
+        return {}
+    rules = {name: TagRule(rule.when, rule.lasts, rule.model) for name, rule in parsed.form.tags.items()}
+    conditions = {name: rule.when for name, rule in rules.items() if rule.when is not None}
+    places = {name: parsed.document.place(("tags", name, "when")) for name in conditions}
+    problems = _unknown_segments(conditions, places, segments)
+    problems += [
+        Problem("J068", places[name], {"name": name, "way": way}) for name, way in negations(conditions, segments)
+    ]
+    reading.problems += problems
+    return {} if problems else rules
+
+
+def _roles(reading: _Folder, segments: Mapping[str, Expr]) -> dict[str, Expr]:
+    parsed = reading.read("accounts", AccountsForm)
+    if parsed is None or parsed.form is None:
+        return {}
+    roles = {name: rule.when for name, rule in parsed.form.roles.items()}
+    places = {name: parsed.document.place(("roles", name, "when")) for name in roles}
+    reading.problems += (problems := _unknown_segments(roles, places, segments))
+    return {} if problems else roles
+
+
+def _unknown_segments(
+    rules: Mapping[str, Expr], places: Mapping[str, Place], segments: Mapping[str, Expr]
+) -> list[Problem]:
+    return [
+        Problem("J085", places[name], {"name": other, "near": nearest(other, segments) or "-"})
+        for name, rule in rules.items()
+        for other in sorted(segments_in(rule) - segments.keys())
+    ]
 
 
 def _policy(reading: _Folder, policy: Policy) -> Policy:
@@ -221,5 +170,6 @@ def _policy(reading: _Folder, policy: Policy) -> Policy:
         quiet=rules.quiet or policy.quiet,
         default_zone=rules.zone or policy.default_zone,
         max_event_age=rules.max_event_age or policy.max_event_age,
+        holdout=rules.holdout,
         exempt=policy.exempt if rules.exempt is None else tuple(rules.exempt),
     )

@@ -13,6 +13,7 @@ from engine.core.expression import Measure
 from journeys.functions import merge
 from journeys.positions import Document, read_document
 from journeys.problems import Problem
+from journeys.quoting import with_quotes
 from journeys.reading import Form, Reading, complaints
 from journeys.syntax import JourneyForm
 
@@ -43,9 +44,16 @@ def parse_journey(source: str | bytes, file: str) -> Parsed[JourneyForm]:
 def parse_form(source: str | bytes, file: str, form: type[AnyForm]) -> Parsed[AnyForm]:
     """Parse one file of any form; problems are ordered by place.
 
-    A file that cannot be read to its end is not checked further: what is missing from it would only mislead.
+    A file that cannot be read to its end is not checked further: what is missing from it would only mislead. A file
+    with complaints is read again with the quotes that YAML wants around conditions in braces, when that changes it.
     """
     document = read_document(source, file)
+    parsed = _parse(document, form)
+    quoted = with_quotes(document.text) if parsed.problems else None
+    return parsed if quoted is None else _parse(read_document(quoted.text, file, quoted.inserted), form)
+
+
+def _parse(document: Document, form: type[AnyForm]) -> Parsed[AnyForm]:
     reading = Reading(document)
     found: AnyForm | None = None
     late: list[Problem] = []
@@ -55,7 +63,7 @@ def parse_form(source: str | bytes, file: str, form: type[AnyForm]) -> Parsed[An
         except ValidationError as error:
             late = complaints(document, error.errors(include_url=False))
         except RecursionError:
-            late = [Problem("J005", Place(file, 1, 1), {"limit": 50})]
+            late = [Problem("J005", Place(document.file, 1, 1), {"limit": 50})]
     said = {problem.place for problem in document.problems}
     problems = document.problems + [p for p in reading.problems + late if p.place not in said]
     problems.sort(key=lambda problem: (problem.place.line, problem.place.column, problem.code))

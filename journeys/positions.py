@@ -4,6 +4,7 @@ Reads YAML 1.2 events itself instead of building objects: no tags, no anchors, n
 size, and scalars as the core schema has them (`on`, `NO`, `22:30` and `010` are text). Called by `parse.py`.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Final, TypeAlias
@@ -55,6 +56,12 @@ class Document:
     marks: dict[Path, Mark] = field(default_factory=dict)
     keys: dict[Path, Mark] = field(default_factory=dict)
     paths: dict[int, Path] = field(default_factory=dict)
+    inserted: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    """Columns of `text` that the file does not have (see `quoting.py`), by line; both 0-based."""
+
+    def at(self, line: int, column: int) -> Place:
+        """Return the place in the file of a line and column (0-based) of `text`."""
+        return Place(self.file, line + 1, column + 1 - sum(one < column for one in self.inserted.get(line, ())))
 
     def place(self, path: Path, offset: int | None = None) -> Place:
         """Return where the value at `path` stands, or the character `offset` of it; the nearest parent if absent."""
@@ -63,12 +70,12 @@ class Document:
         mark = self.marks.get(path, Mark(0, 0, 0, 0))
         if offset is not None:
             return self._inside(mark, path, offset)
-        return Place(self.file, mark.line + 1, mark.column + 1)
+        return self.at(mark.line, mark.column)
 
     def key_place(self, path: Path) -> Place:
         """Return where the key of the value at `path` stands."""
         mark = self.keys.get(path)
-        return self.place(path) if mark is None else Place(self.file, mark.line + 1, mark.column + 1)
+        return self.place(path) if mark is None else self.at(mark.line, mark.column)
 
     def value(self, path: Path) -> Any:
         """Return the plain value at `path`."""
@@ -89,19 +96,23 @@ class Document:
             at = found + 1
         at = max(at - 1, mark.start)
         line_start = self.text.rfind("\n", 0, at) + 1
-        return Place(self.file, self.text.count("\n", 0, at) + 1, at - line_start + 1)
+        return self.at(self.text.count("\n", 0, at), at - line_start)
 
 
-def read_document(source: str | bytes, file: str) -> Document:
-    """Read one YAML document; everything wrong with it stands in `problems`, and reading goes on where it can."""
+def read_document(source: str | bytes, file: str, inserted: Mapping[int, Sequence[int]] | None = None) -> Document:
+    """Read one YAML document; everything wrong with it stands in `problems`, and reading goes on where it can.
+
+    `inserted` names the columns that are in the text but not in the file.
+    """
     text, problem = _decode(source, file)
-    document = Document(file, text)
+    inserted = inserted or {}
+    document = Document(file, text, inserted=inserted)
     problem = problem or _long_line(text, file)
     if problem is not None:
         document.problems.append(problem)
         return document
     if not is_plain_sailing(text) or not _build_fast(document):
-        document = _build_exactly(Document(file, text))
+        document = _build_exactly(Document(file, text, inserted=inserted))
     if not document.problems and document.data is None:
         document.problems.append(Problem("J003", Place(file, 1, 1)))
     return document
@@ -135,7 +146,7 @@ def _build_exactly(document: Document) -> Document:
         # The scanner is a third party's and this is a stranger's file: whatever it stumbles over is a bad file.
         at = getattr(error, "position", 0)
         line_start = document.text.rfind("\n", 0, at) + 1
-        place = Place(document.file, document.text.count("\n", 0, at) + 1, at - line_start + 1)
+        place = document.at(document.text.count("\n", 0, at), at - line_start)
         detail = getattr(error, "reason", None) or " ".join(str(error).split())
         document.problems.append(Problem("J002", place, {"detail": detail}))
     return document
@@ -213,7 +224,7 @@ class _Builder:
 
     def complain_of_syntax(self, error: MarkedYAMLError) -> None:
         mark = error.problem_mark or error.context_mark
-        place = Place(self.document.file, mark.line + 1, mark.column + 1) if mark else Place(self.document.file)
+        place = self.document.at(mark.line, mark.column) if mark else Place(self.document.file)
         detail = " ".join(str(error.problem or error.context or "").split())
         self.document.problems.append(Problem("J002", place, {"detail": detail}))
 
@@ -292,7 +303,7 @@ class _Builder:
 
     def _complain(self, code: str, event: Any, **data: Any) -> None:
         mark = event.start_mark
-        self.document.problems.append(Problem(code, Place(self.document.file, mark.line + 1, mark.column + 1), data))
+        self.document.problems.append(Problem(code, self.document.at(mark.line, mark.column), data))
 
 
 def _mark(event: Any) -> Mark:

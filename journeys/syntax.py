@@ -73,5 +73,5 @@ class JourneyForm(Form):
     expires: MaybeLength = None
     priority: Priority = 0
     purpose: Name = "marketing"
-    in_flight: Onward = InFlight()
+    in_flight: Onward = Field(default_factory=InFlight)
     steps: Steps = Field(min_length=1)

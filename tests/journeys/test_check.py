@@ -6,9 +6,10 @@ from string import Formatter
 import pytest
 
 from engine.core.errors import Place
-from engine.core.expression import HasTag, InSegment, Not
+from engine.core.expression import AllOf, Constant, HasTag, InSegment, Not, Text
+from engine.core.expression import Path as Value
 from engine.core.ids import DAY, HOUR
-from engine.core.plan import Audience, Cap, Policy, Quiet
+from engine.core.plan import CHANNELS, PURPOSES, Audience, Cap, Policy, Quiet, Span, TagRule
 from journeys.audience import load_audience
 from journeys.check import Known, lint_journeys, lint_workspace, templates_of
 from journeys.compile import load_folder, load_journey
@@ -32,9 +33,8 @@ def test_an_unknown_template_channel_or_form_is_named() -> None:
         "  - send: welcom\n    via: email\n"
         "  - send: welcome\n    via: [email, sms]\n"
         "  - send: welcome\n    via: pigeon\n"
-        "  - send: welcome\n    via: wecom\n"
     )
-    assert found(text, known) == [("J082", 5), ("J083", 7), ("J084", 9), ("J090", 11)]
+    assert found(text, known) == [("J082", 5), ("J083", 7), ("J084", 9)]
 
 
 def test_unknown_segments_purposes_templates_and_journeys_in_conditions_are_named() -> None:
@@ -69,12 +69,12 @@ def test_a_workspace_is_linted_as_a_whole(tmp_path: Path) -> None:
     (tmp_path / "journeys/a.yaml").write_text(HEAD + "steps:\n  - send: hello\n    via: sms\n")
     assert lint_workspace(tmp_path) == []
     (tmp_path / "audience/caps.yaml").write_text("caps: [{channel: fax, at_most: 1, per: 1d}]")
-    (tmp_path / "audience/tags.yaml").write_text("tags: {}")
+    (tmp_path / "audience/identity.yaml").write_text("merge: {}")
     (tmp_path / "journeys/b.yaml").write_text(HEAD + "steps:\n  - sned: hello\n")
     problems = lint_workspace(tmp_path, "zh")
     assert [(Path(one.place.file).name, one.code) for one in problems] == [
         ("caps.yaml", "J087"),
-        ("tags.yaml", "J090"),
+        ("identity.yaml", "J090"),
         ("b.yaml", "J010"),
     ]
     assert "错误" in str(problems[0])
@@ -107,15 +107,26 @@ def test_audience_files_are_read(tmp_path: Path) -> None:
         consent="purposes: {service: none}\nchannels: {email: opt_in, wecom: opt_out}\naddresses: {wecom: unionid}",
         caps=(
             "caps:\n  - {channel: sms, at_most: 1, per: 1d}\n  - {all: marketing, at_most: 4, per: 7d}\n"
-            "quiet: 22:00-08:00\nzone: Asia/Shanghai\nmax_event_age: 6h\nexempt: [service]\n"
+            "quiet: 22:00-08:00\nzone: Asia/Shanghai\nmax_event_age: 6h\nexempt: [service]\nholdout: 5%\n"
         ),
+        tags=(
+            'tags:\n  big: {when: sum("order_paid", "total", within="90d") > 5000, for: 90d}\n'
+            '  大客户: {when: tag("big") and segment("vips")}\n  rfm: {from: mined, model: rfm}\n'
+        ),
+        accounts='roles:\n  decision_maker: {when: customer.title matches "(?i)ceo|head"}\n',
     )
     assert problems == []
     assert list(audience.stages) == ["acquire", "monetize"]
     assert audience.segments == {"vips": HasTag("vip"), "others": Not(InSegment("vips"))}
+    assert audience.tags["big"].lasts == Span(90 * DAY)
+    assert audience.tags["大客户"] == TagRule(AllOf((HasTag("big"), InSegment("vips"))))
+    assert audience.tags["rfm"] == TagRule(mined="rfm")
+    assert audience.roles == {"decision_maker": Text("matches", Value("customer", ("title",)), Constant("(?i)ceo|head"))}
+    assert [measure.window for measure in audience.measures if measure.field == "total"] == [90 * DAY]
     policy = audience.policy
-    assert policy.purposes == {"marketing": "opt_in", "transactional": "none", "service": "none"}
-    assert policy.channels == {"email": "opt_in", "sms": "opt_out", "wechat": "opt_out", "wecom": "opt_out"}
+    assert policy.purposes == {**PURPOSES, "service": "none"}
+    assert policy.channels == {**CHANNELS, "email": "opt_in"}
+    assert policy.holdout == pytest.approx(0.05)
     assert policy.addresses["wecom"] == "unionid"
     assert policy.caps == (Cap(1, DAY, channel="sms"), Cap(4, 7 * DAY, purpose="marketing"))
     assert (policy.quiet, policy.default_zone) == (Quiet(22 * 60, 8 * 60), "Asia/Shanghai")
@@ -134,8 +145,24 @@ def test_audience_files_are_read(tmp_path: Path) -> None:
         ("consent", "channels: {email: maybe}", [("J014", 1)]),
         ("consent", "addresses: {email: fax}", [("J014", 1)]),
         ("caps", "caps:\n  - {at_most: 1, per: 1d}", [("J039", 2)]),
-        ("caps", "caps:\n  - {channel: sms, at_most: 0, per: 1mo}", [("J019", 2), ("J022", 2)]),
+        ("caps", "caps:\n  - {channel: sms, at_most: 0, per: 1mo}", [("J093", 2), ("J022", 2)]),
         ("caps", "cap: []", [("J010", 1)]),
+        ("caps", "holdout: half", [("J027", 1)]),
+        ("caps", "holdot: 5%", [("J010", 1)]),
+        ("tags", 'tags:\n  vip: {when: tag("big"), from: mined}', [("J067", 2)]),
+        ("tags", "tags:\n  vip: {}", [("J067", 2)]),
+        ("tags", "tags:\n  vip: {from: mined}", [("J067", 2)]),
+        ("tags", "tags:\n  vip: {from: mind, model: rfm}", [("J014", 2)]),
+        ("tags", "tags:\n  vip: {wen: true}", [("J067", 2), ("J010", 2)]),
+        ("tags", "tags:\n  vip: {when: event.x > 1}", [("J047", 2)]),
+        ("tags", "tags:\n  vip!: {when: true}", [("J033", 2)]),
+        ("tags", 'tags:\n  vip: {when: segment("zz")}', [("J085", 2)]),
+        ("tags", 'tags:\n  a: {when: tag("b")}\n  b: {when: not tag("a")}', [("J068", 2)]),
+        ("tags", 'tags:\n  a: {when: not (tag("a") and ever("x"))}', [("J068", 2)]),
+        ("tags", "tags:\n  a: {when: 'exists(customer.x) == tag(\"a\")'}", [("J068", 2)]),
+        ("accounts", "roles:\n  boss: {when: 3}", [("J056", 2)]),
+        ("accounts", 'roles:\n  boss: {when: segment("zz")}', [("J085", 2)]),
+        ("accounts", "rolls: {}", [("J010", 1)]),
     ],
 )
 def test_wrong_audience_files_are_complained_of(
@@ -144,6 +171,23 @@ def test_wrong_audience_files_are_complained_of(
     audience, problems = write(tmp_path, **{name: text})
     assert problems == expected
     assert audience.stages
+
+
+def test_tags_may_build_on_each_other_in_a_circle(tmp_path: Path) -> None:
+    audience, problems = write(
+        tmp_path, tags='tags:\n  a: {when: tag("b") or ever("x")}\n  b: {when: tag("a") and not tag("c")}\n'
+    )
+    assert (problems, list(audience.tags)) == ([], ["a", "b"])
+
+
+def test_a_tag_that_needs_its_own_absence_is_told_the_whole_way_round(tmp_path: Path) -> None:
+    (tmp_path / "segments.yaml").write_text('segments: {quiet: {when: not tag("a")}}')
+    (tmp_path / "tags.yaml").write_text('tags:\n  a: {when: tag("b")}\n  b: {when: segment("quiet")}\n')
+    _, problems = load_audience(tmp_path)
+    assert [str(one).partition(": ")[2] for one in problems] == [
+        "error J068: tag `a` would need itself not to hold: a -> b -> segment quiet -> not a. "
+        "Break the circle: tags may build on each other, but none on its own absence"
+    ]
 
 
 @pytest.mark.parametrize("code", sorted(CODES))

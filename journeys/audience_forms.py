@@ -1,0 +1,121 @@
+"""What may be written in the audience files: one pydantic model per file. The syntax of `audience.py`."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, model_validator
+
+from engine.core.events import KINDS
+from engine.core.plan import ConsentMode, StageName
+from journeys.fields import (
+    CustomerWhen,
+    Exact,
+    Fraction,
+    Label,
+    MaybeCustomerWhen,
+    MaybeExact,
+    MaybeLength,
+    Name,
+    QuietHours,
+    Times,
+    Zone,
+)
+from journeys.reading import Form, Read, complaint
+from journeys.scalars import BadValue
+
+
+class RuleForm(Form):
+    """A condition over the customer."""
+
+    when: CustomerWhen
+
+
+class LifecycleForm(Form):
+    """lifecycle.yaml: what reaching each of the five stages means."""
+
+    stages: dict[StageName, RuleForm]
+
+
+class SegmentsForm(Form):
+    """segments.yaml: live sets of customers."""
+
+    segments: dict[Name, RuleForm] = Field(default_factory=dict)
+
+
+class TagRuleForm(Form):
+    """A tag that follows from a condition (and lasts `for` longer), or that a mining job writes."""
+
+    when: MaybeCustomerWhen = None
+    lasts: MaybeLength = Field(default=None, alias="for")
+    source: Literal["", "mined"] = Field(default="", alias="from")
+    model: Name = ""
+
+    @model_validator(mode="after")
+    def _follows_or_is_mined(self) -> "TagRuleForm":
+        is_mined = self.source == "mined" and bool(self.model) and self.when is None and self.lasts is None
+        follows = self.when is not None and not self.source and not self.model
+        if not is_mined and not follows:
+            raise complaint("J067")
+        return self
+
+
+class TagsForm(Form):
+    """tags.yaml: tags that follow from rules, and those that jobs write."""
+
+    tags: dict[Label, TagRuleForm] = Field(default_factory=dict)
+
+
+class AccountsForm(Form):
+    """accounts.yaml: the roles of a company's contacts (B2B)."""
+
+    roles: dict[Name, RuleForm] = Field(default_factory=dict)
+
+
+def _kind(given: object) -> str:
+    if given not in KINDS:
+        raise BadValue("J014", value=given, choices=", ".join(KINDS))
+    return str(given)
+
+
+class ConsentForm(Form):
+    """consent.yaml: who may be written to, by purpose and by channel, and at which identifier."""
+
+    purposes: dict[Name, ConsentMode] = Field(default_factory=dict)
+    channels: dict[Name, ConsentMode] = Field(default_factory=dict)
+    addresses: dict[Name, Annotated[str, Read(_kind, {"enum": list(KINDS)})]] = Field(default_factory=dict)
+
+
+class CapForm(Form):
+    """At most so many messages in so long: of one channel, or of one purpose over all channels."""
+
+    channel: Name = ""
+    all: Name = ""
+    at_most: Times
+    per: Exact
+
+    @model_validator(mode="after")
+    def _names_one(self) -> "CapForm":
+        if bool(self.channel) == bool(self.all):
+            raise complaint("J039")
+        return self
+
+
+class CapsForm(Form):
+    """caps.yaml: how often, when not, to whom never. `zone` and `max_event_age` override the settings."""
+
+    caps: list[CapForm] = Field(default_factory=list)
+    quiet: QuietHours = None
+    exempt: list[Name] | None = None
+    zone: Zone = ""
+    max_event_age: MaybeExact = None
+    holdout: Fraction = 0.0
+
+
+FORMS: Final[dict[str, type[Form]]] = {
+    "lifecycle": LifecycleForm,
+    "segments": SegmentsForm,
+    "tags": TagsForm,
+    "accounts": AccountsForm,
+    "consent": ConsentForm,
+    "caps": CapsForm,
+}
+"""The audience files by name; each has a JSON Schema of its own."""
