@@ -86,15 +86,15 @@ class Work(Beyond):
         if self.customers.get(customer.id) is customer and customer.id not in self._dirty:
             return
         if self._underway:
-            self._recount(self.customers.get(customer.id), customer)
+            self._recount(customer.id, customer)
         self.customers[customer.id] = customer
         self._dirty.add(customer.id)
 
     def merge(self, loser: str, winner: Customer) -> None:
         """Keep the winner's value; the loser's id means the winner from now on."""
-        gone = self.customers.pop(loser, None)
         if self._underway:
-            self._recount(gone, None)
+            self._recount(loser, None)
+        self.customers.pop(loser, None)
         self._dirty.discard(loser)
         self._aliases[loser] = winner.id
         self.changes.merged[loser] = winner.id
@@ -113,7 +113,8 @@ class Work(Beyond):
             self._underway[place] = total + sum(_others(self.customers[id_], *place) for id_ in self._dirty)
         return self._underway[place]
 
-    def _recount(self, before: Customer | None, after: Customer | None) -> None:
+    def _recount(self, id_: str, after: Customer | None) -> None:
+        before = self.customer(id_)
         for place in self._underway:
             self._underway[place] += _others(after, *place) - _others(before, *place)
 

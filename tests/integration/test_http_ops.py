@@ -183,6 +183,7 @@ async def test_a_wrong_filter_is_named(client: httpx.AsyncClient, query: str) ->
         {"verb": "resume", "subject": "welcome"},
         {"verb": "resolve", "subject": "t1", "value": "sent"},
         {"verb": "enter", "subject": "vip-call", "identifiers": {"email": "Mei@Brand.Example"}},
+        {"verb": "stock", "subject": "SPRING10", "properties": {"codes": [f"CODE-{n:09}" for n in range(5_000)]}},
     ],
 )
 async def test_an_operators_word_takes_its_place_in_the_log(
@@ -212,6 +213,11 @@ async def test_an_operators_word_takes_its_place_in_the_log(
         ({"verb": "enter", "subject": "vip-call"}, 400),
         ({"verb": "enter", "subject": "vip-call", "identifiers": {"email": "mei@"}}, 400),
         ({"verb": "enter", "subject": "vip-call", "identifiers": {"shoe": "42"}}, 400),
+        ({"verb": "stock", "subject": "*", "properties": {"codes": ["A"]}}, 400),
+        ({"verb": "stock", "subject": "a pool", "properties": {"codes": ["A"]}}, 400),
+        ({"verb": "stock", "subject": "SPRING10"}, 400),
+        ({"verb": "stock", "subject": "SPRING10", "properties": {"codes": ["A B"]}}, 400),
+        ({"verb": "stop", "subject": "*", "value": "why", "properties": {"x": ["long"] * 9_000}}, 413),
     ],
 )
 async def test_a_wrong_word_changes_nothing(
