@@ -28,7 +28,7 @@ _LABEL: Final = re.compile(r"[^\W_][\w.:-]{0,63}")
 _POOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _STEP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _MAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,190}")
-_USER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
+_USER_ID: Final = re.compile(r"(?!(?:customer|account|enter|event)$)[A-Za-z0-9](?:[A-Za-z0-9_.@-]{0,62}[A-Za-z0-9_])?")
 _STEP_ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 

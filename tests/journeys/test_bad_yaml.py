@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.core import plan
-from journeys.audience import CapsForm, ConsentForm, LifecycleForm, SegmentsForm
+from journeys.audience_forms import FORMS
 from journeys.compile import Loaded, load_journey
 from journeys.expressions import TRAVEL, parse_condition, parse_value
 from journeys.parse import parse_form
@@ -44,10 +44,20 @@ steps:
         arms:
           nothing: {share: 50}
           coupon: {share: 50, steps: [{send: cart-coupon, via: sms}]}
+  - wait for: {all: [profile_completed, {on: first_deposit, where: event.sum > 0}], within: 7d, lookback: 10m}
+  - wait while: not reachable("wechat")
+    within: 3d
+    else: [{leave: welcome}]
+  - repeat: {every: 7d, times: 4, until: count("order_paid", within="7d") > 0}
+    steps: [{start: survey, with: {city: customer.city}}]
+  - coupon: SPRING10
+    else: [{task: {to: mei@brand.example, title: "Call {{ customer.name }}", due: 2d}}]
+  - webhook: {url: "https://crm.example/hooks", body: {who: customer.email, more: {city: customer.city}}}
   - choose:
       - if: count("order_paid", within="30d", where=event.total > 10) > 2
         then: [{set: {customer.offer: SPRING10}}]
       - else: [stop]
+in_flight: {migrate: {"1": "2"}}
 """
 HEAD = "journey: a\nstage: acquire\nenter: {on: x}\n"
 
@@ -69,6 +79,7 @@ def problems(text: str) -> list[tuple[str, int, int]]:
         (HEAD + "steps:", [("J013", 4, 7)]),
         (HEAD + "steps: [stop]\nstpes: 1", [("J010", 5, 1)]),
         (HEAD + "steps: [stop]\nfoo: 1", [("J011", 5, 1)]),
+        (HEAD + "steps: [stop]\npriority: 2000", [("J093", 5, 11)]),
         (HEAD + "steps: [stop]\npriority: high", [("J013", 5, 11)]),
         (HEAD + "steps: [stop]\nquiet: 21-9", [("J025", 5, 8)]),
         (HEAD + "steps: [stop]\nquiet: {hours: 21:00-09:00, late: never}", [("J014", 5, 8)]),
@@ -115,11 +126,22 @@ def test_a_mistake_is_told_where_it_stands(text: str, expected: list[tuple[str, 
         ("{on: a, manual: true}", "J017"),
         ("3", "J017"),
         ("{evry: x}", "J010"),
-        ("{segment: a}", "J090"),
-        ("{stage: retain}", "J090"),
-        ("{tag: vip}", "J090"),
-        ("{changed: customer.city}", "J090"),
-        ("{date: customer.birthday}", "J090"),
+        ("{segment: A b}", "J032"),
+        ("{segment: a, exists: true}", "J010"),
+        ("{segment: a, existing: perhaps}", "J013"),
+        ("{segment: a, leaves: a}", "J017"),
+        ("{leaves: a, existing: true}", "J011"),
+        ("{segmnt: a}", "J010"),
+        ("{stage: retained}", "J014"),
+        ("{tag: +vip}", "J033"),
+        ("{loses: 3}", "J033"),
+        ("{changed: city}", "J037"),
+        ("{changed: customer.city, where: event.x > 1}", "J047"),
+        ("{date: birthday}", "J053"),
+        ("{date: enter.birthday}", "J047"),
+        ("{date: customer.birthday, at: noon}", "J024"),
+        ("{date: customer.birthday, offset: 3h}", "J023"),
+        ("{date: customer.birthday, key: enter.x}", "J011"),
         ("{every: '0 10 * *', zone: UTC}", "J031"),
         ("{every: '0 10 30 2 *', zone: UTC}", "J031"),
         ("{every: '0 10 * * *', zone: Mars/Base}", "J030"),
@@ -141,22 +163,76 @@ def test_a_wrong_way_in_is_told(enter: str, code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "step",
+    ("step", "expected"),
     [
-        'wait while: tag("x")',
-        "coupon: SPRING10",
-        "repeat: {every: 7d}",
-        "start: other",
-        "leave: other",
-        "task: {to: x}",
-        "webhook: {url: x}",
-        "split: s\n    winner: {by: click}\n    arms: {a: {share: 1}, b: {share: 1}}",
-        "send: x\n    via: email\n    to: {role: buyer}",
-        "wait for: {on: x, within: 1d, lookback: 10m}",
+        ("wait for: {on: x, all: [y], within: 1d}", [("J092", 15)]),
+        ("wait for: {all: [y], where: event.a > 1, within: 1d}", [("J011", 26)]),
+        ("wait for: {any: [], within: 1d}", [("J040", 21)]),
+        ("wait for: {all: [{on: x}, {whre: y}], within: 1d}", [("J012", 31), ("J010", 32)]),
+        ("wait for: {all: [x]}", [("J012", 15)]),
+        ("wait for: {on: x, count: 0, within: 1d}", [("J093", 30)]),
+        ("wait for: {on: x, count: two, within: 1d}", [("J013", 30)]),
+        ("wait for: {on: x, lookback: 8d, within: 1d}", [("J021", 33)]),
+        ("wait for: {on: x, lookbak: 8d, within: 1d}", [("J010", 23)]),
+        ("wait for: order_paid", [("J013", 15)]),
+        ("wait while: 3", [("J056", 17)]),
+        ("wait while: tag('a')\n    else: [stop]", [("J091", 5)]),
+        ("wait while: tag('a')\n    withn: 1d", [("J010", 5)]),
+        ("coupon: SPRING 10", [("J094", 13)]),
+        ("coupon: SPRING10\n    els: [stop]", [("J010", 5)]),
+        ("repeat: {every: 7d}\n    steps: [stop]", [("J012", 13)]),
+        ("repeat: {every: 7d, times: 4}", [("J012", 5)]),
+        ("repeat: {every: 7d, times: 4}\n    steps: []", [("J040", 12)]),
+        ("repeat: {every: 7d, times: 1001}\n    steps: [stop]", [("J093", 32)]),
+        ("repeat: {every: 7d, times: 4, untill: true}\n    steps: [stop]", [("J010", 35)]),
+        ("start: My Journey", [("J032", 12)]),
+        ("start: other\n    with: [1]", [("J013", 11)]),
+        ("leave: ''", [("J032", 12)]),
+        ("task: {title: Call}", [("J012", 11)]),
+        ("task: {to: the sales team, title: Call}", [("J054", 16)]),
+        ("task: {to: customer., title: Call}", [("J054", 16)]),
+        ("task: {to: mei@brand.example, title: ''}", [("J040", 42)]),
+        ("task: {to: mei@brand.example, titel: Call}", [("J012", 11), ("J010", 35)]),
+        (f"task: {{to: mei@brand.example, title: {'x' * 201}}}", [("J097", 42)]),
+        ("webhook: {url: 'http://crm.example/x'}", [("J095", 20)]),
+        ("webhook: {url: 'https://u:p@crm.example/x'}", [("J095", 20)]),
+        ("webhook: {url: 'https://'}", [("J095", 20)]),
+        ("webhook: {url: 'ftp://crm.example/x'}", [("J095", 20)]),
+        ("webhook: {url: 'https://crm.example/x', body: 3}", [("J013", 51)]),
+        ("webhook: {url: 'https://crm.example/x', body: {a: {b: event.x}}}", [("J047", 59)]),
+        ("webhook: {url: 'https://crm.example/x', body: {a: {b: {c: {d: {e: {f: 1}}}}}}}", [("J098", 71)]),
+        ("split: s\n    winner: {by: clicks}\n    arms: {a: {share: 1}, b: {share: 1}}", [("J014", 18)]),
+        ("split: s\n    winner: {after: 1}\n    arms: {a: {share: 1}, b: {share: 1}}", [("J093", 21)]),
+        ("split: s\n    winner: {by: convert}\n    arms: {a: {share: 1}, b: {share: 1}}", [("J069", 5)]),
+        ("send: x\n    via: email\n    to: {rol: buyer}", [("J012", 9), ("J010", 10)]),
+        ("send: x\n    via: email\n    to: buyer", [("J013", 9)]),
+        ("send: x\n    via: email\n    purpose: Sales calls", [("J032", 14)]),
+        ("wait: 1h\n    coupon: SPRING10", [("J016", 5)]),
+        ("coupn: SPRING10", [("J010", 5)]),
     ],
 )
-def test_words_of_later_versions_are_refused_by_name(step: str) -> None:
-    loaded = load_journey(f"{HEAD}steps:\n  - {step}\n", "a.yaml")
+def test_a_wrong_step_is_told_where_it_stands(step: str, expected: list[tuple[str, int]]) -> None:
+    assert [(code, column) for code, _, column in problems(f"{HEAD}steps:\n  - {step}\n")] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("later", [("J096", 5, 12)]),
+        ("{pin: 3}", [("J096", 5, 12)]),
+        ("{migrate: []}", [("J096", 5, 12)]),
+        ("{migrate: {}}", [("J096", 5, 12)]),
+        ("{migrate: {3: 1, 4: 9}}", [("J055", 5, 32)]),
+        ("migrat", [("J096", 5, 12)]),
+    ],
+)
+def test_a_wrong_word_for_runs_in_flight_is_told(text: str, expected: list[tuple[str, int, int]]) -> None:
+    assert problems(f"{HEAD}steps: [stop]\nin_flight: {text}\n") == expected
+
+
+@pytest.mark.parametrize("word", ["variables", "version"])
+def test_words_of_later_versions_are_refused_by_name(word: str) -> None:
+    loaded = load_journey(f"{HEAD}steps: [stop]\n{word}: 1\n", "a.yaml")
     assert [problem.code for problem in loaded.problems] == ["J090"]
     assert "not available in this version yet" in str(loaded.problems[0])
 
@@ -232,7 +308,10 @@ _VALUES: st.SearchStrategy[Any] = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["on", "where", "within", "if", "then", "else", "steps", "arms", "share", "send", "via", "all"]
+                ["on", "where", "within", "if", "then", "else", "steps", "arms", "share", "send", "via", "all", "any",
+                 "count", "lookback", "wait for", "wait while", "repeat", "every", "times", "until", "coupon", "task",
+                 "to", "title", "webhook", "url", "body", "start", "with", "segment", "date", "at", "changed", "tag",
+                 "winner", "migrate"]
             )
             | st.text(max_size=4),
             inner,
@@ -240,12 +319,14 @@ _VALUES: st.SearchStrategy[Any] = st.recursive(
         )
     ),
     max_leaves=8,
-)
+)  # fmt: skip
 
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.sampled_from(["enter", "exit", "goal", "quiet", "steps", "plan", "stage", "priority", "expires", "title"]),
+    st.sampled_from(
+        ["enter", "exit", "goal", "quiet", "steps", "plan", "stage", "priority", "expires", "title", "in_flight"]
+    ),
     _VALUES,
 )
 def test_any_value_under_any_key_loads_or_is_complained_of(key: str, value: Any) -> None:
@@ -272,7 +353,7 @@ def test_any_words_in_a_row_are_a_condition_or_a_complaint(words: list[str]) -> 
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.binary(max_size=60), st.sampled_from([LifecycleForm, SegmentsForm, ConsentForm, CapsForm]))
+@given(st.binary(max_size=60), st.sampled_from(sorted(FORMS.values(), key=lambda form: form.__name__)))
 def test_any_bytes_as_an_audience_file_are_read_or_complained_of(source: bytes, form: Any) -> None:
     parsed = parse_form(source, "caps.yaml", form)
     assert (parsed.form is None) == bool(parsed.problems)

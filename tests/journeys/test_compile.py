@@ -212,6 +212,172 @@ def test_a_journey_may_be_entered_by_hand() -> None:
     assert entered("{manual: true}").enter == plan.Manual()
 
 
+@pytest.mark.parametrize(
+    ("text", "entrance", "again"),
+    [
+        ("{segment: dormant-30d}", plan.OnSegment("dormant-30d"), "never"),
+        ("{segment: d, existing: true, again: always}", plan.OnSegment("d", "enters", existing=True), "always"),
+        ("{leaves: dormant-30d}", plan.OnSegment("dormant-30d", "leaves"), "never"),
+        ("{stage: retain}", plan.OnStage("retain"), "never"),
+        ("{tag: high-value}", plan.OnTag("high-value"), "never"),
+        ("{loses: 高价值}", plan.OnTag("高价值", "loses"), "never"),
+        ("{changed: customer.city}", plan.OnChange("city"), "never"),
+        ("{date: customer.birthday}", plan.OnAnniversary(Path("customer", ("birthday",))), "always"),
+        (
+            '{date: customer.birthday, offset: -3d, at: "10:30", again: never}',
+            plan.OnAnniversary(Path("customer", ("birthday",)), 10, 30, -3),
+            "never",
+        ),
+    ],
+)
+def test_a_journey_begins_with_a_segment_a_stage_a_tag_a_change_or_a_date(
+    text: str, entrance: plan.Entrance, again: str
+) -> None:
+    made = entered(text)
+    assert (made.enter, made.again.policy) == (entrance, again)
+
+
+def test_every_way_in_may_be_narrowed_and_held_out() -> None:
+    for way in [
+        "segment: d",
+        "leaves: d",
+        "stage: retain",
+        "tag: a",
+        "loses: a",
+        "changed: customer.x",
+        "date: customer.b",
+    ]:
+        made = entered(f'{{{way}, where: tag("vip"), holdout: 10%, again: after 3d}}')
+        assert made.holdout == pytest.approx(0.1)
+        assert (made.where, made.again) == (HasTag("vip"), plan.Again("after", Span(3 * DAY)))
+
+
+def test_a_changed_trait_and_a_call_may_read_what_they_bring() -> None:
+    assert entered('{changed: customer.city, where: enter.to == "Shanghai"}').where == Compare(
+        "==", Path("enter", ("to",)), Constant("Shanghai")
+    )
+    called = entered("{manual: true, where: enter.n > 1, key: enter.n}")
+    assert called.key == Path("enter", ("n",))
+    assert called.where == Compare(">", Path("enter", ("n",)), Constant(1))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "{all: [{on: a}, {on: [b, c], where: event.x > 1}], within: 7d}",
+            plan.WaitFor(
+                "1",
+                (plan.Awaited(("a",)), plan.Awaited(("b", "c"), Compare(">", Path("event", ("x",)), Constant(1)))),
+                Span(7 * DAY),
+                need="all",
+            ),
+        ),
+        (
+            "{all: [a, b], within: 7d}",
+            plan.WaitFor("1", (plan.Awaited(("a",)), plan.Awaited(("b",))), Span(7 * DAY), "all"),
+        ),
+        ("{any: [a, b], within: 7d}", plan.WaitFor("1", (plan.Awaited(("a",)), plan.Awaited(("b",))), Span(7 * DAY))),
+        ("{on: a, count: 3, within: 1d}", plan.WaitFor("1", (plan.Awaited(("a",)),), Span(DAY), count=3)),
+        (
+            "{on: a, within: 1mo, lookback: 10m}",
+            plan.WaitFor("1", (plan.Awaited(("a",)),), Span(0, 1), lookback=10 * MINUTE),
+        ),
+    ],
+)
+def test_a_wait_hears_all_any_or_so_many(text: str, expected: plan.WaitFor) -> None:
+    assert steps(f"  - wait for: {text}\n") == (expected,)
+
+
+def test_a_wait_while_goes_on_or_runs_out() -> None:
+    nodes = steps('  - wait while: tag("a")\n    within: 3d\n    then: [{wait: 1h}]\n    else: [stop]\n  - wait: 2h\n')
+    assert nodes[0] == plan.WaitWhile("1", HasTag("a"), Span(3 * DAY), "1.then.1", "1.else.1")
+    assert steps('  - wait while: tag("a")\n  - wait: 2h\n')[0] == plan.WaitWhile("1", HasTag("a"), None, "2", "2")
+
+
+def test_the_last_step_of_a_round_leads_back_to_its_repeat() -> None:
+    nodes = steps(
+        '  - repeat: {every: 7d, times: 4, until: tag("a")}\n    steps:\n      - wait: 1h\n'
+        '      - if: tag("b")\n        then: [{wait: 2h}]\n  - wait: 3h\n'
+    )
+    assert nodes == (
+        plan.Repeat("1", Span(7 * DAY), 4, HasTag("a"), body="1.1", next="2"),
+        plan.Wait("1.1", Span(HOUR), "1.2"),
+        plan.Branch("1.2", ((HasTag("b"), "1.2.then.1"),), "1"),
+        plan.Wait("1.2.then.1", Span(2 * HOUR), "1"),
+        plan.Wait("2", Span(3 * HOUR)),
+    )
+
+
+def test_an_empty_coupon_pool_ends_the_run_unless_something_else_is_said() -> None:
+    assert steps("  - coupon: SPRING10\n") == (plan.Coupon("1", "SPRING10"),)
+    nodes = steps("  - coupon: SPRING10\n    else: [{wait: 1h}]\n  - wait: 2h\n")
+    assert nodes[0] == plan.Coupon("1", "SPRING10", "1.else.1", "2")
+    assert steps("  - coupon: SPRING10\n    else: []\n  - wait: 2h\n")[0] == plan.Coupon("1", "SPRING10", "2", "2")
+
+
+@pytest.mark.parametrize(
+    ("text", "node"),
+    [
+        ("start: other", plan.Start("1", "other")),
+        ("start: other\n    with: {x: customer.x}", plan.Start("1", "other", {"x": Path("customer", ("x",))})),
+        ("leave: other", plan.Leave("1", "other")),
+        (
+            'task: {to: customer.owner, title: "Call {{ customer.name }}", due: 2d, note: Soon}',
+            plan.Task("1", Path("customer", ("owner",)), "Call {{ customer.name }}", "Soon", Span(2 * DAY)),
+        ),
+        ("task: {to: mei@customer.example, title: Call}", plan.Task("1", Constant("mei@customer.example"), "Call")),
+        ("task: {to: ZhangSan, title: Call}", plan.Task("1", Constant("ZhangSan"), "Call")),
+        (
+            'webhook: {url: "https://crm.example/x", body: {city: customer.city, more: {n: 1, list: [a, 2]}}}',
+            plan.Webhook(
+                "1",
+                "https://crm.example/x",
+                plan.Record(
+                    {
+                        "city": Path("customer", ("city",)),
+                        "more": plan.Record({"n": Constant(1), "list": Constant(["a", 2])}),
+                    }
+                ),
+            ),
+        ),
+        ('webhook: {url: "http://localhost:8080/x"}', plan.Webhook("1", "http://localhost:8080/x")),
+        (
+            "send: a\n    via: email\n    to: {role: buyer}\n    purpose: transactional",
+            plan.Send("1", "a", ("email",), role="buyer", purpose="transactional"),
+        ),
+    ],
+)
+def test_other_journeys_tasks_webhooks_and_contacts_are_nodes(text: str, node: plan.Node) -> None:
+    assert steps(f"  - {text}\n") == (node,)
+
+
+def test_a_split_may_find_its_winner() -> None:
+    arms = "arms: {a: {share: 1}, b: {share: 1}}"
+    [split] = steps(f"  - split: s\n    winner: {{by: open, after: 100}}\n    {arms}\n")
+    assert isinstance(split, plan.Split)
+    assert split.winner == plan.Winner("open", 100)
+    [split] = steps(f"  - split: s\n    winner: {{}}\n    {arms}\n")
+    assert isinstance(split, plan.Split)
+    assert split.winner == plan.Winner("click", 500)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pin", plan.InFlight()),
+        ("drain", plan.InFlight("drain")),
+        ("migrate", plan.InFlight("migrate")),
+        ('{migrate: {"3": "2", offer: 1}}', plan.InFlight("migrate", {"3": "2", "offer": "1"})),
+    ],
+)
+def test_what_becomes_of_runs_in_flight_is_no_part_of_the_version(text: str, expected: plan.InFlight) -> None:
+    body = "journey: a\nstage: acquire\nenter: {on: x}\nsteps: [{wait: 1h}, {wait: 2h}]\n"
+    made = compiled(f"{body}in_flight: {text}\n")
+    assert made.in_flight == expected
+    assert made.version == compiled(body).version
+
+
 def test_a_goal_without_a_window_warns_and_takes_seven_days() -> None:
     loaded = load_journey("journey: a\nstage: acquire\nenter: {on: x}\ngoal: {on: y}\nsteps: [stop]", "a.yaml")
     assert [(problem.code, problem.severity, str(problem.place)) for problem in loaded.problems] == [

@@ -81,33 +81,3 @@ def test_audience_files_load(kind: str, tmp_path: Path) -> None:
         (tmp_path / f"{kind}.yaml").write_text(body, "utf-8")
         _, problems = load_audience(tmp_path)
         assert [str(problem) for problem in problems] == []
-
-
-LATER = [
-    *(
-        f"enter: {{{way}: x}}\nsteps: [stop]"
-        for way in ["segment", "leaves", "stage", "tag", "loses", "changed", "date"]
-    ),
-    *(
-        f"enter: {{on: x}}\nsteps: [{{{step}: y}}]"
-        for step in ["coupon", "repeat", "start", "leave", "task", "webhook"]
-    ),
-    "enter: {on: x}\nsteps: [{wait while: y}]",
-    *(
-        f"enter: {{on: x}}\nsteps: [{{wait for: {{on: y, within: 1d, {key}: 1}}}}]"
-        for key in ["all", "any", "count", "lookback"]
-    ),
-    "enter: {on: x}\nsteps: [{split: s, winner: {by: click}, arms: {a: {share: 1}, b: {share: 1}}}]",
-    "enter: {on: x}\nsteps: [{send: s, via: email, to: {role: boss}}]",
-    *(
-        f'enter:\n  on: x\n  where: {name}("o", "t") > 1\nsteps: [stop]'
-        for name in ["max", "min", "avg", "distinct", "sequence"]
-    ),
-    "enter:\n  on: x\n  where: account.size > 1\nsteps: [stop]",
-]
-
-
-@pytest.mark.parametrize("body", LATER)
-def test_words_of_later_versions_are_refused_by_name(body: str) -> None:
-    problems = load_journey(HEAD + body, "later.yaml").problems
-    assert "J090" in {problem.code for problem in problems}, [str(problem) for problem in problems]
