@@ -49,7 +49,7 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         if row.free < FEW:
             remark(
                 invocation.say(
-                    f"{row.pool} has {row.free} free codes left. Add some: journeyd coupons import {row.pool} FILE",
+                    f"{row.pool} runs out of codes: {row.free} left. Add some: journeyd coupons import {row.pool} FILE",
                     f"{row.pool} 仅剩 {row.free} 个券码。请补充：journeyd coupons import {row.pool} 文件",
                 )
             )
