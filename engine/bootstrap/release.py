@@ -4,7 +4,7 @@ The rules and the templates that act are those of the newest release, whatever t
 daemon, the history import and the commands that publish.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -20,8 +20,9 @@ from engine.core.ids import Micros
 from engine.core.plan import Audience, InFlight, Plan, Send
 from engine.core.playbook import Playbook
 from engine.core.release import Release
-from engine.ports import EventLog, Reader
+from engine.ports import EventLog, JobRow, Reader
 from engine.runtime.clock import mint_id
+from engine.runtime.engine import Engine
 from engine.runtime.inbox import last_received
 from engine.usecases.publish import in_force, newest
 
@@ -102,6 +103,11 @@ def publish_on_start(workspace: Workspace, files: Files, now: Micros) -> Release
     return release
 
 
+def is_published_at_start(workspace: Workspace) -> bool:
+    """Say whether a start looks at the folder's journeys: the settings say so, or there is nothing else to run yet."""
+    return workspace.settings.publish.on_start or not (workspace.data / "store.db").exists()
+
+
 def latest(store: Reader, log: EventLog) -> Release | None:
     """Return the newest release, also one that is in the log and not applied yet."""
     found, position, tail = newest(store), store.position(), log.tail()
@@ -122,6 +128,20 @@ def _published(body: bytes) -> Release | None:
         return releases.decode(entry.body) if isinstance(entry, Directive) and entry.verb == "publish" else None
     except ValueError:
         return None  # `advance` buries it
+
+
+def apply_log(workspace: Workspace, files: Files, progress: Callable[[list[JobRow]], None]) -> None:
+    """Apply what the log of a stopped workspace holds, and work off what that leaves to do; send nothing.
+
+    Timers fire as far as the log's time goes, and no further: the rest is for the next start. `progress` gets the jobs
+    that are left, after each step.
+    """
+    release = latest(files.store, files.log)
+    fallback = None if release is None else release.audience
+    window = workspace.settings.log.dedupe_window
+    engine = Engine(files.store, files.log, lambda: 0, lambda: in_force(files.store, fallback), dedupe_window=window)
+    while engine.step():
+        progress(files.store.jobs())
 
 
 # --- what is in force ---------------------------------------------------------------------------------

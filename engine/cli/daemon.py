@@ -68,6 +68,18 @@ class Daemon:
         shown: dict[str, Any] = answer.json()
         return shown
 
+    def publish(self, ops_key: str, release: bytes) -> dict[str, Any]:
+        """Hand a release over and return the daemon's answer; raises `Unreachable` or what was wrong."""
+        headers = {"Authorization": f"Bearer {ops_key}", "Content-Type": "application/msgpack"}
+        try:
+            answer = self._client.post("/v1/ops/publish", content=release, headers=headers)
+        except httpx.TransportError as problem:
+            raise self._unreachable(problem) from None
+        if answer.status_code >= 300:
+            raise refusal(answer)
+        shown: dict[str, Any] = answer.json()
+        return shown
+
     def post_batch(self, write_key: str, messages: Sequence[dict[str, Any]]) -> httpx.Response:
         """Post one batch, again after a while when the daemon asks for it; return the answer that is final."""
         body = {"batch": list(messages)}

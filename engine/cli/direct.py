@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def say(
-    workspace: "Workspace", *, verb: Literal["stop", "resume", "resolve"], subject: str, value: str = ""
+    workspace: "Workspace", *, verb: Literal["stop", "pause", "resume", "resolve"], subject: str, value: str = ""
 ) -> dict[str, Any]:
     """Put the word into the log; return {id, offset, through: daemon | log}."""
     by = operator()
@@ -41,7 +41,7 @@ def hand_over(
     try:
         files = workspace.files()
     except AlreadyRunning:
-        key = _ops_key(workspace)
+        key = ops_key_of(workspace)
         with closing(Daemon(address_of(workspace), time.sleep)) as daemon:
             for word in words:
                 body = {"id": word.id, "verb": word.verb, "subject": word.subject, "by": word.by}
@@ -58,11 +58,12 @@ def hand_over(
 
 def _through_daemon(workspace: "Workspace", word: dict[str, str]) -> dict[str, Any]:
     with closing(Daemon(address_of(workspace), time.sleep)) as daemon:
-        said = daemon.direct(_ops_key(workspace), {name: value for name, value in word.items() if value})
+        said = daemon.direct(ops_key_of(workspace), {name: value for name, value in word.items() if value})
     return {**said, "through": "daemon"}
 
 
-def _ops_key(workspace: "Workspace") -> str:
+def ops_key_of(workspace: "Workspace") -> str:
+    """Return the key that the daemon asks of operators; raises `BadSetting` when there is none."""
     key = workspace.settings.ops_key
     if key is None:
         raise BadSetting("A daemon runs and journeyd.yaml has no ops_key to speak to it. Add one and restart it")

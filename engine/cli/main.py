@@ -22,6 +22,9 @@ from engine.cli import (
     ingest,
     init,
     lint,
+    pause,
+    plan,
+    publish,
     sandbox,
     simulate,
     status,
@@ -29,6 +32,7 @@ from engine.cli import (
     test,
     touches,
     version,
+    versions,
 )
 from engine.cli import run as daemon
 from engine.cli.invocation import Invocation
@@ -84,6 +88,10 @@ def _options(
 app.command("init")(init.init)
 app.command("lint")(lint.lint)
 app.command("test")(test.test)
+app.command("plan")(plan.plan)
+app.command("publish")(publish.publish)
+app.command("versions")(versions.versions)
+app.command("rollback")(publish.rollback)
 app.command("run")(daemon.run)
 app.command("ingest")(ingest.ingest)
 app.command("simulate")(simulate.simulate)
@@ -92,6 +100,7 @@ app.add_typer(customers.app, name="customers")
 app.add_typer(coupons.app, name="coupons")
 app.command("explain")(explain.explain)
 app.command("diagram")(diagram.diagram)
+app.command("pause")(pause.pause)
 app.command("stop")(stop.stop)
 app.command("resume")(stop.resume)
 app.add_typer(sandbox.app, name="sandbox")

@@ -24,15 +24,18 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run the daemon until Ctrl-C or SIGTERM: events in, journeys travelled, touches out."""
+    from engine.bootstrap.release import is_published_at_start
     from engine.bootstrap.serve import serve
     from engine.bootstrap.workspace import Workspace
+    from engine.cli.releasing import refuse_errors
     from engine.telemetry import configure_logging
 
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()
     if port is not None:
         workspace = Workspace.open(invocation.root(), _elsewhere(port))
-    _refuse_errors(invocation)
+    if is_published_at_start(workspace):
+        refuse_errors(invocation, invocation.say("Not started: mend these first.", "未启动：请先修复以上错误。"))
     form = log_format or ("text" if sys.stderr.isatty() else "json")
     configure_logging(level=log_level, form=form, out=sys.stderr)
 
@@ -52,17 +55,6 @@ def run(
 def _elsewhere(port: int) -> dict[str, str]:
     """Return the environment that moves the daemon to `port`; links follow unless server.base_url says otherwise."""
     return {**os.environ, "JOURNEYD_SERVER__PORT": str(port)}
-
-
-def _refuse_errors(invocation: Invocation) -> None:
-    from engine.cli.lint import complaints_of, line_of
-
-    errors = [one for one in complaints_of(invocation.root(), invocation.lang) if one["severity"] == "error"]
-    for one in errors:
-        remark(line_of(one, invocation.lang))
-    if errors:
-        remark(invocation.say("Not started: mend these first.", "未启动：请先修复以上错误。"))
-        raise typer.Exit(1)
 
 
 def _remember(workspace: "Workspace", address: str) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from engine.cli.invocation import AsJson, Invocation
 from engine.cli.output import console, emit, tell
+from engine.cli.releasing import job_in_words
 
 
 def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
@@ -18,9 +19,14 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     with closing(workspace.read_store()) as store:
         counts, flags = store.counts(), store.flags()
         position, current = store.position(), store.current()
+        releases, jobs = store.releases(1), store.jobs()
     stopped = {name.removeprefix("stop:"): why for name, why in flags.items() if name.startswith("stop:")}
+    paused = {name.removeprefix("pause:"): why for name, why in flags.items() if name.startswith("pause:")}
+    release = releases[0].id if releases else ""
     if as_json:
-        emit({"applied": position, "journeys": current, "stopped": stopped, **show.counts_data(counts)})
+        standing = {"applied": position, "release": release, "journeys": current, "stopped": stopped, "paused": paused}
+        working = [{"job": job.name, "phase": job.phase, "done": job.done, "total": job.total} for job in jobs]
+        emit({**standing, "jobs": working, **show.counts_data(counts)})
         return
     out = console()
     tell(
@@ -29,8 +35,14 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
             f"客户 {counts.customers}，日志已处理至 {position}",
         )
     )
+    if release:
+        tell(invocation.say(f"release {release} is in force", f"当前版本 {release}"))
+    for job in jobs:
+        tell(f"{job_in_words(job, invocation.lang)}: {job.done:,} / {job.total:,}")
     for name, why in stopped.items():
         tell(invocation.say(f"stopped: {name} ({why})", f"已停止：{name}（{why}）"))
+    for name, why in paused.items():
+        tell(invocation.say(f"paused: {name} ({why})", f"已暂停进入：{name}（{why}）"))
     out.print("")
     out.print(show.funnel(counts, STAGES))
     if counts.touches:

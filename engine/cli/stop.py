@@ -1,7 +1,10 @@
-"""`journeyd stop` and `journeyd resume`: hold a journey, or all sending, within one commit, and let it go again."""
+"""`journeyd stop` and `journeyd resume`: hold a journey, or all sending, within one commit, and let it go again.
 
-from contextlib import closing
-from typing import TYPE_CHECKING, Annotated, Literal
+`journeyd pause` says its word the same way.
+"""
+
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -25,23 +28,27 @@ def stop(
     as_json: AsJson = False,
 ) -> None:
     """Stop a journey, or all sending; nothing more is planned or sent until `journeyd resume`."""
-    _direct(ctx.obj, "stop", _subject(journey, everything), why, as_json)
+    direct(ctx.obj, "stop", subject_of(journey, everything, "stop"), why, as_json)
 
 
 def resume(
     ctx: typer.Context, journey: Journey = None, *, everything: Everything = False, as_json: AsJson = False
 ) -> None:
-    """Let a stopped journey, or all sending, go on."""
-    _direct(ctx.obj, "resume", _subject(journey, everything), "", as_json)
+    """Let a stopped or paused journey, or all sending, go on."""
+    direct(ctx.obj, "resume", subject_of(journey, everything, "resume"), "", as_json)
 
 
-def _subject(journey: str | None, everything: bool) -> str:
+def subject_of(journey: str | None, everything: bool, verb: str) -> str:
+    """Return the journey's name, or "*" for all; raises `BadInput` for both or neither."""
     if (journey is None) == (not everything):
-        raise BadInput("Name one journey, or --all", "Write `journeyd stop welcome`, or `journeyd stop --all`")
+        raise BadInput("Name one journey, or --all", f"Write `journeyd {verb} welcome`, or `journeyd {verb} --all`")
     return journey or "*"
 
 
-def _direct(invocation: Invocation, verb: Literal["stop", "resume"], subject: str, why: str, as_json: bool) -> None:
+def direct(
+    invocation: Invocation, verb: Literal["stop", "pause", "resume"], subject: str, why: str, as_json: bool
+) -> None:
+    """Say the word, to the daemon or into the log, and tell what became of it."""
     from engine.cli.direct import say
 
     workspace = invocation.workspace()
@@ -51,14 +58,20 @@ def _direct(invocation: Invocation, verb: Literal["stop", "resume"], subject: st
     if as_json:
         emit({"verb": verb, "subject": subject, **said})
         return
-    name = subject if subject != "*" else invocation.say("all sending", "全部发送")
-    done = invocation.say({"stop": "Stopped", "resume": "Resumed"}[verb], {"stop": "已停止", "resume": "已恢复"}[verb])
+    everything = ("all entering", "全部进入") if verb == "pause" else ("all sending", "全部发送")
+    name = subject if subject != "*" else invocation.say(*everything)
+    done = invocation.say(*_DONE[verb])
     later = invocation.say(" (no daemon runs: it holds from its next start)", "（守护进程未运行：下次启动时生效）")
     tell(f"{done}: {name}{later if said['through'] == 'log' else ''}")
 
 
+_DONE: Final = {"stop": ("Stopped", "已停止"), "pause": ("Paused", "已暂停"), "resume": ("Resumed", "已恢复")}
+
+
 def _check(workspace: "Workspace", journey: str) -> None:
-    known = {plan.journey for plan in workspace.plans()}
+    known: set[str] = set()
+    with suppress(BadSetting):  # an operator's word does not wait until the folder is mended
+        known |= {plan.journey for plan in workspace.plans()}
     try:
         with closing(workspace.read_store()) as store:
             known |= set(store.current())

@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from engine.core import plan as plans
+from engine.core.errors import BadInput
 from engine.core.ids import Micros
 from engine.core.plan import Audience, InFlight, Plan
 
@@ -95,3 +97,22 @@ _decoder: msgspec.msgpack.Decoder[Release] = msgspec.msgpack.Decoder(Release)
 def decode(body: bytes) -> Release:
     """Return the release that `encode` wrote; raises `msgspec.DecodeError` or `ValidationError` for anything else."""
     return _decoder.decode(body)
+
+
+def read_release(body: bytes) -> Release:
+    """Return the release in a directive's body, sealed anew; raises `BadInput` for what is none."""
+    if len(body) > LIMIT:
+        raise BadInput(f"The release has {len(body):,} bytes, over {LIMIT:,}", "Make the templates smaller", "body")
+    try:
+        release = decode(body)
+    except msgspec.MsgspecError as problem:
+        remedy = "Publish with the daemon's own version of journeyd"
+        raise BadInput(f"The body is no release: {problem}", remedy, "body") from None
+    names = [plan.journey for plan in release.plans]
+    if len(set(names)) < len(names):
+        raise BadInput("The release holds a journey twice", "Give each journey one file", "body")
+    unsealed = next((plan.journey for plan in release.plans if plans.seal(plan).version != plan.version), "")
+    if unsealed:
+        remedy = "Publish again from the workspace"
+        raise BadInput(f"The plan of {unsealed} is not what its version says", remedy, "body")
+    return seal(release)

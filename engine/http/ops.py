@@ -17,6 +17,7 @@ from engine.core.delivery import TouchState
 from engine.core.errors import BadInput
 from engine.core.events import KINDS, Directive, Entry
 from engine.core.ids import derive
+from engine.core.release import LIMIT, read_release
 from engine.http.auth import check_ops_key
 from engine.http.body import read_body
 from engine.http.fields import as_email, as_phone, read_object, read_text
@@ -27,7 +28,7 @@ from engine.http.settings import BATCH_LIMIT, EVENT_LIMIT, HttpSettings
 from engine.http.strict import BadJson, parse
 from engine.ports import TouchQuery, TouchRow
 
-Verb: TypeAlias = Literal["stop", "resume", "resolve", "enter", "stock"]
+Verb: TypeAlias = Literal["stop", "pause", "resume", "resolve", "enter", "stock"]
 
 _VERBS: Final = get_args(Verb)
 _KEYS: Final = {"id", "verb", "subject", "value", "by", "identifiers", "properties"}
@@ -48,6 +49,7 @@ class Ops:
             Route("/v1/ops/touches", self.touches, methods=["GET"]),
             Route("/v1/ops/touches/{touch}", self.touch, methods=["GET"]),
             Route("/v1/ops/directives", self.direct, methods=["POST"]),
+            Route("/v1/ops/publish", self.publish, methods=["POST"]),
             Route("/v1/journeys/{journey}/enter", self.enter, methods=["POST"]),
         ]
 
@@ -84,6 +86,17 @@ class Ops:
             await self._check_journey(directive.subject)
         offset = await self.gateway.accept(stamp([directive]))
         return _json({"id": directive.id, "offset": offset}, 202)
+
+    async def publish(self, request: Request) -> Response:
+        """Take a release: the body is `core.release.encode`d. It is in force once the log is applied up to `offset`."""
+        check_ops_key(request, self.settings.ops_key_hash)
+        body = await read_body(request, limit=LIMIT, seconds=self.settings.body_timeout)
+        release = read_release(body)
+        now = self.gateway.clock.now()
+        by = release.by or "ops"
+        directive = Directive(self.mint(), "publish", now, now, subject=release.id, by=by, body=body)
+        offset = await self.gateway.accept(stamp([directive]))
+        return _json({"id": directive.id, "offset": offset, "release": release.id}, 202)
 
     async def enter(self, request: Request) -> Response:
         """Enter a customer into a manual journey: the body names the customer as an identify does, and `properties`."""

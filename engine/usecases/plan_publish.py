@@ -78,6 +78,7 @@ def preview(store: Reader, release: Release, now: Micros, *, progress: Callable[
     release = msgspec.structs.replace(release, at=now)
     before = newest(store)
     underway = tuple(_underway(store, release))
+    has_customers = bool(store.scan("", 1))
     policies = {plan.journey: in_flight_of(release, plan) for plan in release.plans}
     return Preview(
         before=before,
@@ -86,8 +87,8 @@ def preview(store: Reader, release: Release, now: Micros, *, progress: Callable[
         policies=policies,
         underway=underway,
         refusals=tuple(row for row in underway if _is_refused(row, policies.get(row.journey))),
-        measures=_new_measures(store, release),
-        settles=must_settle(before, release),
+        measures=_new_measures(store, release) if has_customers else (),
+        settles=has_customers and must_settle(before, release),
         forecast=_forecast(store, (before, release), progress),
     )
 

@@ -9,14 +9,12 @@ from typing import Final
 
 import msgspec
 
-from engine.core import release as releases
-from engine.core.errors import BadInput
 from engine.core.events import Directive
 from engine.core.ids import Micros
 from engine.core.moves import align
-from engine.core.plan import Audience, OnAnniversary, OnSegment, OnTag, Plan, seal
+from engine.core.plan import Audience, OnAnniversary, OnSegment, OnTag, Plan
 from engine.core.playbook import Doors, Move, Playbook
-from engine.core.release import Release, in_flight_of
+from engine.core.release import Release, in_flight_of, read_release
 from engine.ports import Changes, JobRow, Reader, Store
 from engine.usecases.backfill import begin, needs
 from engine.usecases.launch import schedule
@@ -99,27 +97,6 @@ def _said(flags: Mapping[str, str], prefix: str) -> dict[str, str]:
 
 
 # --- a release comes into force -----------------------------------------------------------------------
-
-
-def read_release(body: bytes) -> Release:
-    """Return the release in a directive's body, sealed anew; raises `BadInput` for what is none."""
-    if len(body) > releases.LIMIT:
-        raise BadInput(
-            f"The release has {len(body):,} bytes, over {releases.LIMIT:,}", "Make the templates smaller", "body"
-        )
-    try:
-        release = releases.decode(body)
-    except msgspec.MsgspecError as problem:
-        remedy = "Publish with the daemon's own version of journeyd"
-        raise BadInput(f"The body is no release: {problem}", remedy, "body") from None
-    names = [plan.journey for plan in release.plans]
-    if len(set(names)) < len(names):
-        raise BadInput("The release holds a journey twice", "Give each journey one file", "body")
-    unsealed = next((plan.journey for plan in release.plans if seal(plan).version != plan.version), "")
-    if unsealed:
-        remedy = "Publish again from the workspace"
-        raise BadInput(f"The plan of {unsealed} is not what its version says", remedy, "body")
-    return releases.seal(release)
 
 
 def put_in_force(work: Work, playbook: Playbook, directive: Directive) -> None:
