@@ -75,6 +75,7 @@ def travel(draft: Draft, compiled: CompiledPlan, run: Run, goes: str, *, answere
             case Coupon():
                 run, onward = changing.issue(draft, run, node)
                 if onward is None:
+                    draft.note("exited.no_coupon", run, {"pool": node.pool})
                     _end(draft, run, "exited:no_coupon")
                     return
                 goes = onward

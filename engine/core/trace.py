@@ -70,6 +70,7 @@ CODES: Final[dict[str, Words]] = {
     "exited.event": Words("left on {event}", "因 {event} 离开"),
     "exited.when": Words("left: an exit condition came true", "离开：退出条件成立"),
     "exited.leave": Words("left: another journey let it leave", "离开：由另一旅程的 leave 步骤移出"),
+    "exited.no_coupon": Words("left: no code of {pool} is left", "离开：{pool} 已无可用券码"),
     "exited.merged": Words(
         "left: the same customer stands further in another run", "离开：同一客户的另一个旅程实例走得更远"
     ),

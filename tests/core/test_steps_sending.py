@@ -122,7 +122,7 @@ def test_an_empty_pool_leads_elsewhere_when_the_journey_says_where() -> None:
 def test_an_empty_pool_ends_a_run_that_has_no_other_way_and_cancels_nothing() -> None:
     goal = Goal(("paid",), DAY)
     decision = begin(journey(letter("0", "c"), Coupon("c", "P", next="s"), letter(), goal=goal))
-    assert codes(decision) == ["entered", "touch.planned", "coupon.empty"]
+    assert codes(decision) == ["entered", "touch.planned", "coupon.empty", "exited.no_coupon"]
     [run] = decision.customer.runs
     assert (run.outcome, run.step, run.ended) == ("exited:no_coupon", "", NOON)
     assert len(decision.commands) == 2
