@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from engine.core.commands import Note, RecordEffect, Touch
 from engine.core.events import Event
+from engine.core.expression import Path
 from engine.core.ids import HOUR, Micros
 from engine.core.playbook import Playbook
 from engine.rehearsal.people import PerCustomer
@@ -149,10 +150,17 @@ class Ledger:
 
 
 def _summed(playbook: Playbook) -> dict[str, tuple[str, ...]]:
-    """Return event name -> the properties that some rule adds up or compares."""
-    asked = [*playbook.audience.measures, *(one for compiled in playbook.plans() for one in compiled.plan.measures)]
+    """Return event name -> the properties that some rule adds up or compares, or that a goal is worth."""
+    plans = [compiled.plan for compiled in playbook.plans()]
+    asked = [*playbook.audience.measures, *(one for plan in plans for one in plan.measures)]
+    pairs = [(one.event, one.field) for one in asked if one.field and "." not in one.field]
+    for goal in (plan.goal for plan in plans if plan.goal is not None):
+        match goal.value:
+            case Path(root="event", parts=(field,)):
+                pairs += [(event, field) for event in goal.events]
+            case _:
+                pass
     fields: dict[str, tuple[str, ...]] = {}
-    for measure in asked:
-        if measure.field and "." not in measure.field:
-            fields[measure.event] = tuple(dict.fromkeys((*fields.get(measure.event, ()), measure.field)))
+    for event, field in pairs:
+        fields[event] = tuple(dict.fromkeys((*fields.get(event, ()), field)))
     return fields
