@@ -24,10 +24,13 @@ def init(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a workspace: settings, the five stages' journeys with their stories, templates and keys."""
+    """Make a workspace: settings, the five stages' journeys with their stories, templates, keys, editor schemas."""
+    from journeys.schema import vscode_files
+
     invocation: Invocation = ctx.obj
     _refuse_occupied(folder, force)
     written = [name for name, source in _sources() if _write(folder / name, source)]
+    written += [name for name, text in vscode_files().items() if _write_text(folder / name, text)]
     written += [name for name in KEYS if _write_key(folder / name)]
     if as_json:
         emit({"workspace": str(folder.resolve()), "written": written})
@@ -66,6 +69,14 @@ def _write(path: Path, source: Path) -> bool:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(source.read_bytes())
+    return True
+
+
+def _write_text(path: Path, text: str) -> bool:
+    if path.exists():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
     return True
 
 
