@@ -17,6 +17,7 @@ from engine.core.playbook import Playbook
 from engine.core.state import Customer
 from engine.rehearsal.difference import MOST_CHANGES, Chosen, Difference, Say, Telling, choose, explained
 from engine.rehearsal.figures import Figures, Past, Terms
+from engine.rehearsal.ledger import MILLION
 from engine.rehearsal.passing import Passed, Span, live_through, only
 from engine.rehearsal.reckoning import figures
 from engine.rehearsal.sorting import in_order, sort
@@ -93,7 +94,7 @@ def _past(stage: Stage, passed: Passed) -> Past:
         start=passed.start,
         end=passed.end,
         names=dict(sorted(ledger.events.items())),
-        sums={f"{name}.{field}": round(total, 6) for (name, field), total in sorted(ledger.sums.items())},
+        sums={f"{name}.{field}": total / MILLION for (name, field), total in sorted(ledger.sums.items())},
     )
 
 

@@ -18,6 +18,7 @@ MOST_LINES: Final = 20_000
 """Distinct lines counted as they came before they are folded into one per journey."""
 
 MOST_FAULTS: Final = 100
+MILLION: Final = 1_000_000
 
 Line: TypeAlias = tuple[str, str, str, tuple[Any, ...], tuple[str, ...]]
 """(code, journey, step, details, likewise): what is counted of a note."""
@@ -54,14 +55,15 @@ class Ledger:
     def __init__(self, playbook: Playbook) -> None:
         self.is_muted = False
         self.events: dict[str, int] = {}
-        self.sums: dict[tuple[str, str], float] = {}
+        self.sums: dict[tuple[str, str], int] = {}
+        """(event, property) -> its sum in millionths: cents add up exactly, whatever their number."""
         self.lines: dict[Line, int] = {}
         self.sent: dict[Track, int] = {}
         self.hours: dict[tuple[int, str], int] = {}
         """(hour since 1970, channel) -> messages."""
         self.tracks: dict[Track, PerCustomer] = {}
-        self.conversions: dict[tuple[str, bool], tuple[int, float]] = {}
-        """(journey, was held out) -> how many, and what they were worth."""
+        self.conversions: dict[tuple[str, bool], tuple[int, int]] = {}
+        """(journey, was held out) -> how many, and what they were worth in millionths."""
         self.stages: dict[str, int] = {}
         self.cancelled: dict[tuple[str, str], int] = {}
         self.faults: dict[str, int] = {}
@@ -74,7 +76,7 @@ class Ledger:
         for field in self._fields.get(name, ()):
             value = event.properties.get(field)
             if isinstance(value, (int, float)) and not isinstance(value, bool) and value - value == 0:
-                self.sums[name, field] = self.sums.get((name, field), 0.0) + value
+                self.sums[name, field] = self.sums.get((name, field), 0) + round(value * MILLION)
 
     def note(self, trace: Iterable[Note], number: int) -> None:
         """Count the lines of a decision's trace."""
@@ -106,8 +108,8 @@ class Ledger:
         """Count a conversion, or a stage reached."""
         if effect.kind == "converted":
             place = (effect.journey, effect.holdout)
-            times, worth = self.conversions.get(place, (0, 0.0))
-            self.conversions[place] = (times + 1, worth + effect.value)
+            times, worth = self.conversions.get(place, (0, 0))
+            self.conversions[place] = (times + 1, worth + round(effect.value * MILLION))
             self.track(Track("converted", effect.journey), number)
         elif effect.kind == "stage_reached":
             self.stages[effect.name] = self.stages.get(effect.name, 0) + 1

@@ -13,7 +13,7 @@ from engine.core.ids import HOUR, SECOND
 from engine.core.plan import Plan
 from engine.rehearsal import funnel
 from engine.rehearsal.figures import Channel, Day, Figures, Group, Journey, Message, Past, Silence, Step, Terms
-from engine.rehearsal.ledger import Ledger, Track
+from engine.rehearsal.ledger import MILLION, Ledger, Track
 from engine.rehearsal.stage import Stage
 
 _Lines: TypeAlias = Mapping[tuple[str, str, tuple[Any, ...]], int]
@@ -107,8 +107,8 @@ class _View:
         )
 
     def _group(self, journey: str, entered: int, *, held_out: bool) -> Group:
-        times, worth = self.ledger.conversions.get((journey, held_out), (0, 0.0))
-        return Group(entered, times, round(worth, 6))
+        times, worth = self.ledger.conversions.get((journey, held_out), (0, 0))
+        return Group(entered, times, worth / MILLION)
 
     def _steps(self, plan: Plan, entered: int, lines: _Lines, waiting: dict[str, int]) -> list[Step]:
         told: dict[tuple[str, str, str], int] = {}
