@@ -1,0 +1,179 @@
+"""The marketer's way of changing a journey: plan, publish, versions, rollback, pause; the daemon running or stopped."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from engine.cli.main import app
+from tests.integration.test_cli_daemon import Running, accepted, free_ports, sign_up, start, until
+
+
+def journeyd(root: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["-w", str(root), *arguments])
+
+
+def data(root: Path, *arguments: str, code: int = 0) -> Any:
+    result = journeyd(root, *arguments, "--json")
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def edit(root: Path, journey: str, old: str, new: str) -> None:
+    (path,) = root.glob(f"journeys/**/{journey}.yaml")
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    root = tmp_path / "shop"
+    assert CliRunner().invoke(app, ["init", str(root)]).exit_code == 0
+    return root
+
+
+def test_a_first_plan_says_that_everything_is_new(shop: Path) -> None:
+    found = data(shop, "plan")
+    assert found["before"] is None
+    assert "welcome" in found["new"]
+    assert found["changed"] == found["removed"] == found["refused"] == []
+    assert not (shop / ".journeyd" / "store.db").exists()
+    assert journeyd(shop, "plan", "--exit-code").exit_code == 2
+
+
+def test_a_stopped_workspace_publishes_into_its_log_at_once(shop: Path) -> None:
+    said = data(shop, "publish", "--note", "the start")
+    assert (said["published"], said["through"]) == (True, "log")
+    assert data(shop, "publish") == {"published": False}
+    assert journeyd(shop, "plan", "--exit-code").exit_code == 0
+    (only,) = data(shop, "versions")
+    assert (only["release"], only["note"]) == (said["release"], "the start")
+    assert data(shop, "status")["release"] == said["release"]
+
+
+def test_an_edited_journey_is_shown_line_by_line_and_can_be_taken_back(shop: Path) -> None:
+    first = data(shop, "publish")["release"]
+    edit(shop, "welcome", "title: ", "title: Our ")
+    (changed,) = data(shop, "plan")["changed"]
+    assert changed["journey"] == "welcome"
+    assert any(line.startswith("+Our ") for line in changed["diff"])
+    second = data(shop, "publish")["release"]
+    assert [one["release"] for one in data(shop, "versions", "welcome")] == [second, first]
+    back = data(shop, "rollback")
+    assert back["release"] == first
+    newest = data(shop, "versions")[0]
+    assert (newest["release"], newest["changed"], newest["note"]) == (first, ["welcome"], f"back to {first}")
+    assert journeyd(shop, "rollback").exit_code == 2
+    assert data(shop, "rollback", second[:6])["release"] == second
+
+
+def test_a_template_is_part_of_what_is_published(shop: Path) -> None:
+    data(shop, "publish")
+    subject = shop / "templates" / "welcome" / "subject"
+    subject.write_text("Good to see you", encoding="utf-8")
+    found = data(shop, "plan")
+    assert (found["templates"], found["changed"]) == (["welcome"], [])
+    assert data(shop, "publish")["published"]
+
+
+def test_a_journey_with_errors_is_neither_planned_nor_published(shop: Path) -> None:
+    edit(shop, "welcome", "stage: ", "stage: nowhere-")
+    for command in ("plan", "publish"):
+        result = journeyd(shop, command)
+        assert result.exit_code == 1
+        assert "welcome.yaml:" in result.stderr
+        assert "mend these first" in result.stderr
+
+
+def test_words_about_runs_in_flight_are_checked(shop: Path) -> None:
+    data(shop, "publish")
+    for wrong, said in (
+        (["--in-flight", "welcome=jump"], "names no policy"),
+        (["--in-flight", "nobody=pin"], "There is no journey nobody"),
+        (["--map", "welcome:1=2"], "do not move"),
+        (["--in-flight", "welcome=migrate", "--map", "welcome:77=2"], "no such step"),
+        (["--map", "welcome"], "is not understood"),
+    ):
+        result = journeyd(shop, "plan", *wrong)
+        assert result.exit_code == 2, result.output
+        assert said in result.stderr
+
+
+def test_a_release_that_is_too_big_is_refused_with_words(shop: Path) -> None:
+    for number in range(85):
+        folder = shop / "templates" / f"big-{number}"
+        folder.mkdir()
+        (folder / "subject").write_text("Big", encoding="utf-8")
+        (folder / "email.txt").write_text("x" * 99_000, encoding="utf-8")
+    result = journeyd(shop, "publish")
+    assert result.exit_code == 2
+    assert "over 8,000,000" in result.stderr
+
+
+def test_plan_and_publish_speak_chinese(shop: Path) -> None:
+    result = CliRunner().invoke(app, ["--lang", "zh", "-w", str(shop), "plan"])
+    assert "新旅程" in result.stdout
+    result = CliRunner().invoke(app, ["--lang", "zh", "-w", str(shop), "publish", "--yes"])
+    assert "已生效" in result.stdout
+    assert "发布人" in CliRunner().invoke(app, ["--lang", "zh", "-w", str(shop), "versions"]).stdout
+
+
+def test_a_pause_of_a_stopped_workspace_stands_in_the_log(shop: Path) -> None:
+    said = data(shop, "pause", "welcome", "--why", "rehearsal")
+    assert (said["verb"], said["through"]) == ("pause", "log")
+    assert "Paused: welcome" in journeyd(shop, "pause", "welcome").stdout
+    assert journeyd(shop, "pause").exit_code == 2
+
+
+# --- the daemon runs ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    root = tmp_path_factory.mktemp("publish") / "shop"
+    assert CliRunner().invoke(app, ["init", str(root)]).exit_code == 0
+    port, smtp, http = free_ports(3)
+    environ = {"JOURNEYD_SANDBOX__SMTP_PORT": str(smtp), "JOURNEYD_SANDBOX__HTTP_PORT": str(http)}
+    process = start(root, environ, port)
+    assert process.stdout is not None
+    said = json.loads(process.stdout.readline())
+    yield Running(root, said["address"], said["inbox"], process, environ)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    process.stdout.close()
+
+
+def subjects(running: Running, who: str) -> list[str]:
+    return [str(mail.get("subject", "")) for mail in accepted(running, f"{who}@home.example")]
+
+
+def test_the_daemon_takes_a_publish_and_a_rollback_without_a_restart(running: Running) -> None:
+    first = running.data("status")["release"]
+    assert running.data("versions")[0]["by"] == "start"
+    subject = running.root / "templates" / "welcome" / "subject"
+    before = subject.read_text(encoding="utf-8")
+    subject.write_text("Hello from the second release", encoding="utf-8")
+    edit(running.root, "welcome", "title: ", "title: Our ")
+    said = running.data("publish", "--note", "friendlier")
+    assert (said["published"], said["through"], said["templates"]) == (True, "daemon", ["welcome"])
+    assert running.data("status")["release"] == said["release"]
+    assert running.post(*sign_up("ann")).status_code == 200
+    assert until(lambda: subjects(running, "ann")) == ["Hello from the second release"]
+    assert running.data("rollback")["release"] == first
+    assert running.post(*sign_up("bob")).status_code == 200
+    assert until(lambda: subjects(running, "bob")) != ["Hello from the second release"]
+    subject.write_text(before, encoding="utf-8")
+
+
+def test_a_paused_journey_takes_nobody_until_it_is_resumed(running: Running) -> None:
+    assert running.data("pause", "welcome", "--why", "audit")["through"] == "daemon"
+    until(lambda: running.data("status")["paused"] == {"welcome": "audit"})
+    assert running.post(*sign_up("cai")).status_code == 200
+    until(lambda: "paused" in running.journeyd("explain", "user_id:cai", "welcome").stdout)
+    running.data("resume", "welcome")
+    until(lambda: running.data("status")["paused"] == {})
