@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.core.errors import Place
-from engine.core.plan import Manual, Plan
+from engine.core.plan import Audience, Manual, Plan
 from journeys.audience import load_audience
 from journeys.compile import Loaded, load_folder
 from journeys.lint.circles import check_calls, check_circles
@@ -23,7 +23,7 @@ from journeys.lint.timing import check_pools, check_timing
 from journeys.lint.usage import check_audience_use, check_events, check_stages, check_tags, check_types
 from journeys.problems import Problem
 
-__all__ = ["FORMS", "Known", "lint_journeys", "lint_workspace", "load_workspace", "templates_of"]
+__all__ = ["FORMS", "Known", "known_names", "lint_journeys", "lint_workspace", "load_workspace", "templates_of"]
 
 _OF_ONE: Final[tuple[Callable[[Scene], Iterator[Problem]], ...]] = (
     check_names,
@@ -46,15 +46,7 @@ def load_workspace(root: Path, lang: str = "en") -> tuple[list[Plan], list[Probl
     if not (root / "journeys").is_dir():
         return [], [*problems, Problem("J089", Place(str(root / "journeys")), {}, lang)]
     folder = load_folder(root / "journeys", lang)
-    known = Known(
-        audience,
-        templates_of(root / "templates"),
-        frozenset(plan.journey for plan in folder.plans),
-        texts=texts_of(root / "templates"),
-        pools=pools_of(root / "coupons"),
-        events=events_of(root / "events.yaml"),
-        manual=frozenset(plan.journey for plan in folder.plans if isinstance(plan.enter, Manual)),
-    )
+    known = _known(root, audience, folder.plans)
     scenes = _scenes(folder.files, known)
     problems = [*folder.problems, *problems, *lint_journeys(folder.files, known, lang)]
     if len(scenes) == len(folder.files):
@@ -62,6 +54,23 @@ def load_workspace(root: Path, lang: str = "en") -> tuple[list[Plan], list[Probl
         problems += [problem.in_language(lang) for problem in _of_all(scenes, known, root / "audience")]
     ordered = sorted(problems, key=lambda problem: (problem.place.file, problem.place.line, problem.place.column))
     return folder.plans, ordered
+
+
+def known_names(root: Path) -> Known:
+    """Return what the workspace at `root` knows, whatever is wrong with its files."""
+    return _known(root, load_audience(root / "audience")[0], load_folder(root / "journeys").plans)
+
+
+def _known(root: Path, audience: Audience, plans: Sequence[Plan]) -> Known:
+    return Known(
+        audience,
+        templates_of(root / "templates"),
+        frozenset(plan.journey for plan in plans),
+        texts=texts_of(root / "templates"),
+        pools=pools_of(root / "coupons"),
+        events=events_of(root / "events.yaml"),
+        manual=frozenset(plan.journey for plan in plans if isinstance(plan.enter, Manual)),
+    )
 
 
 def lint_journeys(files: Iterable[Loaded], known: Known, lang: str = "en") -> list[Problem]:

@@ -33,7 +33,7 @@ class Reading:
         if key in later:
             self.problems.append(Problem("J090", place, {"word": key}))
         elif near := nearest(key, known):
-            self.problems.append(Problem("J010", place, {"key": key, "near": near}))
+            self.problems.append(Problem("J010", place, {"key": key, "near": near, "known": ", ".join(known)}))
         else:
             self.problems.append(Problem("J011", place, {"key": key, "known": ", ".join(known)}))
 

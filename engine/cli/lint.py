@@ -1,19 +1,23 @@
-"""`journeyd lint`: every complaint about journeys, audience rules and templates, with its place and remedy."""
+"""`journeyd lint`: every complaint about journeys, audience rules and templates, with its place and remedy.
+
+`--fix` mends the mechanical ones first (`mending.py`). What `journeyd run` and `publish` refuse is asked here too.
+"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from engine.cli.invocation import AsJson, Invocation
-from engine.cli.output import emit, tell
+from engine.cli.output import emit, remark, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from channels.text import BadTemplate
-    from engine.core.plan import Plan, Send
-    from journeys.problems import Problem
+    from engine.core.plan import Plan
+
+Format = Literal["text", "json", "github", "sarif"]
 
 
 def lint(
@@ -21,77 +25,65 @@ def lint(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; else the whole workspace.")] = None,
     *,
     as_json: AsJson = False,
+    format_: Annotated[Format, typer.Option("--format", help="How complaints are written.")] = "text",
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what is mechanical, in the files themselves.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would change, and change nothing.")] = False,
 ) -> None:
     """Check journeys, audience rules and templates; exit 1 on errors."""
     invocation: Invocation = ctx.obj
     asked = _existing(paths or [])
     root = invocation.root()
+    if fix or diff:
+        _mend(invocation, root, asked, write=fix and not diff)
     complaints = [one for one in complaints_of(root, invocation.lang) if _is_asked(one["file"], asked, root)]
-    for one in complaints:
-        one["file"] = _shown(one["file"])
-    errors = sum(one["severity"] == "error" for one in complaints)
-    if as_json:
-        emit({"errors": errors, "warnings": len(complaints) - errors, "problems": complaints})
-    else:
-        for one in complaints:
-            tell(line_of(one, invocation.lang))
-        warnings = len(complaints) - errors
-        counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
-        tell(invocation.say(counts, f"{errors} 个错误，{len(complaints) - errors} 个警告"))
-    if errors:
+    _show(invocation, root, complaints, "json" if as_json else format_)
+    if any(one["severity"] == "error" for one in complaints):
         raise typer.Exit(1)
 
 
 def complaints_of(root: Path, lang: str) -> list[dict[str, Any]]:
     """Return every complaint about a workspace as plain data, in the order of files and places."""
     from channels.templates import Library
-    from journeys.check import lint_workspace
+    from journeys.check import load_workspace
 
-    found = [_of_language(problem) for problem in lint_workspace(root, lang)]
-    library = Library(root / "templates")
-    sends = list(_sends(root))
-    found += [_of_template(problem, "T001") for problem in [*library.problems(), *_unsupplied(sends, library)]]
-    found += [_of_template(problem, "T002", "warning") for problem in _without_way_out(sends, library)]
+    plans, problems = load_workspace(root, lang)
+    found = [problem.describe() for problem in problems]
+    library: Any = Library(root / "templates")
+    found += [_of_template(problem, "T001") for problem in library.problems()]
+    found += [_of_template(problem, "T002", "warning") for problem in _without_way_out(plans, library)]
     return sorted(found, key=lambda one: (one["file"], one["line"], one["column"]))
 
 
-def _sends(root: Path) -> "Iterator[tuple[Plan, Send]]":
-    """Yield every sending step of the workspace's journeys."""
-    from engine.core.plan import Send
-    from journeys.compile import load_folder
-
-    for plan in load_folder(root / "journeys").plans:
-        for node in plan.nodes:
-            if isinstance(node, Send):
-                yield plan, node
+def line_of(one: dict[str, Any], lang: str) -> str:
+    """Return a complaint as the line that is printed."""
+    place = f"{one['file']}:{one['line']}:{one['column']}" if one["line"] else one["file"]
+    if lang == "zh":
+        severity = "错误" if one["severity"] == "error" else "警告"
+        return f"{place}: {severity} {one['code']}：{one['message']}。{one['remedy']}"
+    return f"{place}: {one['severity']} {one['code']}: {one['message']}. {one['remedy']}".rstrip()
 
 
-def _unsupplied(sends: "list[tuple[Plan, Send]]", library: Any) -> list[Any]:
-    """Return the variables of templates that the sends of the journeys do not supply."""
-    given: dict[str, set[str]] = {}
-    for _, node in sends:
-        names = set(node.variables)
-        given[node.template] = given.get(node.template, names) & names
-    sound = library.ids()
-    return [problem for name, names in given.items() if name in sound for problem in library.undefined(name, names)]
+# --- what is wrong ---------------------------------------------------------------------------------
 
 
-def _without_way_out(sends: "list[tuple[Plan, Send]]", library: Any) -> "Iterator[BadTemplate]":
+def _without_way_out(plans: "Sequence[Plan]", library: Any) -> "Iterator[BadTemplate]":
     """Yield the email files of marketing journeys that show no unsubscribe link: the header alone is not enough."""
     from channels.text import BadTemplate
     from engine.core.errors import Place
+    from engine.core.plan import Send
 
-    marketing = {node.template for plan, node in sends if plan.purpose == "marketing" and "email" in node.channels}
+    marketing = {
+        node.template
+        for plan in plans
+        for node in plan.nodes
+        if isinstance(node, Send) and "email" in node.channels and (node.purpose or plan.purpose) == "marketing"
+    }
     for name in sorted(marketing & set(library.ids())):
         letter = library.get(name).email
         for text in (letter.html, letter.text) if letter is not None else ():
             if text is not None and "unsubscribe_url" not in text.source:
                 place = Place(text.place.file, 1, 1)
                 yield BadTemplate(place, "a marketing email shows no unsubscribe link", "add {{ unsubscribe_url }}")
-
-
-def _of_language(problem: "Problem") -> dict[str, Any]:
-    return problem.describe()
 
 
 def _of_template(problem: "BadTemplate", code: str, severity: str = "error") -> dict[str, Any]:
@@ -104,15 +96,6 @@ def _of_template(problem: "BadTemplate", code: str, severity: str = "error") -> 
         "message": problem.problem,
         "remedy": problem.remedy,
     }
-
-
-def line_of(one: dict[str, Any], lang: str) -> str:
-    """Return a complaint as the line that is printed."""
-    place = f"{one['file']}:{one['line']}:{one['column']}" if one["line"] else one["file"]
-    if lang == "zh":
-        severity = "错误" if one["severity"] == "error" else "警告"
-        return f"{place}: {severity} {one['code']}：{one['message']}。{one['remedy']}"
-    return f"{place}: {one['severity']} {one['code']}: {one['message']}. {one['remedy']}".rstrip()
 
 
 def _existing(paths: list[Path]) -> list[Path]:
@@ -129,7 +112,62 @@ def _is_asked(file: str, asked: list[Path], root: Path) -> bool:
     return not asked or any(path.is_relative_to(one) for one in asked)
 
 
-def _shown(file: str) -> str:
-    """Return the path as seen from the current folder, where it lies below."""
-    path, here = Path(file).resolve(), Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+# --- how it is said --------------------------------------------------------------------------------
+
+
+def _show(invocation: Invocation, root: Path, complaints: list[dict[str, Any]], format_: Format) -> None:
+    from journeys.sarif import github, sarif
+
+    base = _repository(root) if format_ in {"github", "sarif"} else Path.cwd()
+    shown = [{**one, "file": _below(one["file"], base)} for one in complaints]
+    errors = sum(one["severity"] == "error" for one in shown)
+    match format_:
+        case "json":
+            emit({"errors": errors, "warnings": len(shown) - errors, "problems": shown})
+        case "sarif":
+            from importlib import metadata
+
+            emit(sarif(shown, metadata.version("journeyd")))
+        case "github":
+            for line in github(shown):
+                tell(line)
+        case "text":
+            for one in shown:
+                tell(line_of(one, invocation.lang))
+            tell(_counts(invocation, errors, len(shown) - errors))
+
+
+def _counts(invocation: Invocation, errors: int, warnings: int) -> str:
+    counts = f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+    return invocation.say(counts, f"{errors} 个错误，{warnings} 个警告")
+
+
+def _repository(root: Path) -> Path:
+    """Return the folder of the git repository that holds the workspace, else the current one."""
+    here = root.resolve()
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), Path.cwd())
+
+
+def _below(file: str, base: Path) -> str:
+    """Return the path as seen from `base`, where it lies below."""
+    path, base = Path(file).resolve(), base.resolve()
+    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+
+
+# --- what is mended --------------------------------------------------------------------------------
+
+
+def _mend(invocation: Invocation, root: Path, asked: list[Path], *, write: bool) -> None:
+    """Mend the files that are asked for, showing each change; complaints follow about what is left."""
+    from engine.cli.mending import mended_files
+
+    changes = 0
+    for change in mended_files(root, lambda path: _is_asked(str(path), asked, root)):
+        if write:
+            change.write()
+        changes += len(change.answered)
+        for line in change.diff(_below(str(change.path), Path.cwd())):
+            remark(line)
+    en = f"{changes} {'mended' if write else 'can be mended: run with --fix'}"
+    zh = f"{'已修复' if write else '可自动修复（用 --fix）'} {changes} 处"
+    remark(invocation.say(en, zh))

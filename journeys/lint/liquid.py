@@ -28,6 +28,7 @@ _REMARK: Final = re.compile(r"^[ \t]*#[^\n]*", re.MULTILINE)
 _MARKUP: Final = re.compile(
     r"\{\{.*?\}\}|\{%.*?%\}|<style.*?</style>|<[^>]*>|https?://\S+|&\w+;|^\s*[\w-]+:", re.DOTALL | re.MULTILINE
 )
+_APPROVED: Final = re.compile(r"^\s*(template_code|template_id):", re.MULTILINE)
 _CHINESE: Final = re.compile(r"[\u4e00-\u9fff]")
 _ENGLISH: Final = re.compile(r"\b[A-Za-z]{2,}\s+[A-Za-z]{2,}\s+[A-Za-z]{2,}\b")
 
@@ -105,6 +106,8 @@ def _made(text: str) -> set[str]:
 
 
 def _languages(text: str) -> frozenset[str]:
+    if _APPROVED.search(text):
+        return frozenset()  # the carrier or WeChat holds the wording, in the language it was approved in
     seen = _MARKUP.sub(" ", text)
     spoken = {"zh": _CHINESE.search(seen), "en": _ENGLISH.search(" ".join(seen.split()))}
     return frozenset(name for name, found in spoken.items() if found)

@@ -102,8 +102,64 @@ def test_lint_sees_templates_and_what_they_are_not_given(shop: Path) -> None:
     (shop / "templates/welcome/subject").write_text("Hi {{ nickname }}\n")
     problems = data(journeyd("lint", "--json", at=shop))["problems"]
     found = {(Path(one["file"]).parent.name, one["code"], one["line"]) for one in problems}
-    assert {("welcome-tips", "T001", 1), ("welcome", "T001", 1)} <= found
+    assert ("welcome-tips", "T001", 1) in found
+    assert ("acquire", "J114") in {one[:2] for one in found}
     assert any("nickname" in one["message"] for one in problems)
+
+
+def test_lint_writes_for_github_and_for_code_scanning(shop: Path) -> None:
+    (shop / ".git").mkdir()
+    (shop / "journeys/acquire/welcome.yaml").write_text("journey: welcome\nstepps: 100%\n")
+    lines = journeyd("lint", "--format", "github", at=shop).stdout.splitlines()
+    assert lines[0].startswith(
+        "::error file=journeys/acquire/welcome.yaml,line=1,col=1,title=J012::`stage` is missing. Add `stage:`"
+    )
+    assert any(
+        line.startswith("::error file=journeys/acquire/welcome.yaml,line=2,col=1,title=J010::") for line in lines
+    )
+    result = journeyd("lint", "--format", "sarif", at=shop)
+    (run,) = data(result)["runs"]
+    assert result.exit_code == 1
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert rules == sorted(set(rules))
+    for one in run["results"]:
+        assert rules[one["ruleIndex"]] == one["ruleId"]
+        (place,) = one["locations"]
+        assert place["physicalLocation"]["artifactLocation"]["uri"] == "journeys/acquire/welcome.yaml"
+        assert place["physicalLocation"]["region"]["startLine"] >= 1
+
+
+def test_lint_mends_what_is_mechanical_and_shows_it_first(shop: Path) -> None:
+    path = shop / "journeys/monetize/cart-rescue.yaml"
+    sound = path.read_text()
+    path.write_text(sound.replace("again: after 14d", "again: 14 days").replace("steps:", "stepps:", 1))
+    before = path.read_text()
+    result = journeyd("lint", "--diff", at=shop)
+    assert result.exit_code == 1
+    assert "-  again: 14 days" in result.stderr
+    assert "+  again: after 14d" in result.stderr
+    assert path.read_text() == before
+    assert journeyd("lint", "--fix", str(shop / "journeys/refer"), at=shop).exit_code == 0
+    assert path.read_text() == before
+    result = journeyd("lint", "--fix", at=shop)
+    assert result.exit_code == 0, result.output
+    assert "2 mended" in result.stderr
+    assert path.read_text() == sound
+    assert "0 mended" in journeyd("lint", "--fix", at=shop).stderr
+
+
+def test_lint_calls_a_journey_as_its_file_unless_others_name_it(shop: Path) -> None:
+    path = shop / "journeys/acquire/hello.yaml"
+    path.write_text("journey: helo # hi\nstage: acquire\nenter: {on: signed_up}\nsteps: [stop]\n")
+    assert journeyd("lint", "--fix", at=shop).exit_code == 0
+    assert path.read_text().startswith("journey: hello # hi\n")
+    path.write_text(path.read_text().replace("journey: hello", "journey: greeting"))
+    other = (
+        'journey: other\nstage: acquire\nenter: {on: signed_up}\nexit: {when: in_journey("greeting")}\nsteps: [stop]\n'
+    )
+    (shop / "journeys/acquire/other.yaml").write_text(other)
+    assert "J081" in journeyd("lint", "--fix", at=shop).stdout
+    assert path.read_text().startswith("journey: greeting")
 
 
 def test_lint_of_one_file_is_silent_about_the_others(shop: Path) -> None:
