@@ -38,6 +38,11 @@ def settle(draft: Draft, event: Event | None) -> list[Change]:
     """
     before, after, now = draft.settled, draft.customer, draft.now
     playbook = draft.playbook
+    if playbook.is_plain and not after.standing:
+        if after is not before and _may_progress(draft, before, event):
+            _progress(draft, now if event is None else event.at)
+        draft.settled = draft.customer
+        return []
     timed = [key for key, held in after.standing.items() if 0 < held.look <= now] if after.standing else []
     if after is before and not timed:
         return []

@@ -84,7 +84,7 @@ def decide(
             enrolment.on_call(draft, Call(happening.journey, happening.occurrence, happening.properties))
         case Failed():
             _failover(draft, happening)
-    if draft.customer is not draft.settled or draft.calls or draft.departures:
+    if draft.calls or draft.departures or _may_turn(draft):
         _ripple(draft)
     return draft.decision()
 
@@ -233,20 +233,30 @@ def _ripple(draft: Draft) -> None:
         calls, draft.calls = draft.calls, []
         for call in calls:
             enrolment.on_call(draft, call)
-        before = draft.settled
+        is_turning = _may_turn(draft)
         changes = consequences.settle(draft, None)
-        if _may_turn_runs(before, draft.customer):
+        if is_turning:
             for run in draft.customer.runs:
                 if run.is_active:
                     _look_again(draft, run)
         enrolment.on_changes(draft, changes)
-        if draft.customer is draft.settled and not draft.calls and not draft.departures:
+        if not (draft.calls or draft.departures or _may_turn(draft)):
             return
     raise RunawayJourney(f"what happened to customer {draft.customer.id} sets off itself, over {RIPPLE_LIMIT} times")
 
 
-def _may_turn_runs(before: Customer, after: Customer) -> bool:
-    return before.tags is not after.tags or before.traits is not after.traits or before.stage != after.stage
+def _may_turn(draft: Draft) -> bool:
+    """Has the decision changed, since consequences were last drawn, what conditions may ask for?"""
+    before, after = draft.settled, draft.customer
+    if before is after:
+        return False
+    if before.tags is not after.tags or before.traits is not after.traits or before.stage != after.stage:
+        return True
+    return draft.playbook.asks_of_journeys and _journeys(before) != _journeys(after)
+
+
+def _journeys(customer: Customer) -> tuple[object, ...]:
+    return tuple((run.journey, run.is_active) for run in customer.runs), customer.travelled
 
 
 def _look_again(draft: Draft, run: Run) -> None:
@@ -313,7 +323,7 @@ def _failover(draft: Draft, failed: Failed) -> None:
     touch = failed.touch
     compiled = draft.playbook.plan(touch.journey, touch.version)
     run = next((r for r in draft.customer.runs if r.id == touch.run), None)
-    left = run is not None and run.outcome.startswith("exited")
+    left = run is not None and run.left_early
     draft.update(gates.release(draft.customer, touch.id))
     ghost = run or Run(touch.run, touch.journey, touch.version, touch.planned, enter=touch.enter, arms=touch.arms)
     data = {"from": touch.channel, "why": failed.why, "template": touch.template}

@@ -86,7 +86,7 @@ class Openings:
     also take who is in their segment at the publish.
     """
 
-    __slots__ = ("anniversaries", "by_change", "existing", "lost_tags", "segments", "traits")
+    __slots__ = ("anniversaries", "by_change", "existing", "is_empty", "lost_tags", "segments", "traits")
 
     def __init__(self, plans: "Iterable[CompiledPlan]") -> None:
         ranked = sorted(plans, key=by_priority)
@@ -100,6 +100,7 @@ class Openings:
         ways = [compiled for compiled in ranked if isinstance(compiled.plan.enter, OnSegment)]
         self.segments = frozenset(compiled.plan.enter.segment for compiled in ways)  # type: ignore[union-attr]
         self.existing = tuple(compiled for compiled in ways if getattr(compiled.plan.enter, "existing", False))
+        self.is_empty = not self.by_change
         self.anniversaries = tuple(compiled for compiled in ranked if isinstance(compiled.plan.enter, OnAnniversary))
 
 

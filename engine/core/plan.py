@@ -1,52 +1,103 @@
-"""What a journey compiles to: a graph of nodes with stable ids, content-hashed into a version.
+"""What a journey compiles to: ways in, a graph of nodes with stable ids, content-hashed into a version.
 
-Written by `journeys/compile.py`, read by `decide`. A plan is immutable and kept as long as a run stands on it.
+Written by `journeys/compile.py`, read by `decide`. A plan is immutable and kept as long as a run stands on it. The
+steps stand in `core/nodes.py`, the rules of the whole audience in `core/policy.py`; both are had from here.
 """
 
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from engine.core.expression import Expr, Measure
 from engine.core.ids import Micros
+from engine.core.nodes import (
+    Arm,
+    Awaited,
+    Branch,
+    Coupon,
+    Leave,
+    Node,
+    Record,
+    Repeat,
+    Send,
+    Set,
+    Split,
+    Start,
+    Stop,
+    Tag,
+    Task,
+    Wait,
+    WaitFor,
+    WaitUntil,
+    WaitWhile,
+    Webhook,
+    Winner,
+)
+from engine.core.policy import ADDRESSES, CHANNELS, PURPOSES, Audience, Cap, ConsentMode, Policy, TagRule
+from engine.core.spans import Daily, OnDate, Quiet, Span
+
+__all__ = [
+    "ADDRESSES",
+    "CHANNELS",
+    "PURPOSES",
+    "STAGES",
+    "Again",
+    "Arm",
+    "Audience",
+    "Awaited",
+    "Branch",
+    "Cap",
+    "ConsentMode",
+    "Coupon",
+    "Daily",
+    "Entrance",
+    "Every",
+    "Exit",
+    "Goal",
+    "InFlight",
+    "Leave",
+    "Manual",
+    "Node",
+    "OnAnniversary",
+    "OnChange",
+    "OnDate",
+    "OnEvent",
+    "OnSegment",
+    "OnStage",
+    "OnTag",
+    "Once",
+    "Plan",
+    "Policy",
+    "Programme",
+    "Quiet",
+    "Record",
+    "Repeat",
+    "Send",
+    "Set",
+    "Span",
+    "Split",
+    "StageName",
+    "Start",
+    "Stop",
+    "Tag",
+    "TagRule",
+    "Task",
+    "Wait",
+    "WaitFor",
+    "WaitUntil",
+    "WaitWhile",
+    "Webhook",
+    "Winner",
+    "decode",
+    "describe",
+    "encode",
+    "seal",
+]
 
 StageName: TypeAlias = Literal["acquire", "activate", "retain", "monetize", "refer"]
 STAGES: tuple[StageName, ...] = ("acquire", "activate", "retain", "monetize", "refer")
-
-
-class Span(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A length of time as the marketer wrote it: fixed microseconds plus calendar months."""
-
-    micros: Micros = 0
-    months: int = 0
-
-
-class Daily(msgspec.Struct, frozen=True, omit_defaults=True, tag="daily"):
-    """The next wall-clock time in the customer's zone; `weekday` 0 = Monday."""
-
-    hour: int
-    minute: int = 0
-    weekday: int | None = None
-
-
-class OnDate(msgspec.Struct, frozen=True, omit_defaults=True, tag="on_date"):
-    """A wall-clock time on a date read from the run or the customer, moved by `offset_days`."""
-
-    date: Expr
-    hour: int
-    minute: int = 0
-    offset_days: int = 0
-
-
-class Quiet(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Quiet hours in minutes of the customer's day; may pass midnight. `late`: wait (default) or drop."""
-
-    start: int
-    end: int
-    late: Literal["wait", "drop"] = "wait"
-
 
 # --- ways in ---------------------------------------------------------------------------------------
 
@@ -142,216 +193,6 @@ class Goal(msgspec.Struct, frozen=True, omit_defaults=True):
     value: Expr | None = None
 
 
-# --- steps -----------------------------------------------------------------------------------------
-# `id` is the step's path ("3", "3.then.1") or the marketer's own `id:`; `next` is "" at the end.
-
-
-class Wait(msgspec.Struct, frozen=True, omit_defaults=True, tag="wait"):
-    """Elapsed time from arrival (months by the customer's calendar)."""
-
-    id: str
-    span: Span
-    next: str = ""
-
-
-class WaitUntil(msgspec.Struct, frozen=True, omit_defaults=True, tag="wait_until"):
-    """A wall-clock time in the customer's zone. A date that is missing or past passes at once."""
-
-    id: str
-    until: Daily | OnDate
-    next: str = ""
-
-
-class Awaited(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing waited for: any of `events` for which `where` holds."""
-
-    events: tuple[str, ...]
-    where: Expr | None = None
-
-
-class WaitFor(msgspec.Struct, frozen=True, omit_defaults=True, tag="wait_for"):
-    """Events of the same customer, or the time-out: any or all of `awaited`, or `count` matches of the only one.
-
-    What happened in the `lookback` microseconds before arrival counts too.
-    """
-
-    id: str
-    awaited: tuple[Awaited, ...]
-    within: Span
-    need: Literal["any", "all"] = "any"
-    count: int = 1
-    lookback: Micros = 0
-    then: str = ""
-    otherwise: str = ""
-
-    @property
-    def events(self) -> tuple[str, ...]:
-        """Names of all events that it hears, in the order written."""
-        return tuple(dict.fromkeys(event for one in self.awaited for event in one.events))
-
-
-class WaitWhile(msgspec.Struct, frozen=True, omit_defaults=True, tag="wait_while"):
-    """Until the condition no longer holds (`then`), or the time-out (`otherwise`); no `within`: as long as it takes."""
-
-    id: str
-    when: Expr
-    within: Span | None = None
-    then: str = ""
-    otherwise: str = ""
-
-
-class Branch(msgspec.Struct, frozen=True, omit_defaults=True, tag="branch"):
-    """The first arm whose condition holds; `otherwise` when none does."""
-
-    id: str
-    arms: tuple[tuple[Expr, str], ...]
-    otherwise: str = ""
-
-
-class Arm(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One arm of a split: its share of the whole (0..1) and where it leads."""
-
-    name: str
-    share: float
-    next: str = ""
-
-
-class Winner(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Shares move to the arm that does best `by`, once `after` were tried; some exploring never ends."""
-
-    by: Literal["click", "open", "convert"] = "click"
-    after: int = 500
-
-
-class Split(msgspec.Struct, frozen=True, omit_defaults=True, tag="split"):
-    """A stable random arm per customer and run."""
-
-    id: str
-    name: str
-    arms: tuple[Arm, ...]
-    winner: Winner | None = None
-
-
-class Send(msgspec.Struct, frozen=True, omit_defaults=True, tag="send"):
-    """One message by the first reachable channel; the next one on a hard failure."""
-
-    id: str
-    template: str
-    channels: tuple[str, ...]
-    variables: dict[str, Expr] = {}
-    expires: Span | None = None
-    next: str = ""
-    role: str = ""  # `to: {role: ...}`: the account's contact in that role instead of the customer
-    purpose: str = ""  # "" = the journey's
-
-
-class Tag(msgspec.Struct, frozen=True, omit_defaults=True, tag="tag"):
-    """Adds and removes tags; `lasts` gives an expiry."""
-
-    id: str
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
-    lasts: Span | None = None
-    next: str = ""
-
-
-class Set(msgspec.Struct, frozen=True, omit_defaults=True, tag="set"):
-    """Sets customer traits to values computed now; a missing value removes the trait."""
-
-    id: str
-    traits: dict[str, Expr]
-    next: str = ""
-
-
-class Repeat(msgspec.Struct, frozen=True, omit_defaults=True, tag="repeat"):
-    """Rounds of `body`, whose last step leads back here: one each `every`, at most `times`, none once `until` holds."""
-
-    id: str
-    every: Span
-    times: int
-    until: Expr | None = None
-    body: str = ""
-    next: str = ""
-
-
-class Coupon(msgspec.Struct, frozen=True, omit_defaults=True, tag="coupon"):
-    """One unused code of the pool for this run. An empty pool leads to `otherwise`; None ends the run."""
-
-    id: str
-    pool: str
-    otherwise: str | None = None
-    next: str = ""
-
-
-class Start(msgspec.Struct, frozen=True, omit_defaults=True, tag="start"):
-    """The customer enters another (manual) journey, with `variables` as its `enter.x`; this one goes on."""
-
-    id: str
-    journey: str
-    variables: dict[str, Expr] = {}
-    next: str = ""
-
-
-class Leave(msgspec.Struct, frozen=True, omit_defaults=True, tag="leave"):
-    """The customer's runs in another journey end; this one goes on."""
-
-    id: str
-    journey: str
-    next: str = ""
-
-
-class Task(msgspec.Struct, frozen=True, omit_defaults=True, tag="task"):
-    """Work for a colleague: `to` gives an e-mail address or a WeCom user id; `title` and `note` are Liquid texts."""
-
-    id: str
-    to: Expr
-    title: str
-    note: str = ""
-    due: Span | None = None
-    next: str = ""
-
-
-class Record(msgspec.Struct, frozen=True, omit_defaults=True, tag="record"):
-    """An object of a webhook's body."""
-
-    fields: "dict[str, Expr | Record]"
-
-
-class Webhook(msgspec.Struct, frozen=True, omit_defaults=True, tag="webhook"):
-    """A signed POST of `body` (computed now, JSON) to `url`."""
-
-    id: str
-    url: str
-    body: Record | None = None
-    next: str = ""
-
-
-class Stop(msgspec.Struct, frozen=True, omit_defaults=True, tag="stop"):
-    """The end of the road."""
-
-    id: str
-
-
-Node: TypeAlias = (
-    Wait
-    | WaitUntil
-    | WaitFor
-    | WaitWhile
-    | Branch
-    | Split
-    | Send
-    | Tag
-    | Set
-    | Repeat
-    | Coupon
-    | Start
-    | Leave
-    | Task
-    | Webhook
-    | Stop
-)
-
-
 class InFlight(msgspec.Struct, frozen=True, omit_defaults=True):
     """What becomes of runs in flight when a changed version is published.
 
@@ -444,79 +285,6 @@ _decoder: msgspec.msgpack.Decoder[Plan] = msgspec.msgpack.Decoder(Plan)
 def decode(body: bytes) -> Plan:
     """Return the plan that `encode` wrote."""
     return _decoder.decode(body)
-
-
-# --- audience: the rules that hold for every journey -------------------------------------------------
-
-
-class Cap(msgspec.Struct, frozen=True, omit_defaults=True):
-    """At most `at_most` touches per `per` microseconds, of one channel ("" = any) and purpose ("" = any)."""
-
-    at_most: int
-    per: Micros
-    channel: str = ""
-    purpose: str = ""
-
-
-ConsentMode: TypeAlias = Literal["opt_in", "opt_out", "none"]
-
-
-PURPOSES: Final[dict[str, ConsentMode]] = {"marketing": "opt_in", "transactional": "none", "internal": "none"}
-CHANNELS: Final[dict[str, ConsentMode]] = {
-    "email": "opt_out",
-    "sms": "opt_out",
-    "wechat": "opt_out",
-    "wecom": "opt_out",
-    "push": "opt_out",
-    "webhook": "none",
-}
-ADDRESSES: Final = {
-    "email": "email",
-    "sms": "phone",
-    "wechat": "openid",
-    "wecom": "external_userid",
-    "push": "device_id",
-}
-
-
-class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Consent by purpose and channel, frequency caps, quiet hours and addresses that hold for all journeys.
-
-    opt_in: allowed only after a yes; opt_out: until a no; none: always. `addresses` maps a channel to the kind of
-    identifier it sends to.
-    """
-
-    purposes: dict[str, ConsentMode] = msgspec.field(default_factory=lambda: dict(PURPOSES))
-    channels: dict[str, ConsentMode] = msgspec.field(default_factory=lambda: dict(CHANNELS))
-    addresses: dict[str, str] = msgspec.field(default_factory=lambda: dict(ADDRESSES))
-    caps: tuple[Cap, ...] = ()
-    quiet: Quiet | None = None
-    default_zone: str = "UTC"
-    max_event_age: Micros = 3_600_000_000
-    exempt: tuple[str, ...] = ("transactional", "internal")  # purposes outside caps, quiet hours and holdout
-    holdout: float = 0.0  # the share of customers whom no journey writes to: the measure of all marketing
-
-
-class TagRule(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A tag that follows from a condition: carried while it holds and `lasts` longer; `mined`: a job writes it."""
-
-    when: Expr | None = None
-    lasts: Span | None = None
-    mined: str = ""  # the model that writes it
-
-
-class Audience(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The audience files, compiled: stage conditions in order, tag rules, segments, roles, and the policy.
-
-    `roles` name a B2B contact's role by a condition over the customer.
-    """
-
-    stages: dict[str, Expr] = {}
-    tags: dict[str, TagRule] = {}
-    roles: dict[str, Expr] = {}
-    segments: dict[str, Expr] = {}
-    policy: Policy = Policy()
-    measures: tuple[Measure, ...] = ()
 
 
 def describe(value: Any) -> Any:

@@ -170,6 +170,9 @@ class Playbook:
         self.recalls = self._recalls()
         self.openings = Openings(filter(None, map(self.live, self.current)))
         self.watch = Watch(self.audience, self.segments, self.openings.segments, self._hears_of)
+        self.is_plain = not self.watch.all and self.openings.is_empty
+        """Nothing follows of itself but stages, and no journey waits for what would."""
+        self.asks_of_journeys = self._asks_of_journeys()
 
     def plan(self, journey: str, version: str) -> CompiledPlan | None:
         """Return one version of a journey, None when it is not loaded."""
@@ -198,6 +201,14 @@ class Playbook:
             for event, back in compiled.plan.recalls.items():
                 asked[event] = max(back, asked.get(event, 0))
         return asked
+
+    def _asks_of_journeys(self) -> bool:
+        """Does a condition that runs or the customer stand by ask whether a journey is, or was, travelled?"""
+        standing = [one.condition for one in self.watch.all.values()]
+        for compiled in self._plans.values():
+            standing += compiled.conditions.values()
+            standing += [way_out.when for way_out in compiled.exits if way_out.when is not None]
+        return any(name.startswith("journey:") for condition in standing for name in condition.inputs)
 
     def _hears_of(self, measure: str) -> tuple[str, ...]:
         """Return the events that a behaviour statistic counts."""

@@ -79,6 +79,8 @@ def absorb(work: Work, row: TouchRow, fact: FactRow) -> list[Told]:
         row = work.move(row, row.state, facts=facts)
     if is_new and kind in _WINS:
         _count(work, row.touch, _WINS[kind])
+    if row.touch.kind != "message":  # a colleague's open or bounce is nothing the customer did
+        return []
     # An account's contact answers for itself: its address bounced, its consent is withdrawn.
     person = work.customer(row.touch.recipient or row.touch.customer)
     if person is not None:

@@ -101,7 +101,7 @@ def _sent(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
     )
     told: list[Told] = []
     customer = work.customer(row.touch.customer)
-    if customer is not None:
+    if customer is not None and row.touch.kind == "message":
         told.append(Told(customer.id, event_of(row, "message_sent", outcome.at, row.touch.id)))
     if row.provider_id:
         for fact in work.parked(row.provider, row.provider_id):
@@ -113,7 +113,7 @@ def _failed(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
     row = work.move(row, TouchState.FAILED, reason=outcome.reason, detail=outcome.detail, content=b"")
     # An account's contact answers for itself, as in `receive`.
     person = work.customer(row.touch.recipient or row.touch.customer)
-    if person is not None and outcome.reason == Retry.PERMANENT:
+    if person is not None and outcome.reason == Retry.PERMANENT and row.touch.kind == "message":
         work.put(suppress(person, row, outcome.detail or "refused for good"))
     elif person is not None and outcome.reason == Retry.OPTED_OUT:
         work.put(withdraw(person, row.touch.channel, outcome.at, f"provider:{outcome.provider}"))

@@ -14,6 +14,7 @@ from engine.core.expression import (
     Duration,
     Expr,
     HasTag,
+    Journeyed,
     Measure,
     Measured,
     Path,
@@ -288,3 +289,14 @@ def test_a_condition_of_a_segment_may_ask_for_tags_and_stages() -> None:
     rules = {"vip": TagRule(Measured("paid", "ever"))}
     playbook = book(journey("hello", OnSegment("best")), segments={"best": both}, tags=rules)
     assert entered(live(playbook, MEI, (event("order_paid"), NOON))) == [("hello", NOON)]
+
+
+def test_a_wait_while_ends_when_another_journey_ends_by_its_own_timer() -> None:
+    busy = Journeyed("in_journey", "slow")
+    slow = journey("slow", OnEvent(("signed_up",)), Wait("1", Span(DAY), "2"), Stop("2"))
+    waits = journey(
+        "waits", OnEvent(("signed_up",)), WaitWhile("1", busy, then="2"), Send("2", "go", ("email",)), priority=-1
+    )
+    [entering] = live(book(slow, waits), MEI, (event("signed_up"), NOON))
+    [woken] = live(book(slow, waits), entering.customer, (Wake(), NOON + DAY))
+    assert templates([entering, woken]) == ["go"]
