@@ -4,6 +4,7 @@ Reads YAML 1.2 events itself instead of building objects: no tags, no anchors, n
 size, and scalars as the core schema has them (`on`, `NO`, `22:30` and `010` are text). Called by `parse.py`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -30,6 +31,7 @@ MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 50
 MAX_LINE: Final = 10_000
 MAX_VALUES: Final = 20_000
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -162,7 +164,7 @@ def _decode(source: str | bytes, file: str) -> tuple[str, Problem | None]:
     if len(source) > MAX_BYTES:
         return "", Problem("J004", Place(file), {"limit": f"{MAX_BYTES:,}"})
     if isinstance(source, str):
-        if any("\ud800" <= character <= "\udfff" for character in source):
+        if _SURROGATE.search(source):
             return "", Problem("J001", Place(file))
         return source.removeprefix("\ufeff"), None
     try:
@@ -246,7 +248,7 @@ class _Builder:
         self.stack.append(_Frame(container, frame[0], skips=frame[1]))
 
     def _scalar(self, event: Any) -> None:
-        if any("\ud800" <= character <= "\udfff" for character in event.value):
+        if _SURROGATE.search(event.value):
             self._complain("J001", event)
             raise _Stop
         self._refuse_extras(event)

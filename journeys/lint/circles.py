@@ -3,7 +3,8 @@
 Called by `check.py` for the whole workspace; what one journey's road alone tells is here too (`leave:` of itself).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.core.errors import Place
@@ -48,7 +49,8 @@ class _Edge:
 def check_circles(scenes: Sequence[Scene]) -> Iterator[Problem]:
     """Yield a complaint for each circle of journeys, at the step of its first journey that goes round."""
     plans = {scene.plan.journey: scene.plan for scene in scenes}
-    edges = {scene.plan.journey: list(_edges(scene, plans)) for scene in scenes}
+    doors = _doors(plans.values())
+    edges = {scene.plan.journey: list(_edges(scene, plans, doors)) for scene in scenes}
     told: set[frozenset[str]] = set()
     for start in sorted(edges):
         way = _way_back(start, edges)
@@ -78,34 +80,46 @@ def _way_back(start: str, edges: Mapping[str, Sequence[_Edge]]) -> list[_Edge] |
     return None
 
 
-def _edges(scene: Scene, plans: Mapping[str, Plan]) -> Iterator[_Edge]:
-    soon = steps_at_once(scene.plan)
-    tags = [node for node in scene.plan.nodes if isinstance(node, Tag)]
-    for node in scene.plan.nodes:
-        match node:
-            case Start(journey=journey) if journey in plans:
-                yield _Edge(journey, scene.in_step(node.id, "start"), f"start: {journey}", True, node.id in soon)
-            case Tag() | Set():
-                for other in plans.values():
-                    word = _sets_off(node, other)
-                    if word:
-                        is_sure = isinstance(node, Tag) and _changes_back(node, tags, other)
-                        yield _Edge(other.journey, scene.in_step(node.id), word, is_sure, node.id in soon)
+_Doors = Mapping[str, Sequence[Plan]]
+"""The words by which a step lets customers in -> the journeys that they enter."""
+
+
+def _doors(plans: Iterable[Plan]) -> _Doors:
+    doors: dict[str, list[Plan]] = defaultdict(list)
+    for plan in plans:
+        match plan.enter:
+            case OnTag(name=name, way=way):
+                doors[f"tag: {'+' if way == 'gains' else '-'}{name}"].append(plan)
+            case OnChange(trait=trait):
+                doors[f"set: customer.{trait.removeprefix('customer.')}"].append(plan)
             case _:
                 pass
+    return doors
 
 
-def _sets_off(node: Tag | Set, other: Plan) -> str:
-    """Return the words by which a step lets customers into `other`, "" when it does not."""
-    match node, other.enter:
-        case Tag(add=add), OnTag(name=name, way="gains") if name in add:
-            return f"tag: +{name}"
-        case Tag(remove=remove), OnTag(name=name, way="loses") if name in remove:
-            return f"tag: -{name}"
-        case Set(traits=traits), OnChange(trait=trait) if trait.removeprefix("customer.") in traits:
-            return f"set: customer.{trait.removeprefix('customer.')}"
-        case _:
-            return ""
+def _edges(scene: Scene, plans: Mapping[str, Plan], doors: _Doors) -> Iterator[_Edge]:
+    nodes = [node for node in scene.plan.nodes if isinstance(node, Start | Tag | Set)]
+    if not nodes:
+        return
+    soon = steps_at_once(scene.plan)
+    tags = [node for node in nodes if isinstance(node, Tag)]
+    for node in nodes:
+        if isinstance(node, Start):
+            if node.journey in plans:
+                place, word = scene.in_step(node.id, "start"), f"start: {node.journey}"
+                yield _Edge(node.journey, place, word, True, node.id in soon)
+            continue
+        for word in _words(node):
+            for other in doors.get(word, ()):
+                is_sure = isinstance(node, Tag) and _changes_back(node, tags, other)
+                yield _Edge(other.journey, scene.in_step(node.id), word, is_sure, node.id in soon)
+
+
+def _words(node: Tag | Set) -> list[str]:
+    """Return the words by which a step may let customers into journeys."""
+    if isinstance(node, Tag):
+        return [*(f"tag: +{name}" for name in node.add), *(f"tag: -{name}" for name in node.remove)]
+    return [f"set: customer.{trait.removeprefix('customer.')}" for trait in node.traits]
 
 
 def _changes_back(node: Tag, tags: Sequence[Tag], other: Plan) -> bool:

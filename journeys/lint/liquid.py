@@ -44,7 +44,7 @@ class Use:
     @property
     def root(self) -> str:
         """The first name of it."""
-        return re.split(r"[.\[]", self.path, maxsplit=1)[0]
+        return self.path.partition(".")[0].partition("[")[0]
 
 
 @dataclass(frozen=True)
