@@ -14,6 +14,7 @@ from engine.core.commands import Note, RecordEffect, Touch
 from engine.core.delivery import TouchState
 from engine.core.errors import CouponTaken, IllegalMove
 from engine.core.ids import DAY
+from engine.core.plan import Manual, Plan, Stop
 from engine.core.state import Account, Customer, Run
 from engine.core.world import ArmResult
 from engine.ports import Changes, CouponRow, JobRow, Reader, RunQuery, TouchQuery, TouchRow
@@ -25,6 +26,7 @@ NAMES = [f"user_id:u{n}" for n in range(4)]
 TOUCHES = [f"t{n}" for n in range(6)]
 KEYS = list(range(1, 9))
 POOLS = ["P", "Q"]
+VERSIONS = ["v0", "v1", "v2"]
 codes = st.sampled_from(["A", "B", "C", "D", "E"])
 ids, names, touch_ids = st.sampled_from(IDS), st.sampled_from(NAMES), st.sampled_from(TOUCHES)
 stages = st.sampled_from(["", "acquire", "activate", "retain"])
@@ -152,6 +154,11 @@ class StoresAgree(RuleBasedStateMachine):
         rows = [CouponRow(pool, code, f"k{n}", owner, n, run="r1") for pool, code, n, owner in issued]
         self.write(Changes(stock=stock, coupons=rows))
 
+    @rule(published=st.sampled_from(["j0", "j1"]), title=st.sampled_from(VERSIONS), gone=st.sampled_from(["", "j0"]))
+    def publish(self, published: str, title: str, gone: str) -> None:
+        plan = Plan(published, title, "acquire", Manual(), (Stop("1"),), version=title)
+        self.write(Changes(plans=[plan], gone=[gone] if gone else []))
+
     @rule(
         tried=st.dictionaries(st.tuples(st.just("j0"), st.just("s"), st.sampled_from("ab")), st.integers(0, 3)),
         account=st.sampled_from(["acme", "globex"]),
@@ -228,6 +235,8 @@ def answers(reader: Reader) -> dict[str, Any]:
         "arms": reader.arms("j0", "s"),
         "accounts": reader.accounts(["acme", "globex", "none"]),
         "jobs": reader.jobs(),
+        "plans": sorted((plan.journey, plan.title) for plan in reader.plans()),
+        "current": reader.current(),
         "underway": [reader.underway(journey, "v1") for journey in ("j0", "j1")],
         "travellers": [reader.travellers("j0", "v1", after, limit) for after in ("", "c1") for limit in (1, 99)],
         "counts": reader.counts(),

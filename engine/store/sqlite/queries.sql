@@ -304,11 +304,17 @@ INSERT INTO plans (journey, version, current, body) VALUES (?1, ?2, 1, ?3)
 ON CONFLICT (journey, version) DO UPDATE SET current = 1, body = excluded.body;
 
 -- name: plans
--- Plans that are current or still travelled, or whose goal window is open at ?1.
+-- Plans that are current or still travelled, or whose goal window is open at ?1. The kept totals say where to look.
 SELECT p.body FROM plans AS p
 WHERE p.current = 1 OR EXISTS (
-  SELECT 1 FROM runs AS r
-  WHERE r.journey = p.journey AND r.version = p.version AND (r.active = 1 OR r.goal_until > ?1))
+  SELECT 1 FROM tallies AS t
+  WHERE t.kind = 'underway' AND t.a = p.journey AND t.b = p.version AND t.c = '' AND t.n > 0
+) OR (EXISTS (
+  SELECT 1 FROM tallies AS t
+  WHERE t.kind = 'open' AND t.a = p.journey AND t.b = p.version AND t.c = '' AND t.n > ?1
+) AND EXISTS (
+  SELECT 1 FROM runs AS r WHERE r.journey = p.journey AND r.version = p.version AND r.goal_until > ?1
+))
 ORDER BY p.journey, p.version;
 
 -- name: current
@@ -319,6 +325,11 @@ SELECT journey, version FROM plans WHERE current = 1;
 -- Adds to a kept total.
 INSERT INTO tallies (kind, a, b, c, n, value) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (kind, a, b, c) DO UPDATE SET n = n + excluded.n, value = value + excluded.value;
+
+-- name: raise_tally
+-- Keeps the highest value there ever was: the end of a version's last goal window.
+INSERT INTO tallies (kind, a, b, c, n, value) VALUES (?1, ?2, ?3, '', ?4, 0)
+ON CONFLICT (kind, a, b, c) DO UPDATE SET n = excluded.n WHERE n < excluded.n;
 
 -- name: tallies
 -- The kept totals.
@@ -358,7 +369,7 @@ SELECT coalesce(sum(n), 0) FROM tallies WHERE kind = 'underway' AND a = ?1 AND b
 
 -- name: travellers_few
 -- Customers with an active run in another version: by way of the journey's runs.
-SELECT DISTINCT c.oneid FROM runs AS r CROSS JOIN customers AS c ON c.num = r.num
+SELECT DISTINCT c.oneid FROM runs AS r INDEXED BY runs_underway CROSS JOIN customers AS c ON c.num = r.num
 WHERE r.journey = ?1 AND r.version <> ?2 AND r.active = 1 AND c.oneid > ?3 ORDER BY c.oneid LIMIT ?4;
 
 -- name: travellers_many

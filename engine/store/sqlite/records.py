@@ -7,6 +7,7 @@ import msgspec
 
 from engine.core import plan, release
 from engine.core.commands import Note
+from engine.core.ids import Micros
 from engine.ports import Changes
 from engine.store.conventions import place_of
 from engine.store.sqlite.queries import SQL
@@ -24,6 +25,7 @@ def write_runs(connection: apsw.Connection, changes: Changes, roster: Roster, ta
         run_id: row for run_id, *row in connection.execute(SQL["runs_by_id"], (apsw.carray(tuple(changes.runs)),))
     }
     added, moved, refiled = [], [], []
+    opened: dict[tuple[str, str], Micros] = {}
     for run_id, (owner, run) in changes.runs.items():
         place = place_of(run)
         now = (run.version, place, int(run.is_active), run.goal_until, _encode(run))
@@ -37,11 +39,15 @@ def write_runs(connection: apsw.Connection, changes: Changes, roster: Roster, ta
                 refiled.append((seq, num, run.journey, run.entered))
         else:
             added.append((run_id, num, run.journey, run.entered, *now))
+        if run.goal_until:
+            version_of = (run.journey, run.version)
+            opened[version_of] = max(run.goal_until, opened.get(version_of, 0))
         tallies.add("run", (run.journey, run.version, place), 1)
         tallies.add("underway", (run.journey, run.version), int(run.is_active))
     connection.executemany(SQL["add_run"], added)
     connection.executemany(SQL["move_run"], moved)
     connection.executemany(SQL["refile_run"], refiled)
+    connection.executemany(SQL["raise_tally"], [("open", *version_of, until) for version_of, until in opened.items()])
 
 
 def write_notes(connection: apsw.Connection, changes: Changes, roster: Roster) -> None:

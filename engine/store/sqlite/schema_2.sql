@@ -1,5 +1,6 @@
 -- Version 2 of store.db: releases and the work they leave to do, coupon pools, results of arms, accounts.
--- How many active runs a version has is a kept total (tallies, kind 'underway'), begun here from the runs there are.
+-- How many active runs a version has, and when its last goal window ends, are kept totals (tallies, kinds 'underway' and
+-- 'open'), begun here from the runs there are.
 
 CREATE TABLE releases (                   -- one row per publish, the templates with it
   seq INTEGER PRIMARY KEY,
@@ -59,3 +60,8 @@ CREATE TABLE accounts (                   -- engine.core.state.Account as msgpac
 
 INSERT INTO tallies (kind, a, b, c, n, value)
 SELECT 'underway', journey, version, '', count(*), 0 FROM runs WHERE active = 1 GROUP BY journey, version;
+
+INSERT INTO tallies (kind, a, b, c, n, value)
+SELECT 'open', journey, version, '', max(goal_until), 0 FROM runs WHERE goal_until > 0 GROUP BY journey, version;
+
+CREATE INDEX runs_underway ON runs (journey) WHERE active = 1;
