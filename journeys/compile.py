@@ -169,5 +169,5 @@ def _step_map_problems(onward: plan.InFlight, places: Mapping[str, Place], docum
     return [
         Problem("J055", document.place(("in_flight", "migrate", old)), {"id": new, "near": nearest(new, places) or "-"})
         for old, new in onward.steps.items()
-        if new not in places
+        if new and new not in places
     ]

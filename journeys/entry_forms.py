@@ -11,7 +11,6 @@ from journeys.fields import (
     Anniversary,
     CalledKey,
     CalledWhere,
-    ChangeWhere,
     Clock,
     Cron,
     Days,
@@ -23,6 +22,7 @@ from journeys.fields import (
     Label,
     MaybeCustomerWhen,
     Name,
+    NewsWhere,
     Trait,
     Zone,
 )
@@ -50,42 +50,42 @@ class SegmentForm(EntryForm):
 
     segment: Name
     existing: bool = False
-    where: MaybeCustomerWhen = None
+    where: NewsWhere = None
 
 
 class LeavesForm(EntryForm):
     """`enter: {leaves: dormant-30d}`: on leaving the segment."""
 
     leaves: Name
-    where: MaybeCustomerWhen = None
+    where: NewsWhere = None
 
 
 class StageForm(EntryForm):
     """`enter: {stage: retain}`: on reaching the stage for the first time."""
 
     stage: StageName
-    where: MaybeCustomerWhen = None
+    where: NewsWhere = None
 
 
 class GainsForm(EntryForm):
     """`enter: {tag: high-value}`: on gaining the tag."""
 
     tag: Label
-    where: MaybeCustomerWhen = None
+    where: NewsWhere = None
 
 
 class LosesForm(EntryForm):
     """`enter: {loses: high-value}`: on losing the tag."""
 
     loses: Label
-    where: MaybeCustomerWhen = None
+    where: NewsWhere = None
 
 
 class ChangedForm(EntryForm):
     """`enter: {changed: customer.city}`: on another value, `enter.from` and `enter.to`."""
 
     changed: Trait
-    where: ChangeWhere = None
+    where: NewsWhere = None
 
 
 class AnniversaryForm(EntryForm):
@@ -94,7 +94,7 @@ class AnniversaryForm(EntryForm):
     date: Anniversary
     offset: Days = 0
     at: Clock = (9, 0)
-    where: MaybeCustomerWhen = None
+    where: NewsWhere = None
 
 
 class OnceForm(EntryForm):

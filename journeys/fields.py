@@ -109,10 +109,8 @@ def _assignee(raw: Any) -> Parsed:
     return parsed
 
 
-_CALLED: Final = Scope(("event", "enter", "customer"))  # manual: an event may be at hand, `start:` fills `enter.x`
-_CALLED_KEY: Final = Scope(("event", "enter"), has_customer=False)
+_CALLED_KEY: Final = Scope(("event", "enter"), has_customer=False)  # manual: what the call or `start:` brings
 _BIRTHDAY: Final = Scope(("customer",))  # a date of the customer's own
-_CHANGE: Final = Scope(("enter", "customer"))  # `changed`: enter.from and enter.to
 
 EntranceWhere = Annotated[Expr | None, condition(ENTRANCE)]
 TravelWhere = Annotated[Expr | None, condition(TRAVEL)]
@@ -124,8 +122,8 @@ Key = Annotated[Expr | None, formula(EVENT)]
 Amount = Annotated[Expr | None, formula(TRAVEL, "number", "any")]
 Moment = Annotated[Expr, formula(RUN, "any")]
 Value = Annotated[Expr, value(RUN)]
-ChangeWhere = Annotated[Expr | None, condition(_CHANGE)]
-CalledWhere = Annotated[Expr | None, condition(_CALLED)]
+NewsWhere = Annotated[Expr | None, condition(RUN)]
+CalledWhere = Annotated[Expr | None, condition(TRAVEL)]
 CalledKey = Annotated[Expr | None, formula(_CALLED_KEY)]
 Anniversary = Annotated[Expr, formula(_BIRTHDAY, "any")]
 Assignee = Annotated[Expr, ReadCondition(_assignee, {"type": "string", "maxLength": 4000})]

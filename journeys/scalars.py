@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from engine.core.coupons import is_pool
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND, WEEK, Micros
 from engine.core.plan import Again, InFlight, Quiet, Span
 
@@ -25,7 +26,6 @@ _PIECE: Final = re.compile(r"([0-9]{1,9})(mo|[smhdw])")
 _CLOCK: Final = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _LABEL: Final = re.compile(r"[^\W_][\w.:-]{0,63}")
-_POOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _STEP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _MAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,190}")
 _USER_ID: Final = re.compile(r"(?!(?:customer|account|enter|event)$)[A-Za-z0-9](?:[A-Za-z0-9_.@-]{0,62}[A-Za-z0-9_])?")
@@ -221,7 +221,7 @@ def step_id(value: Any) -> str:
 def pool(value: Any) -> str:
     """Read the name of a coupon pool: letters of either case, digits, - and _; a bare number counts as its digits."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or not _POOL.fullmatch(text):
+    if not isinstance(text, str) or not is_pool(text):
         raise BadValue("J094", value=value)
     return text
 
@@ -267,7 +267,7 @@ def url(value: Any) -> str:
 
 
 def in_flight(value: Any) -> InFlight:
-    """Read what becomes of runs in flight: pin, drain, migrate, or {migrate: {old step: new step}}.
+    """Read what becomes of runs in flight: pin, drain, migrate, or {migrate: {old step: new step, or ""}}.
 
     >>> in_flight({"migrate": {"3": "4"}})
     InFlight(policy='migrate', steps={'3': '4'})
@@ -276,7 +276,7 @@ def in_flight(value: Any) -> InFlight:
         case "pin" | "drain" | "migrate":
             return InFlight(value)
         case {"migrate": dict() as steps} if len(value) == 1 and 1 <= len(steps) <= 1_000:
-            return InFlight("migrate", {_step(old): _step(new) for old, new in steps.items()})
+            return InFlight("migrate", {_step(old): _step(new) if new != "" else "" for old, new in steps.items()})
         case _:
             raise BadValue("J096", value=value)
 

@@ -368,7 +368,7 @@ def test_a_split_may_find_its_winner() -> None:
         ("pin", plan.InFlight()),
         ("drain", plan.InFlight("drain")),
         ("migrate", plan.InFlight("migrate")),
-        ('{migrate: {"3": "2", offer: 1}}', plan.InFlight("migrate", {"3": "2", "offer": "1"})),
+        ('{migrate: {"3": "2", offer: 1, "4": ""}}', plan.InFlight("migrate", {"3": "2", "offer": "1", "4": ""})),
     ],
 )
 def test_what_becomes_of_runs_in_flight_is_no_part_of_the_version(text: str, expected: plan.InFlight) -> None:
