@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
@@ -36,8 +36,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 Path: TypeAlias = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """Where a value begins (0-based) and the span of its text in the file."""
 
     line: int
@@ -208,12 +207,7 @@ class _Builder:
 
     def take(self, event: Event) -> None:
         match event:
-            case DocumentStartEvent():
-                self._start(event)
-            case AliasEvent():
-                self._complain("J006", event, name=event.anchor)
-                self._put(event, None)
-            case ScalarEvent():
+            case ScalarEvent():  # nine in ten are
                 self._scalar(event)
             case MappingStartEvent():
                 self._open(event, {})
@@ -221,6 +215,11 @@ class _Builder:
                 self._open(event, [])
             case MappingEndEvent() | SequenceEndEvent():
                 self.stack.pop()
+            case AliasEvent():
+                self._complain("J006", event, name=event.anchor)
+                self._put(event, None)
+            case DocumentStartEvent():
+                self._start(event)
             case _:
                 pass
 
@@ -251,7 +250,8 @@ class _Builder:
         if _SURROGATE.search(event.value):
             self._complain("J001", event)
             raise _Stop
-        self._refuse_extras(event)
+        if event.tag is not None or event.anchor is not None:
+            self._refuse_extras(event)
         frame = self.stack[-1] if self.stack else None
         if frame is not None and isinstance(frame.container, dict) and frame.key is None:
             self._key(frame, event)

@@ -31,7 +31,7 @@ def test_numbers_and_truths_are_read_and_quoted_ones_stay_text() -> None:
         ("a: [1, 2", [("J002", 1, 9)]),
         ("a: b: c", [("J002", 1, 5)]),
         ("a: 1\n\tb: 2", [("J002", 2, 1)]),
-        ("a: \x00", [("J002", 0, 0)]),
+        ("a: \x00", [("J002", 1, 4)]),
         ("", [("J003", 1, 1)]),
         ("# only a remark", [("J003", 1, 1)]),
         ("x" * (MAX_BYTES + 1), [("J004", 0, 0)]),
