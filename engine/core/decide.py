@@ -24,7 +24,6 @@ from engine.core.draft import Call, Draft
 from engine.core.errors import RunawayJourney
 from engine.core.events import Event
 from engine.core.ids import Micros, derive
-from engine.core.plan import Send
 from engine.core.playbook import CompiledExit, CompiledPlan, Playbook
 from engine.core.state import Customer, Run
 from engine.core.world import NOWHERE, World
@@ -299,17 +298,18 @@ def _leave(draft: Draft, run: Run, code: str, data: dict[str, Any]) -> None:
 
 
 def _give_back(draft: Draft, run: Run) -> None:
-    """Return the cap reservations of the run's touches that were still to come."""
-    compiled = draft.playbook.plan(run.journey, run.version)
+    """Return the cap reservations of the run's touches that were still to come.
+
+    By where it has been, not by its plan: it may have come from another version.
+    """
     later = [held for held in draft.customer.reserved if held.at > draft.now]
-    if compiled is None or not later:
+    if not later:
         return
     own = {
-        derive("touch", run.id, node.id, visit, channel)
-        for node in compiled.plan.nodes
-        if isinstance(node, Send)
-        for visit in range(run.visits.get(node.id, 0))
-        for channel in node.channels
+        derive("touch", run.id, step, visit, channel)
+        for step, visits in run.visits.items()
+        for visit in range(visits)
+        for channel in draft.playbook.policy.channels
     }
     for held in later:
         if held.touch in own:
@@ -321,7 +321,8 @@ def _give_back(draft: Draft, run: Run) -> None:
 
 def _failover(draft: Draft, failed: Failed) -> None:
     touch = failed.touch
-    compiled = draft.playbook.plan(touch.journey, touch.version)
+    # A version that nobody travels any more is not loaded: its last messages go by the current one's rules.
+    compiled = draft.playbook.plan(touch.journey, touch.version) or draft.playbook.live(touch.journey)
     run = next((r for r in draft.customer.runs if r.id == touch.run), None)
     left = run is not None and run.left_early
     draft.update(gates.release(draft.customer, touch.id))

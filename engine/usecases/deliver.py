@@ -202,7 +202,8 @@ def _may_leave(work: Work, playbook: Playbook, row: TouchRow, held: gates.Defer 
 
 
 def _ask(playbook: Playbook, row: TouchRow, customer: Customer, now: Micros) -> gates.Verdict:
-    compiled = playbook.plan(row.touch.journey, row.touch.version)
+    # A version that nobody travels any more is not loaded: its last messages go by the current one's rules.
+    compiled = playbook.plan(row.touch.journey, row.touch.version) or playbook.live(row.touch.journey)
     quiet = playbook.policy.quiet if compiled is None or compiled.plan.quiet is None else compiled.plan.quiet
     return gates.check(row.touch, customer, playbook.policy, quiet, now)
 

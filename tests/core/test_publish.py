@@ -7,16 +7,18 @@ import pytest
 
 from engine.core import plan as plans
 from engine.core import release as releases
+from engine.core.delivery import Retry
 from engine.core.errors import BadInput
-from engine.core.events import Directive, Event, encode
+from engine.core.events import Directive, Event, Outcome, encode
 from engine.core.ids import HOUR, MINUTE, SECOND, Micros
 from engine.core.plan import Audience, InFlight, Manual, Plan, Stop, TagRule
 from engine.core.release import Release
-from engine.ports import RunQuery, TouchQuery
+from engine.ports import Rendered, RunQuery, TouchQuery
 from engine.runtime.clock import ManualClock
 from engine.runtime.engine import Engine
 from engine.store.memory.log import MemoryLog
 from engine.store.memory.store import MemoryStore
+from engine.usecases import deliver, doubt
 from engine.usecases.plan_publish import preview
 from engine.usecases.publish import in_force, newest
 from journeys.compile import load_journey
@@ -358,3 +360,49 @@ steps:
     assert found.forecast.sends == {("push", "email"): 4}
     assert (found.forecast.looked_at, found.forecast.customers) == (2, 2)
     assert found.difference.new == ("push",)
+
+
+# --- messages that were on their way --------------------------------------------------------------------
+
+
+def test_a_message_planned_before_a_publish_still_fails_over_after_its_run_has_moved() -> None:
+    source = b"""
+journey: letter
+title: By mail, else by text
+stage: retain
+purpose: transactional
+enter: {on: signed_up}
+steps:
+  - send: letter
+    via: [email, sms]
+  - wait: %s
+"""
+    old, new = (load_journey(source % wait, "letter.yaml").plan for wait in (b"9d", b"8d"))
+    assert old is not None
+    assert new is not None
+    desk = Desk()
+    desk.publish(released(old, policy="migrate"))
+    now = desk.clock.now()
+    who = {"user_id": "mei", "email": "mei@x.example", "phone": "+8613800000000"}
+    desk.log.append([encode(Event("m", "signed_up", at=now, received=now, identifiers=who))])
+    desk.engine.drain()
+    desk.publish(released(new, policy="migrate"))
+    desk.engine = desk.open()
+    (row,) = desk.store.find_touches(TouchQuery())
+    assert row.touch.version == old.version
+    assert desk.engine.playbook.plan("letter", old.version) is None
+    refuse(desk, row.touch.id)
+    assert {row.touch.channel for row in desk.store.find_touches(TouchQuery())} == {"email", "sms"}
+
+
+def refuse(desk: Desk, touch: str) -> None:
+    """Let the provider refuse the touch for good."""
+    desk.clock.advance(SECOND)
+    now = desk.clock.now()
+    terms = doubt.Terms()
+    picked = deliver.pick(desk.store, now, {"email": 5, "sms": 5}, terms)
+    ready = [(one.row, Rendered(b"body", "hash")) for one in picked]
+    (leased,) = deliver.commit_in_flight(desk.store, desk.engine.playbook, ready, now, terms)
+    outcome = Outcome(touch, leased.row.token, "failed", at=now, received=now, reason=Retry.PERMANENT)
+    desk.log.append([encode(outcome)])
+    desk.engine.drain()
