@@ -109,7 +109,8 @@ class Ledger:
         if effect.kind == "converted":
             place = (effect.journey, effect.holdout)
             times, worth = self.conversions.get(place, (0, 0))
-            self.conversions[place] = (times + 1, worth + round(effect.value * MILLION))
+            value = effect.value if effect.value - effect.value == 0 else 0.0  # neither nan nor infinite
+            self.conversions[place] = (times + 1, worth + round(value * MILLION))
             self.track(Track("converted", effect.journey), number)
         elif effect.kind == "stage_reached":
             self.stages[effect.name] = self.stages.get(effect.name, 0) + 1

@@ -17,7 +17,7 @@ class Scene:
         self._customers = customers
         self._stock = dict(stock or {})
         self._arms: dict[tuple[str, str], dict[str, ArmResult]] = {}
-        self.accounts: dict[str, Account] = {}
+        self._accounts: dict[str, Account] = {}
         self.issued: dict[str, int] = {}
         """Pool -> codes given out so far."""
 
@@ -33,7 +33,11 @@ class Scene:
 
     def account(self, account_id: str) -> Account | None:
         """Return the account, None when nothing was heard of it."""
-        return self.accounts.get(account_id)
+        return self._accounts.get(account_id)
+
+    def put_account(self, account: Account) -> None:
+        """Keep the account's new value."""
+        self._accounts[account.id] = account
 
     def contact(self, customer_id: str) -> Customer | None:
         """Return another customer of the same history."""

@@ -23,14 +23,15 @@ from engine.core.commands import (
     RecordEffect,
     Touch,
 )
-from engine.core.decide import Called, Happening, Wake, decide
+from engine.core.decide import Called, Happening, Settle, Wake, decide
 from engine.core.events import Event
 from engine.core.ids import HOUR, MINUTE, SECOND, Micros, share
 from engine.core.playbook import Playbook
 from engine.core.state import Customer, next_wake
 from engine.rehearsal.ledger import Ledger
-from engine.rehearsal.people import People
+from engine.rehearsal.people import Found, People
 from engine.rehearsal.scene import Scene
+from engine.usecases.accounts import keep_account, leave, review_contacts
 from engine.usecases.launch import NEVER, next_launch
 
 _TIMER, _PUSH, _TOUCH, _CLICK = range(4)
@@ -56,7 +57,7 @@ class Stage:
 
     def __init__(self, playbook: Playbook, dials: Dials | None = None, watched: frozenset[str] = frozenset()) -> None:
         self.playbook, self.dials = playbook, dials or Dials()
-        self.people = People()
+        self.people = People(playbook.watch.all)
         self.scene = Scene(self.people.customers, self.dials.stock)
         self.ledger = Ledger(playbook)
         self.told: dict[str, list[Note]] = {}
@@ -82,6 +83,9 @@ class Stage:
         """Let the journeys go from this instant on."""
         self.pass_time(at - 1)
         self._book, self.ledger.is_muted = self.playbook, False
+        if not self.playbook.is_plain:  # as after a publish: who stands where is seen, and nobody enters by it
+            for id_ in sorted(self.people.customers):
+                self._happen(self.people.customers[id_], Settle(), at)
         for compiled in self.playbook.plans():
             self._schedule(compiled.plan.journey, at - 1)
 
@@ -94,10 +98,17 @@ class Stage:
             event = replace(event, backfill=True)
         else:
             self.ledger.hear(event)
-        found = self.people.find(event)
-        if found.commands or found.trace:
-            self._merged(found.customer, found.commands, found.trace)
-        self._happen(found.customer, event, now)
+        customer = self.people.alone(event)
+        if customer is None:
+            found = self.people.find(event)
+            customer = found.customer
+            if found.commands or found.trace:
+                self._merged(found)
+        if not event.account and not customer.account:
+            self._happen(customer, event, now)
+            return
+        folded = keep_account(self.scene, self._book, customer, event)
+        review_contacts(self.scene, self._book, event, folded, self._happen(customer, event, now))
 
     def end(self, at: Micros) -> None:
         """Let everything happen that is due by this instant."""
@@ -161,13 +172,16 @@ class Stage:
             if held_wake := self.people.customers[after.id].wake:
                 self._push(held_wake, _TIMER, after.id)
 
-    def _merged(self, winner: Customer, commands: tuple[Command, ...], trace: tuple[Note, ...]) -> None:
-        for note in trace:
+    def _merged(self, found: Found) -> None:
+        winner = found.customer
+        for note in found.trace:
             if note.code == "merged":
                 self.ledger.merge(self.people.numbers[str(note.data["other"])], self.people.numbers[winner.id])
+        for account in found.left:
+            leave(self.scene, account, winner)
         if winner.wake:
             self._push(winner.wake, _TIMER, winner.id)
-        self._carry(winner, commands, trace)
+        self._carry(winner, found.commands, found.trace)
 
     def _push(self, at: Micros, kind: int, name: str, rank: int = 0) -> None:
         heap = self._heap

@@ -3,15 +3,28 @@
 Called by `advance` around the decision on an event. Costs nothing where nobody belongs to an account.
 """
 
+from typing import Protocol
+
 from engine.core.audience import accounts, profile
 from engine.core.context import Context
 from engine.core.events import Event
 from engine.core.playbook import Playbook
 from engine.core.state import Account, Customer
-from engine.usecases.work import Work
 
 
-def keep_account(work: Work, playbook: Playbook, customer: Customer, event: Event) -> Customer:
+class Accounts(Protocol):
+    """Where accounts are kept: the unit of work, or a rehearsal's memory."""
+
+    def account(self, account_id: str) -> Account | None:
+        """Return the account, None when nothing is known of it."""
+        ...
+
+    def put_account(self, account: Account) -> None:
+        """Keep the account's new value."""
+        ...
+
+
+def keep_account(work: Accounts, playbook: Playbook, customer: Customer, event: Event) -> Customer:
     """Fold the event into the account that the customer belongs to by it, and appoint its contacts.
 
     `customer` is who the event speaks of, without it; the return value is the one whose roles were looked at. An
@@ -34,7 +47,7 @@ def keep_account(work: Work, playbook: Playbook, customer: Customer, event: Even
     return after
 
 
-def review_contacts(work: Work, playbook: Playbook, event: Event, before: Customer, after: Customer) -> None:
+def review_contacts(work: Accounts, playbook: Playbook, event: Event, before: Customer, after: Customer) -> None:
     """Appoint the customer to the roles that it has come to between two of its values, and let go those it has lost."""
     if after is before or not after.account or not playbook.roles:
         return
@@ -45,7 +58,7 @@ def review_contacts(work: Work, playbook: Playbook, event: Event, before: Custom
         work.put_account(appointed)
 
 
-def leave(work: Work, account_id: str, customer: Customer) -> None:
+def leave(work: Accounts, account_id: str, customer: Customer) -> None:
     """Take the customer out of the account's contacts."""
     account = work.account(account_id)
     if account is not None:
