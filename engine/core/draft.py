@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from engine.core.audience import accounts
 from engine.core.commands import Command, Decision, Note, RecordRun
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
@@ -66,7 +67,7 @@ class Draft:
     def know_account(self) -> None:
         """Let conditions read the customer's account as the world knows it now."""
         account = self.world.account(self.customer.account) if self.customer.account else None
-        self.context.account = None if account is None else account.traits
+        self.context.account = accounts.seen_by_conditions(account)
 
     def command(self, command: Command) -> None:
         """Ask the shell for something."""

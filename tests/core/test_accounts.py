@@ -5,8 +5,8 @@ from typing import Any
 from engine.core.audience import accounts, identity
 from engine.core.context import Context
 from engine.core.events import Event, encode
-from engine.core.expression import Compare, Constant, HasTag, Measure, Measured, Path
-from engine.core.plan import Audience, Manual, OnSegment, Plan, Stop, TagRule, seal
+from engine.core.expression import AllOf, Compare, Constant, HasTag, Measure, Measured, Path
+from engine.core.plan import Audience, Manual, OnEvent, OnSegment, Plan, Stop, TagRule, seal
 from engine.core.playbook import Playbook
 from engine.core.predicates import compile_truth
 from engine.core.state import Account, Customer, Recalled, Standing
@@ -108,6 +108,26 @@ def test_roles_follow_what_is_known_of_the_people() -> None:
     assert contacts(store) == {}
     later = said(6, "mei", traits={"city": "Suzhou"})
     assert contacts(applied(audience, *events, said(5, "li", traits={"job": "x"}), later)) == {"purchasing": "mei"}
+
+
+def test_the_event_that_tells_of_the_company_opens_a_journey_that_asks_for_it() -> None:
+    large = AllOf(
+        (
+            Compare(">=", Path("account", ("seats",)), Constant(50)),
+            Compare("==", Path("account", ("id",)), Constant("acme")),
+        )
+    )
+    nodes = (Stop("1"),)
+    plan = seal(Plan("call", "", "monetize", OnEvent(("account_joined",)), nodes, where=large, purpose="transactional"))
+    joined: dict[str, Any] = {"name": "account_joined", "account": "acme"}
+    store = applied(
+        Audience(),
+        said(1, "mei", **joined, account_traits={"seats": 40}),
+        said(2, "li", **joined, account_traits={"seats": 60}),
+        plans=(plan,),
+    )
+    [(who, run)] = store.runs(RunQuery())
+    assert (run.journey, store.customers([who])[who].address("user_id")) == ("call", "li")
 
 
 def test_who_changes_the_company_is_its_contact_no_more() -> None:
