@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import assembled, core_only, embedded, floor, latency, timers
-from benchmarks.measure import Sample, in_child, ratios, size_of
+from benchmarks import assembled, core_only, embedded, floor, latency, lint, timers
+from benchmarks.measure import Sample, in_child, ratios, size_of, spread
 from benchmarks.report import Row, machine, rate_row, save, shares, show, verdict
 from benchmarks.workload import Shape
 
@@ -120,6 +120,32 @@ class Bench:
             Row("timers fired: spread over time", "A", spread, f"{found.extra['spread_cpu']:,.0f}", target="20,000 /s")
         )
 
+    def lint(self) -> None:
+        """Measure linting 500 journeys: the command from start to end, and the work against the scanner alone."""
+        _say.print(f"[bold]lint[/]: {lint.JOURNEYS} journeys")
+        here = self.folder / "lint"
+        in_child(lint.prepare, here)
+        taken: dict[str, list[Sample]] = {"command": [], "work": [], "scanner": []}
+        for _ in range(self.rounds):
+            taken["command"].append(in_child(lint.command, here))
+            taken["work"].append(in_child(lint.run, here))
+            taken["scanner"].append(in_child(lint.scanner, here))
+        shutil.rmtree(here)
+        self.samples |= {f"lint: {what}": found for what, found in taken.items()}
+        against = f"{ratios(taken['work'], taken['scanner'], _cpu)[0]:.1f}x the CPU of Python's YAML scanner alone"
+        for what, name, ratio in (
+            ("command", "lint of 500 journeys, the command as a whole", ""),
+            ("work", "lint of 500 journeys, loaded and checked once", against),
+        ):
+            wall, cpu = (spread([getattr(one, part) for one in taken[what]]) for part in ("wall", "cpu"))
+            target = "under 2 s" if what == "command" else ""
+            gate = verdict(taken[what])
+            self.rows.append(Row(name, "", f"{wall[0]:.2f} s", f"{cpu[0]:.2f} s", ratio, target, gate))
+
+
+def _cpu(sample: Sample) -> float:
+    return sample.cpu
+
 
 def _per_cpu(sample: Sample) -> float:
     return sample.per_cpu
@@ -141,6 +167,7 @@ def main() -> None:
         bench.latency()
         bench.timers()
         bench.footprint()
+        bench.lint()
     show(bench.rows, facts)
     save(OUT, bench.rows, facts, bench.samples)
     _say.print(f"All samples: {OUT}")
