@@ -66,6 +66,8 @@ class Schema:
             case int() | float():
                 if not schema.get("minimum", value) <= value <= schema.get("maximum", value):
                     yield f"{path}: out of range"
+            case _:
+                pass
 
     def _in_object(self, value: dict[str, Any], schema: Any, path: str) -> Iterator[str]:
         yield from (f"{path}: {key} is missing" for key in schema.get("required", ()) if key not in value)
