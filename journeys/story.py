@@ -24,7 +24,7 @@ from journeys.story_syntax import Story, read_stories
 from journeys.story_timeline import timeline
 from journeys.story_wording import StoryProblem
 
-__all__ = ["Failure", "StoryReport", "StoryResult", "run_stories", "run_story_file", "story_files"]
+__all__ = ["Failure", "StoryReport", "StoryResult", "run_on", "run_stories", "run_story_file", "story_files"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class StoryReport:
 
 def run_stories(plan: Plan, audience: Audience, text: str, file: str, lang: str = "en") -> StoryReport:
     """Play the stories in `text` (named `file` in messages) against `plan` and report; never raises for bad stories."""
-    return _run(Setting(plan, audience), text, file, lang)
+    return run_on(Setting(plan, audience), text, file, lang)
 
 
 def run_story_file(story_file: Path, audience: Audience, lang: str = "en") -> StoryReport:
@@ -89,10 +89,11 @@ def run_story_file(story_file: Path, audience: Audience, lang: str = "en") -> St
     if loaded.plan is None:
         return StoryReport("", str(story_file), problems=loaded.problems)
     text = story_file.read_bytes().decode("utf-8", "surrogateescape")
-    return _run(Setting(loaded.plan, audience, Beside(journey_file)), text, str(story_file), lang)
+    return run_on(Setting(loaded.plan, audience, Beside(journey_file)), text, str(story_file), lang)
 
 
-def _run(setting: Setting, text: str, file: str, lang: str) -> StoryReport:
+def run_on(setting: Setting, text: str, file: str, lang: str = "en") -> StoryReport:
+    """Play the stories in `text` where other journeys may play along; never raises for bad stories."""
     plan = setting.plan
     stories, problems = read_stories(text, file, setting.audience.policy, lang)
     problems += [problem for story in stories for problem in _unknown(story, setting, lang)]

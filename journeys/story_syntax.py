@@ -27,6 +27,8 @@ _STORY: Final = (
     *("story", "customer", "with", "account", "before", "happens", "expect"),
     *("holdout", "arms", "fails", "coupons", "results"),
 )
+OWN_WORDS: Final = ("traits", "consents")
+"""What the braces of an event may say besides its properties."""
 _ABOUT: Final = ("identifiers", "consents", "tags", "traits", "suppressed", "segments")
 _TAGGING: Final = re.compile(r"tag((?:\s+[+-][^\s,+-][^\s,]*)+)")
 _EVENT: Final = re.compile(r"([^\W\d][^\s{]*)\s*(\{.*\})?", re.DOTALL)

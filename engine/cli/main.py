@@ -29,6 +29,7 @@ from engine.cli import (
     simulate,
     status,
     stop,
+    story,
     test,
     touches,
     version,
@@ -99,6 +100,7 @@ app.add_typer(touches.app, name="touches")
 app.add_typer(customers.app, name="customers")
 app.add_typer(coupons.app, name="coupons")
 app.command("explain")(explain.explain)
+app.add_typer(story.app, name="story")
 app.command("diagram")(diagram.diagram)
 app.command("pause")(pause.pause)
 app.command("stop")(stop.stop)
