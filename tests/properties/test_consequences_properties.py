@@ -67,7 +67,8 @@ ruled = st.lists(st.builds(lambda when, chained: (when, chained), conditions, st
 @st.composite
 def books(draw: st.DrawFn) -> Playbook:
     segments: dict[str, Expr] = {"one": draw(conditions), "two": draw(conditions)}
-    segments["both"] = draw(st.sampled_from([AllOf((InSegment("one"), InSegment("two"))), Not(InSegment("one"))]))
+    both: list[Expr] = [AllOf((InSegment("one"), InSegment("two"))), Not(InSegment("one"))]
+    segments["both"] = draw(st.sampled_from(both))
     tags: dict[str, TagRule] = {}
     for number, (when, is_chained) in enumerate(draw(ruled)):
         before = f"rule{number - 1}"
