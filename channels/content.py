@@ -49,8 +49,35 @@ class WechatContent(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-Content = EmailContent | SmsContent | WechatContent
-C = TypeVar("C", EmailContent, SmsContent, WechatContent)
+class WecomContent(msgspec.Struct, frozen=True):
+    """A WeCom message: to a colleague through the app, or to a customer through the member `sender`.
+
+    `link` (title, description, picture, url) is a customer's attachment; {} for none.
+    """
+
+    to: Literal["colleague", "customer"]
+    text: str
+    sender: str = ""
+    link: dict[str, str] = {}
+
+
+class WebhookContent(msgspec.Struct, frozen=True):
+    """An HTTP POST: where to, and the exact bytes of its JSON body."""
+
+    url: str
+    body: bytes
+
+
+class PushContent(msgspec.Struct, frozen=True):
+    """A notification of an app; `data` reaches the app itself."""
+
+    title: str
+    body: str
+    data: dict[str, str] = {}
+
+
+Content = EmailContent | SmsContent | WechatContent | WecomContent | WebhookContent | PushContent
+C = TypeVar("C", EmailContent, SmsContent, WechatContent, WecomContent, WebhookContent, PushContent)
 
 _encoder: Final = msgspec.msgpack.Encoder(order="deterministic")
 

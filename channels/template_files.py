@@ -20,6 +20,8 @@ Files: TypeAlias = Mapping[str, Callable[[], bytes]]
 
 _PARAM: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 _NEWS: Final = ("title", "description", "picture")
+_LINK: Final = (*_NEWS, "url")
+_RESERVED: Final = ("google", "gcm")
 BYTES: Final = 1_000_000
 """A file of a template at most."""
 
@@ -54,6 +56,45 @@ class WechatTemplate(msgspec.Struct, frozen=True):
     data: dict[str, Text]
     text: Text | None
     place: Place
+
+
+class WecomTemplate(msgspec.Struct, frozen=True):
+    """A message to a WeCom customer; `link`: title, description, picture, url."""
+
+    text: Text
+    sender: Text | None
+    link: dict[str, Text]
+    place: Place
+
+
+class PushTemplate(msgspec.Struct, frozen=True):
+    """A notification; `data` reaches the app."""
+
+    title: Text
+    body: Text
+    data: dict[str, Text]
+    place: Place
+
+
+Fields: TypeAlias = "dict[str, Text | Fields]"
+"""Texts under names, in maps of maps: the body of a webhook."""
+
+
+class WebhookTemplate(msgspec.Struct, frozen=True):
+    """A POST. Without a body it carries what the send gives with `with:`."""
+
+    url: Text
+    body: "Fields | None"
+    place: Place
+
+
+def texts_in(fields: Fields) -> Iterator[Text]:
+    """Return the texts at every depth."""
+    for value in fields.values():
+        if isinstance(value, Text):
+            yield value
+        else:
+            yield from texts_in(value)
 
 
 def read_email(folder: Path, files: Files) -> EmailTemplate | None:
@@ -123,6 +164,60 @@ def read_wechat(folder: Path, files: Files) -> WechatTemplate | None:
             return WechatTemplate(kind, "", url, _texts({k: v for k, v in tree.items() if k in _NEWS}), None, place)
         case _:
             raise BadTemplate(place, f"the type {kind!r} is unknown", "use template, text or news")
+
+
+def read_wecom(folder: Path, files: Files) -> WecomTemplate | None:
+    """Return the WeCom message of a folder, None when it has none; raises `BadTemplate`."""
+    if "wecom.yaml" not in files:
+        return None
+    place, tree = _tree(folder / "wecom.yaml", files, ("text", "sender", "link"))
+    link = _map(tree, "link")
+    _known(link, _LINK, place)
+    if link and not {"title", "url"} <= set(link):
+        raise BadTemplate(place, "a link needs `title` and `url`", "write both under `link:`")
+    return WecomTemplate(_needed(tree, "text", place), _text(tree, "sender"), _texts(link), place)
+
+
+def read_push(folder: Path, files: Files) -> PushTemplate | None:
+    """Return the notification of a folder, None when it has none; raises `BadTemplate`."""
+    if "push.yaml" not in files:
+        return None
+    place, tree = _tree(folder / "push.yaml", files, ("title", "body", "data"))
+    data = _texts(_map(tree, "data"))
+    for name, text in data.items():
+        if name.lower().startswith(_RESERVED) or name == "from":
+            raise BadTemplate(text.place, f"the name {name!r} is the push service's own", "choose another")
+    return PushTemplate(_needed(tree, "title", place), _needed(tree, "body", place), data, place)
+
+
+def read_webhook(folder: Path, files: Files) -> WebhookTemplate | None:
+    """Return the webhook of a folder, None when it has none; raises `BadTemplate`."""
+    if "webhook.yaml" not in files:
+        return None
+    place, tree = _tree(folder / "webhook.yaml", files, ("url", "body"))
+    body = _fields(_map(tree, "body")) if "body" in tree else None
+    return WebhookTemplate(_needed(tree, "url", place), body, place)
+
+
+def _tree(file: Path, files: Files, names: tuple[str, ...]) -> tuple[Place, Branch]:
+    place = Place(str(file), 1, 1)
+    tree = read(_contents(file, files), str(file))
+    _known(tree, names, place)
+    return place, tree
+
+
+def _needed(tree: Branch, name: str, place: Place) -> Text:
+    _word(tree, name, place, needed=True)
+    text = _text(tree, name)
+    assert text is not None
+    return text
+
+
+def _fields(tree: Branch) -> Fields:
+    return {
+        name: Text(value.text, value.place) if isinstance(value, Leaf) else _fields(value)
+        for name, value in tree.items()
+    }
 
 
 def _contents(file: Path, files: Files) -> str:

@@ -1,5 +1,5 @@
-"""The template library: templates/<id>/{subject,email.html,email.txt,sms.yaml,wechat.yaml}, read once, checked whole,
-from a folder or out of a release.
+"""The template library: templates/<id>/ with a file per channel (`FILES`), read once, checked whole, from a folder or
+out of a release.
 
 A template is usable on the channels whose files are sound; everything else is a problem with file, line and remedy.
 It renders nothing: `render.py` does. Lint, publish and the renderer call it.
@@ -18,17 +18,28 @@ from channels.template_files import (
     BYTES,
     EmailTemplate,
     Files,
+    PushTemplate,
     SmsTemplate,
+    WebhookTemplate,
     WechatTemplate,
+    WecomTemplate,
     read_email,
+    read_push,
     read_sms,
+    read_webhook,
     read_wechat,
+    read_wecom,
+    texts_in,
 )
 from channels.text import BadTemplate, Text, Variable
 from engine.core.errors import Place, TemplateProblem
 
-FILES: Final = ("subject", "email.html", "email.txt", "sms.yaml", "wechat.yaml")
-SUPPLIED: Final = frozenset({"customer", "enter", "journey", "arms", "unsubscribe_url"})
+FILES: Final = (
+    *("subject", "email.html", "email.txt", "sms.yaml"),
+    *("wechat.yaml", "wecom.yaml", "push.yaml", "webhook.yaml"),
+)
+CHANNELS: Final = ("email", "sms", "wechat", "wecom", "push", "webhook")
+SUPPLIED: Final = frozenset({"customer", "enter", "journey", "arms", "coupon", "unsubscribe_url"})
 """The names every template may use; the others come from the step's `with:`."""
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -42,6 +53,9 @@ class Template(msgspec.Struct, frozen=True):
     email: EmailTemplate | None = None
     sms: SmsTemplate | None = None
     wechat: WechatTemplate | None = None
+    wecom: WecomTemplate | None = None
+    push: PushTemplate | None = None
+    webhook: WebhookTemplate | None = None
 
     def texts(self) -> Iterator[Text]:
         """Return every Liquid text of it."""
@@ -51,6 +65,12 @@ class Template(msgspec.Struct, frozen=True):
             yield from _present(self.sms.text, *self.sms.params.values())
         if self.wechat:
             yield from _present(self.wechat.url, self.wechat.text, *self.wechat.data.values())
+        if self.wecom:
+            yield from _present(self.wecom.text, self.wecom.sender, *self.wecom.link.values())
+        if self.push:
+            yield from _present(self.push.title, self.push.body, *self.push.data.values())
+        if self.webhook:
+            yield from _present(self.webhook.url, *texts_in(self.webhook.body or {}))
 
 
 class Library:
@@ -68,7 +88,7 @@ class Library:
     def ids(self) -> dict[str, set[str]]:
         """Return template id -> the channels it can be sent by."""
         return {
-            name: {channel for channel in ("email", "sms", "wechat") if getattr(template, channel) is not None}
+            name: {channel for channel in CHANNELS if getattr(template, channel) is not None}
             for name, template in self._templates.items()
         }
 
@@ -115,6 +135,9 @@ class Library:
             email=self._try(lambda: read_email(folder, files)),
             sms=self._try(lambda: read_sms(folder, files)),
             wechat=self._try(lambda: read_wechat(folder, files)),
+            wecom=self._try(lambda: read_wecom(folder, files)),
+            push=self._try(lambda: read_push(folder, files)),
+            webhook=self._try(lambda: read_webhook(folder, files)),
         )
         if not set(files) & set(FILES):
             self._problems.append(BadTemplate(Place(str(folder)), "the template is empty", f"add {', '.join(FILES)}"))

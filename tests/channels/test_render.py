@@ -130,12 +130,12 @@ def test_a_customers_data_is_never_a_template_nor_markup(name: str) -> None:
 def test_undefined_variables_are_told_with_their_place(make: Make) -> None:
     library = make(
         subject="{{ product }}",
-        email__txt="{{ customer.x }}\n  {{ coupon.code }}\n{% if gift %}{{ gift | default: '-' }}{% endif %}",
+        email__txt="{{ customer.x }}\n  {{ voucher.code }}\n{% if gift %}{{ gift | default: '-' }}{% endif %}",
         sms__yaml="text: |\n  {{ shop }}\n",
     )
     told = [str(problem).partition("hello/")[2] for problem in library.undefined("hello", {"product"})]
     assert told == [
-        "email.txt:2:6: nothing supplies 'coupon.code'; give 'coupon' with `with:`, or add `| default: ...`",
+        "email.txt:2:6: nothing supplies 'voucher.code'; give 'voucher' with `with:`, or add `| default: ...`",
         "sms.yaml:2:4: nothing supplies 'shop'; give 'shop' with `with:`, or add `| default: ...`",
     ]
 
