@@ -2,12 +2,13 @@
 
 import argparse
 import shutil
+import statistics
 import tempfile
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import assembled, core_only, embedded, floor, latency, lint, timers
+from benchmarks import assembled, conditions, core_only, embedded, floor, latency, lint, timers
 from benchmarks.measure import Sample, in_child, ratios, size_of, spread
 from benchmarks.report import Row, machine, rate_row, save, shares, show, verdict
 from benchmarks.workload import Shape
@@ -107,6 +108,18 @@ class Bench:
             name = f"event to SMTP accept, 500 events/s, {what}"
             self.rows.append(Row(name, "A", figure, target="p99 < 100 ms", gate=verdict([found])))
 
+    def conditions(self) -> None:
+        """Measure compiled conditions against the same ones written by hand."""
+        _say.print("[bold]conditions[/]")
+        compiled, by_hand, each = in_child(conditions.run, 20 if self.quick else 60, self.rounds)
+        self.samples |= {"conditions: compiled": compiled, "conditions: by hand": by_hand}
+        worst = max(each, key=lambda text: each[text])
+        ratio = f"{statistics.median(each.values()):.1f}x the time by hand; most: {each[worst]:.1f}x, {worst}"
+        self.rows += [
+            rate_row("conditions, compiled", "", compiled, ratio=ratio, target="within 3x"),
+            rate_row("conditions, the same as Python lambdas", "", by_hand),
+        ]
+
     def timers(self) -> None:
         """Measure a burst of timers in a store full of waiting customers."""
         pending = 100_000 if self.quick else 1_000_000
@@ -163,6 +176,7 @@ def main() -> None:
         bench.throughput("uniform", bench.shape(), bench.rounds)
         bench.throughput("zipf", bench.shape(zipf=True), 3)
         bench.throughput("100 journeys", bench.shape(100), 3)
+        bench.conditions()
         bench.assembled()
         bench.latency()
         bench.timers()

@@ -4,7 +4,7 @@ Not public: callers use `core/predicates.py`. Every closure takes a `Context`, r
 missing is None. Shapes that real journeys are full of (a path against a constant) become one small closure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import re2
@@ -63,7 +63,7 @@ def truth_of(expr: Expr) -> Truth:
         case Compare():
             return _compare(expr)
         case AllOf(parts=parts):
-            return _all([truth_of(part) for part in parts])
+            return _all(list(_truths(parts)))
         case AnyOf(parts=parts):
             return _any([truth_of(part) for part in parts])
         case Not(part=HasTag(name=name)):
@@ -78,6 +78,8 @@ def truth_of(expr: Expr) -> Truth:
             return _text(expr)
         case HasTag() | InSegment() | HasConsent() | IsReachable() | Touched() | Journeyed():
             return _fact(expr)
+        case Measured(function="ever" | "never" | "sequence", since_enter=False):
+            return value_of(expr)  # a truth already
         case Measured(function="first" | "last"):
             age = value_of(expr)  # an age of nothing at all is still an age
             return lambda context: age(context) is not None
@@ -103,6 +105,32 @@ def _fact(expr: HasTag | InSegment | HasConsent | IsReachable | Touched | Journe
 
 
 # --- logic -----------------------------------------------------------------------------------------
+
+
+def _truths(parts: Sequence[Expr]) -> Iterator[Truth]:
+    """Yield the closure of each part; two bounds of one value, as in `18 <= customer.age < 30`, read it once."""
+    left = list(parts)
+    while left:
+        part, *left = left
+        lower, upper = _bound(part), _bound(left[0]) if left else None
+        if lower is not None and upper is not None and lower[0] == upper[0]:
+            left = left[1:]
+            yield lookups.range_test(lower[0], lower[1:], upper[1:])
+        else:
+            yield truth_of(part)
+
+
+def _bound(part: Expr) -> tuple[Path, comparisons.Op, Any] | None:
+    """Return (path, operator, number) of a comparison between a value and a number that orders them, else None."""
+    if not isinstance(part, Compare) or part.op not in {"<", "<=", ">", ">="}:
+        return None
+    match part.left, part.right:
+        case (Path() as path, Constant(value=number)) if comparisons.is_number(number):
+            return path, part.op, number
+        case (Constant(value=number), Path() as path) if comparisons.is_number(number):
+            return path, comparisons.FLIPPED[part.op], number
+        case _:
+            return None
 
 
 def _all(parts: Sequence[Truth]) -> Truth:
@@ -169,8 +197,7 @@ def _compare(expr: Compare) -> Truth:
         constant = right.value if isinstance(right, Constant) else right.micros
         if isinstance(left, Path):
             return lookups.path_test(left, op, constant)
-        test, read = comparisons.against(op, constant), value_of(left)
-        return lambda context: test(read(context))
+        return lookups.test_of(value_of(left), op, constant)
     one, two, both = value_of(left), value_of(right), comparisons.TESTS[op]
     return lambda context: both(one(context), two(context))
 
@@ -179,6 +206,8 @@ def _text(expr: Text) -> Truth:
     left = value_of(expr.left)
     if expr.op == "matches":
         return _matches(left, expr.right)
+    if isinstance(expr.right, Constant) and isinstance(expr.right.value, str):
+        return _contains(left, expr.right.value) if expr.op == "contains" else _startswith(left, expr.right.value)
     right, contains = value_of(expr.right), expr.op == "contains"
 
     def holds(context: Context) -> bool:
@@ -186,6 +215,22 @@ def _text(expr: Text) -> Truth:
         if contains:
             return comparisons.is_in(part, text)
         return isinstance(text, str) and isinstance(part, str) and text.startswith(part)
+
+    return holds
+
+
+def _contains(read: Closure, part: str) -> Truth:
+    def holds(context: Context) -> bool:
+        text = read(context)
+        return part in text if type(text) is str else comparisons.is_in(part, text)
+
+    return holds
+
+
+def _startswith(read: Closure, part: str) -> Truth:
+    def holds(context: Context) -> bool:
+        text = read(context)
+        return type(text) is str and text.startswith(part)
 
     return holds
 

@@ -135,6 +135,11 @@ def fused(op: Op, constant: Any) -> tuple[frozenset[type], Test, Any] | None:
     return None
 
 
+def numeric(op: Op, number: Any) -> tuple[frozenset[type], Test, Any]:
+    """Return `fused` for an operator that orders and a number."""
+    return _NUMBERS, _ORDERS[op], number
+
+
 def against(op: Op, constant: Any) -> Callable[[Any], bool]:
     """Return the test of one value against a constant.
 

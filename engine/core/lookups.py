@@ -22,6 +22,14 @@ def path(expr: Path) -> Closure:
     read = _root(expr.root, first)
     if not deeper:
         return read
+    if len(deeper) == 1:
+        [last] = deeper
+
+        def step(context: Context) -> Any:
+            value = read(context)
+            return value.get(last) if isinstance(value, dict) else None
+
+        return step
     rest = tuple(deeper)
 
     def reach(context: Context) -> Any:
@@ -57,12 +65,38 @@ def _property(name: str) -> Closure:
     return read
 
 
+def test_of(read: Closure, op: comparisons.Op, constant: Any) -> Truth:
+    """Return the test of what `read` gives against a constant, without a further call where the constant is plain."""
+    quick = comparisons.fused(op, constant)
+    if quick is None:
+        test = comparisons.against(op, constant)
+        return lambda context: test(read(context))
+    kinds, order, bound = quick
+
+    def holds(context: Context) -> bool:
+        value = read(context)
+        return type(value) in kinds and order(value, bound)
+
+    return holds
+
+
+def range_test(expr: Path, one: tuple[comparisons.Op, Any], other: tuple[comparisons.Op, Any]) -> Truth:
+    """Return whether a value is a number inside two bounds, each (operator, number)."""
+    read = path(expr)
+    (kinds, first, bound), (_, second, limit) = (comparisons.numeric(*one), comparisons.numeric(*other))
+
+    def holds(context: Context) -> bool:
+        value = read(context)
+        return type(value) in kinds and first(value, bound) and second(value, limit)
+
+    return holds
+
+
 def path_test(expr: Path, op: comparisons.Op, constant: Any) -> Truth:
     """Return the test of a path against a constant, in one closure for the commonest conditions there are."""
     quick = comparisons.fused(op, constant)
     if quick is None or len(expr.parts) != 1 or (expr.root, expr.parts[0]) == ("event", "name"):
-        test, read = comparisons.against(op, constant), path(expr)
-        return lambda context: test(read(context))
+        return test_of(path(expr), op, constant)
     name, (kinds, order, bound) = expr.parts[0], quick
     if expr.root == "event":
 
