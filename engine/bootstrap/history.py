@@ -174,7 +174,8 @@ def _stretches(messages: Iterable[Event], start: Micros) -> Iterator[list[Event]
         if event.at < last:
             raise BadInput(
                 f"event {event.id} happened before what the log already holds",
-                "sort the file by time; into a workspace with newer events import it without --history",
+                "sort the file by time; a history comes before the first start and the first publish of a workspace, "
+                "later import it without --history",
             )
         if stretch and event.at // STRIDE != stretch[0].at // STRIDE:
             yield stretch

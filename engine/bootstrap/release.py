@@ -19,7 +19,7 @@ from engine.core.events import Directive, decode, encode
 from engine.core.ids import Micros
 from engine.core.plan import Audience, InFlight, Plan, Send
 from engine.core.playbook import Playbook
-from engine.core.release import Release
+from engine.core.release import Release, in_flight_of
 from engine.ports import EventLog, JobRow, Reader
 from engine.runtime.clock import mint_id
 from engine.runtime.engine import Engine
@@ -49,11 +49,24 @@ def compose(workspace: Workspace, before: Release | None, *, by: str = "", note:
 
 
 def again(old: Release, before: Release, *, by: str, note: str) -> Release:
-    """Return a release with the content of `old`, to go back to it from `before`."""
+    """Return a release with the content of `old`, to go back to it from `before`.
+
+    Runs that `before` took into its versions are taken back; the others finish where they are.
+    """
     undone = tuple(dict.fromkeys((*before.undone, before.id)))
     undone = tuple(id_ for id_ in undone if id_ != old.id)
-    carried = _carried(before, old.plans)
-    return msgspec.structs.replace(old, at=0, by=by, note=note, in_flight=carried, undone=undone)
+    in_flight = _carried(before, old.plans) | _taken_back(before, old.plans)
+    return msgspec.structs.replace(old, at=0, by=by, note=note, in_flight=in_flight, undone=undone)
+
+
+def _taken_back(before: Release, plans: tuple[Plan, ...]) -> dict[str, InFlight]:
+    versions = {plan.journey: plan.version for plan in plans}
+    moved: dict[str, InFlight] = {}
+    for plan in before.plans:
+        said = in_flight_of(before, plan)
+        if said.policy == "migrate" and versions.get(plan.journey, plan.version) != plan.version:
+            moved[plan.journey] = InFlight("migrate", {new: old for old, new in said.steps.items() if new})
+    return moved
 
 
 def _carried(before: Release | None, plans: tuple[Plan, ...]) -> dict[str, InFlight]:

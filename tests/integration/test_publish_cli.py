@@ -177,3 +177,11 @@ def test_a_paused_journey_takes_nobody_until_it_is_resumed(running: Running) -> 
     until(lambda: "paused" in running.journeyd("explain", "user_id:cai", "welcome").stdout)
     running.data("resume", "welcome")
     until(lambda: running.data("status")["paused"] == {})
+
+
+def test_a_rollback_takes_back_whom_the_publish_took_along(shop: Path) -> None:
+    data(shop, "publish")
+    edit(shop, "welcome", "wait: 2d", "wait: 1d")
+    data(shop, "publish", "--in-flight", "welcome=migrate")
+    (changed,) = data(shop, "rollback")["changed"]
+    assert (changed["journey"], changed["in_flight"]) == ("welcome", "migrate")
