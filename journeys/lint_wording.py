@@ -90,9 +90,9 @@ _CIRCLES: Final = {
 _TEMPLATES: Final = {
     "J114": error(
         "template `{template}` asks for `{path}` ({where}) and this step does not give it",
-        "Write `with: {{{name}: ...}}`, or a `default` in the template",
+        "Give `{name}` by `with:`, or a `default` in the template",
         "模板 `{template}` 需要 `{path}`（{where}），此步骤未提供",
-        "请写 `with: {{{name}: ...}}`，或在模板中加 `default`",
+        "请用 `with:` 提供 `{name}`，或在模板中加 `default`",
     ),
     "J115": _warning(
         "no file of template `{template}` uses `{name}`",

@@ -216,8 +216,7 @@ class _Builder:
             case MappingEndEvent() | SequenceEndEvent():
                 self.stack.pop()
             case AliasEvent():
-                self._complain("J006", event, name=event.anchor)
-                self._put(event, None)
+                self._alias(event)
             case DocumentStartEvent():
                 self._start(event)
             case _:
@@ -258,6 +257,14 @@ class _Builder:
         else:
             is_plain = event.style is None or event.style == ""
             self._put(event, resolve(event.value) if is_plain else event.value)
+
+    def _alias(self, event: Any) -> None:
+        self._complain("J006", event, name=event.anchor)
+        frame = self.stack[-1] if self.stack else None
+        if frame is not None and isinstance(frame.container, dict) and frame.key is None:
+            frame.key = "\0"  # an alias for a key: its value is read, and kept nowhere
+        else:
+            self._put(event, None)
 
     def _key(self, frame: _Frame, event: Any) -> None:
         name = event.value

@@ -48,7 +48,8 @@ def file_mutant(dice: Dice, texts: Sequence[str]) -> bytes:
     """Return one of the texts after one to four changes."""
     text = dice.one_of(texts)
     for _ in range(1 + dice.below(4)):
-        text = dice.one_of(_FILE_CHANGES)(dice, text, texts)
+        change = dice.one_of(_FILE_CHANGES)
+        text = change(dice, text, texts)
     data = text.encode("utf-8", "surrogatepass")
     return _flipped(dice, data) if dice.below(12) == 0 else data
 
@@ -99,7 +100,7 @@ def _other_key(dice: Dice, text: str, texts: Sequence[str]) -> str:
     keys = list(re.finditer(r"[\w ]+(?=:)", text))
     if not keys:
         return text
-    known = re.findall(r"[\w]+(?=:)", dice.one_of(texts)) or ["x"]
+    known: list[str] = re.findall(r"[\w]+(?=:)", dice.one_of(texts)) or ["x"]
     key = dice.one_of(keys)
     name = dice.one_of((dice.one_of(known), key[0][:-1], key[0] * 2, dice.one_of(SCALARS)))
     return text[: key.start()] + name + text[key.end() :]

@@ -33,7 +33,7 @@ def test_a_variable_that_no_with_gives_is_told_at_the_send(tmp_path: Path) -> No
     ]
     (problem,) = lint_workspace(tmp_path)
     assert "asks for `product.name` (hello/sms.yaml:3)" in str(problem)
-    assert "with: {product: ...}" in str(problem)
+    assert "Give `product` by `with:`" in str(problem)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from channels import leaves
+from channels.text import BadTemplate
 from engine.core.plan import Policy
 from journeys.audience_forms import AccountsForm, CapsForm, ConsentForm, LifecycleForm, SegmentsForm, TagsForm
 from journeys.check import Known, lint_journeys
@@ -25,6 +27,7 @@ from journeys.expressions import (
     parse_formula,
     parse_value,
 )
+from journeys.lint.liquid import read_wording
 from journeys.parse import parse_form
 from journeys.positions import read_document
 from journeys.problems import Problem
@@ -45,7 +48,7 @@ AUDIENCE: dict[str, type[Form]] = {
     "segments": SegmentsForm,
     "tags": TagsForm,
 }
-TEXTS = {path: path.read_text("utf-8") for path in sorted(LIBRARY.rglob("*.yaml")) if "templates" not in path.parts}
+TEXTS = {path: path.read_text("utf-8") for path in sorted(LIBRARY.rglob("*.yaml"))}
 
 
 class Watch:
@@ -82,6 +85,12 @@ def complaints(path: Path, data: bytes, texts: str) -> tuple[bool, list[Problem]
     if path.name.endswith(".story.yaml"):
         stories, problems = read_stories(texts, "m.story.yaml", Policy())
         return bool(stories), problems
+    if "templates" in path.parts:
+        read_wording(texts, "m.yaml")
+        try:
+            return isinstance(leaves.read(texts, "m.yaml"), dict), []
+        except BadTemplate as bad:
+            return False, [Problem("J019", bad.place, {"detail": bad.problem})]
     if path.parent.name == "audience":
         parsed = parse_form(data, "m.yaml", AUDIENCE[path.stem])
         return parsed.form is not None, parsed.problems
