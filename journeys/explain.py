@@ -153,9 +153,18 @@ def _run_line(run: Run, zone: ZoneInfo, lang: str) -> str:
 
 def _touch_line(row: TouchRow, zone: ZoneInfo, lang: str) -> str:
     touch, zh = row.touch, lang == "zh"
-    state = _STATES[row.state] if zh else row.state.value
+    state = state_in_words(row.state, lang)
     why = "" if not row.reason else f"（{row.reason}）" if zh else f" ({row.reason})"
     return f"  {phrases.instant(row.updated, zone)}  {touch.template} / {touch.channel}: {state}{why}"
+
+
+def state_in_words(state: TouchState, lang: str = "en") -> str:
+    """Return where a touch stands.
+
+    >>> state_in_words(TouchState.SENT, "zh")
+    '已发送'
+    """
+    return _STATES[state] if lang == "zh" else state.value.replace("_", " ")
 
 
 def _zone(name: str) -> ZoneInfo:
