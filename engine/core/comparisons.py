@@ -18,7 +18,10 @@ def is_same(left: Any, right: Any) -> bool:
     >>> is_same(1, 1.0), is_same(True, 1), is_same("1", 1), is_same(None, None)
     (True, False, False, False)
     """
-    return _are_comparable(left, right) and bool(left == right)
+    kind = type(left)
+    if kind is type(right):  # by far the commonest, so it is asked here and not in a further call
+        return left is not None and bool(left == right)
+    return kind in _NUMBERS and type(right) in _NUMBERS and bool(left == right)
 
 
 def is_other(left: Any, right: Any) -> bool:

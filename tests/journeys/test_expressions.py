@@ -29,6 +29,7 @@ from engine.core.ids import DAY
 from journeys.compile import load_journey
 from journeys.expressions import CUSTOMER, EVENT, RUN, TRAVEL, Scope, parse_condition, parse_formula, parse_value
 from journeys.functions import SINCE_ENTER, merge
+from journeys.phrases import condition
 
 
 def tree(raw: Any, scope: Scope = TRAVEL) -> Expr:
@@ -293,6 +294,26 @@ def test_a_formula_must_read_something_of_the_right_kind() -> None:
     assert parse_formula(3, TRAVEL, frozenset({"number", "any"})).expr == Constant(3)
     wrong = parse_formula('tag("vip")', TRAVEL, frozenset({"number", "any"}))
     assert [fault.code for fault in wrong.faults] == ["J059"]
+
+
+@pytest.mark.parametrize(
+    ("text", "en", "zh"),
+    [
+        ('max("o", "t", within="7d") > 3', "the largest t over o in the last 7 days is above 3", "最大值"),
+        ('min("o", "t") > 3', "the smallest t over o is above 3", "最小值"),
+        ('avg("o", "t", since="enter") > 3', "the average t over o since the entrance is above 3", "平均值"),
+        ('distinct("o", "t") > 3', "the number of different t over o is above 3", "不同的"),
+        ('sequence("a", "b", "a", within="1h")', "a, then b, then a happened in this order in the last 1 hour", "依次"),
+        ('first("o", within="30d") > "7d"', "the time since the first o in the last 30 days is above 7 days", "首次"),
+        ("account.size > 3", "the account's size is above 3", "企业客户"),
+    ],
+)
+def test_every_function_is_said_in_both_languages(text: str, en: str, zh: str) -> None:
+    parsed = parse_condition(text, TRAVEL)
+    assert parsed.expr is not None
+    measures = {measure.key: measure for measure in parsed.measures}
+    assert condition(parsed.expr, measures) == en
+    assert zh in condition(parsed.expr, measures, "zh")
 
 
 EVERYWHERE = """

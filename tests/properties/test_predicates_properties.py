@@ -1,6 +1,6 @@
 """Conditions are total, agree with a plain reading of the tree, and say truly until when they hold."""
 
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +15,7 @@ from engine.core.expression import (
     Duration,
     Exists,
     Expr,
+    Function,
     HasConsent,
     HasTag,
     IsReachable,
@@ -59,9 +60,10 @@ spans = st.integers(0, 40 * DAY)
 measured = st.builds(
     Measured,
     st.sampled_from(["k", "l", "none"]),
-    st.sampled_from(["count", "sum", "first", "last", "ever", "never"]),
+    st.sampled_from(get_args(Function)),
     st.just(0) | spans,
     st.booleans(),
+    st.lists(st.integers(0, 2), min_size=2, max_size=3).map(tuple),
 )
 leaf_values: st.SearchStrategy[Expr] = st.one_of(
     st.builds(Constant, scalars | st.lists(scalars, max_size=3)),
@@ -102,7 +104,10 @@ conditions: st.SearchStrategy[Expr] = st.recursive(
 @st.composite
 def tallies(draw: st.DrawFn) -> Tally:
     times = sorted(draw(st.lists(st.integers(NOW - 60 * DAY, NOW), min_size=1, max_size=6)))
-    return Tally(len(times), float(len(times)), times[0], times[-1], tuple((at, 1.0) for at in times))
+    worth = [float(place % 3) for place in range(len(times))]
+    values = {place % 4: at for place, at in enumerate(times)}
+    pairs = tuple(zip(times, worth, strict=True))
+    return Tally(len(times), sum(worth), times[0], times[-1], pairs, min(worth), max(worth), values)
 
 
 ends = st.just(0) | st.integers(NOW - DAY, NOW + 40 * DAY)
