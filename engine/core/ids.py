@@ -19,6 +19,9 @@ DAY: Final = 24 * HOUR
 WEEK: Final = 7 * DAY
 
 _SHARES: Final = float(1 << 53)
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS: Final = tuple(first + second for first in _LETTERS for second in _LETTERS)
+_SHIFTS: Final = tuple(range(120, -1, -10))
 
 
 def derive(*parts: str | int) -> str:
@@ -32,7 +35,9 @@ def derive(*parts: str | int) -> str:
     >>> derive("ab", "c") == derive("a", "bc")
     False
     """
-    return b32encode(_digest(parts, 16)).decode("ascii").rstrip("=").lower()
+    # 128 bits and two of padding: 13 pairs of 5-bit letters. The library's b32encode takes twice as long.
+    number = int.from_bytes(_digest(parts, 16), "big") << 2
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
 def short(*parts: str | int) -> str:

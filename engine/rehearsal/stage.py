@@ -66,6 +66,7 @@ class Stage:
         plans = [compiled.plan for compiled in playbook.plans()]
         self._book = Playbook(plans, playbook.audience, {"*": "history"}, playbook.current)
         self.ledger.is_muted = True
+        self._is_heard_of = _speaks_of_messages(playbook)
         self._heap: list[tuple[Micros, int, int, str]] = []
         self._planned: dict[str, Touch] = {}
         self._of_run: dict[str, list[str]] = {}
@@ -289,7 +290,10 @@ class Stage:
             self._note("touch.sent", touch, now, {})
         if touch.kind != "message":
             return
-        self._say("message_sent", touch, now)
+        if self._is_heard_of:
+            self._say("message_sent", touch, now)
+        elif now > owner.seen:
+            self.people.put(replace(owner, seen=now))
         if self.dials.clicks and share("clicked", touch.id) < self.dials.clicks:
             self._clicked[touch.id] = touch
             # Most people answer soon, some a day later.
@@ -327,3 +331,16 @@ class Stage:
         kept = self.told.setdefault(id_, [])
         if len(kept) < MOST_TOLD:
             kept += trace
+
+
+_MESSAGES: Final = (b"touched", b"message_", b"link_clicked")
+
+
+def _speaks_of_messages(playbook: Playbook) -> bool:
+    """Does any rule ask for messages that were sent? If none does, customers need not hear of each of theirs.
+
+    Looks for the words in the plans' bytes: a template of such a name costs time and changes nothing.
+    """
+    plans = [compiled.plan for compiled in playbook.plans()]
+    body = msgspec.msgpack.encode((plans, playbook.audience))
+    return any(word in body for word in _MESSAGES)
