@@ -15,12 +15,15 @@ from journeys.positions import MAX_BYTES, read_document, read_file
 
 FORMS: Final[dict[str, tuple[str, ...]]] = {
     "email": ("email.html", "email.txt"),
-    "sms": ("sms.yaml", "sms.txt"),
+    "sms": ("sms.yaml",),
     "wechat": ("wechat.yaml",),
+    "wecom": ("wecom.yaml",),
+    "push": ("push.yaml",),
+    "webhook": ("webhook.yaml",),
 }
 """The file of a template that makes it fit for a channel (any of them)."""
 
-TEXTS: Final = ("subject", "email.html", "email.txt", "sms.yaml", "sms.txt", "wechat.yaml", "wecom.yaml", "push.yaml")
+TEXTS: Final = ("subject", *(file for files in FORMS.values() for file in files))
 POOL_LEAST: Final = 100
 """A pool with fewer codes than this is worth a warning; nothing beyond it is counted."""
 

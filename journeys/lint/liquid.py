@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-SUPPLIED: Final = frozenset({"customer", "enter", "account", "journey", "arms", "unsubscribe_url"})
+SUPPLIED: Final = frozenset({"customer", "enter", "journey", "arms", "unsubscribe_url"})
 """The names every template may use; `coupon` is there once a coupon step was taken, the others come from `with:`."""
 
 _PIECE: Final = re.compile(r"\{\{-?(.*?)-?\}\}|\{%-?(.*?)-?%\}", re.DOTALL)
@@ -59,7 +59,7 @@ class Wording:
 def read_wording(text: str, file: str) -> Wording:
     """Scan one file of a template.
 
-    >>> [use.path for use in read_wording("Hi {{ customer.name }}, {{ total | round: 2 }}", "sms.txt").uses]
+    >>> [use.path for use in read_wording("Hi {{ customer.name }}, {{ total | round: 2 }}", "sms.yaml").uses]
     ['customer.name', 'total']
     """
     heard = _SILENT.sub(lambda found: "\n" * found[0].count("\n"), text)

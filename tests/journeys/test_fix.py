@@ -18,7 +18,7 @@ LIBRARY = Path(__file__).parents[2] / "journeys" / "library"
 HEAD = "journey: a  # the name\nstage: acquire\nenter: {on: x}\n"
 SEND = "steps:\n  - send: hello\n    via: sms\n"
 KNOWN = Known(
-    templates={"hello": frozenset({"sms"})}, texts={"hello": (read_wording("{{ name }}", "templates/hello/sms.txt"),)}
+    templates={"hello": frozenset({"sms"})}, texts={"hello": (read_wording("{{ name }}", "templates/hello/sms.yaml"),)}
 )
 
 
