@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from engine.cli.main import app
 from journeys import schema
 from journeys.audience_forms import FORMS
 from journeys.positions import read_document
@@ -119,3 +121,13 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, dict):
         return []
     return [value, *(one for item in value.values() for one in _dicts(item))]
+
+
+def test_init_writes_the_schemas_that_its_settings_name(tmp_path: Path) -> None:
+    root = tmp_path / "shop"
+    assert CliRunner().invoke(app, ["init", str(root)]).exit_code == 0
+    settings = json.loads((root / ".vscode/settings.json").read_text("utf-8"))
+    for name, patterns in settings["yaml.schemas"].items():
+        made = json.loads((root / name).read_text("utf-8"))
+        assert made["$schema"]
+        assert any(list(root.glob(pattern)) for pattern in patterns) or "audience" in patterns[0]
