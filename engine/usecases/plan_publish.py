@@ -222,9 +222,7 @@ def _launches(playbook: Playbook, now: Micros, until: Micros) -> Iterator[tuple[
                 instant = next_launch(plan, instant)
 
 
-def _forecast(
-    store: Reader, pair: tuple[Release | None, Release], progress: Callable[[int], None] | None
-) -> Forecast:
+def _forecast(store: Reader, pair: tuple[Release | None, Release], progress: Callable[[int], None] | None) -> Forecast:
     before, release = pair
     day = _Day(store, would_be(store, release), release.at, settles=must_settle(before, release))
     looked_at, waiting = 0, dict[tuple[str, str], int]()
