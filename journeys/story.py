@@ -75,10 +75,11 @@ def run_stories(plan: Plan, audience: Audience, text: str, file: str, lang: str 
     return run_on(Setting(plan, audience), text, file, lang)
 
 
-def run_story_file(story_file: Path, audience: Audience, lang: str = "en") -> StoryReport:
+def run_story_file(story_file: Path, audience: Audience, lang: str = "en", *, only: str = "") -> StoryReport:
     """Load `<name>.story.yaml` and the journey `<name>.yaml` beside it, and run the stories.
 
-    Journeys that stories bring in by `with:` are looked for beside it, then in the folders beside its own.
+    Journeys that stories bring in by `with:` are looked for beside it, then in the folders beside its own. With `only`,
+    stories that hold this text in their own or the journey's name are run, and no coverage is reckoned.
     """
     journey_file = story_file.with_name(story_file.name.removesuffix(".story.yaml") + ".yaml")
     if not journey_file.is_file():
@@ -89,20 +90,22 @@ def run_story_file(story_file: Path, audience: Audience, lang: str = "en") -> St
     if loaded.plan is None:
         return StoryReport("", str(story_file), problems=loaded.problems)
     text = story_file.read_bytes().decode("utf-8", "surrogateescape")
-    return run_on(Setting(loaded.plan, audience, Beside(journey_file)), text, str(story_file), lang)
+    return run_on(Setting(loaded.plan, audience, Beside(journey_file)), text, str(story_file), lang, only=only)
 
 
-def run_on(setting: Setting, text: str, file: str, lang: str = "en") -> StoryReport:
+def run_on(setting: Setting, text: str, file: str, lang: str = "en", *, only: str = "") -> StoryReport:
     """Play the stories in `text` where other journeys may play along; never raises for bad stories."""
     plan = setting.plan
     stories, problems = read_stories(text, file, setting.audience.policy, lang)
     problems += [problem for story in stories for problem in _unknown(story, setting, lang)]
     if any(problem.severity == "error" for problem in problems):
         return StoryReport(plan.journey, file, problems=problems)
+    if only and only.casefold() not in plan.journey.casefold():
+        stories = [story for story in stories if only.casefold() in story.name.casefold()]
     played = [_attempt(story, setting) for story in stories]
     results = [_judged(story, outcome, lang) for story, outcome in zip(stories, played, strict=True)]
     traces = [outcome.notes for outcome in played if isinstance(outcome, Played)]
-    return StoryReport(plan.journey, file, results, problems, cover(plan, traces))
+    return StoryReport(plan.journey, file, results, problems, None if only else cover(plan, traces))
 
 
 def story_files(folder: Path) -> list[Path]:
