@@ -117,6 +117,8 @@ async def test_each_kind_becomes_its_event(
     assert (event.name, event.properties) == (name, properties)
     assert event.identifiers["user_id"] == "u1"
     assert kind != "alias" or event.identifiers["anonymous_id"] == "a9"
+    assert (event.account, event.account_traits) == (("acme", {"plan": "pro"}) if kind == "group" else ("", {}))
+    assert event.traits == {}
 
 
 async def test_an_address_that_is_none_stays_a_trait_and_refuses_nothing(
