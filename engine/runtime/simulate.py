@@ -53,7 +53,10 @@ class Provider:
 
 
 class World(msgspec.Struct):
-    """What survives a crash: the log, the store and the provider. `memory` of the process does not."""
+    """What survives a crash: the log, the store and the provider. `memory` of the process does not.
+
+    `releases`: encoded ones, of which one is published now and then.
+    """
 
     log: EventLog
     store: Store
@@ -62,6 +65,7 @@ class World(msgspec.Struct):
     faults: Faults = Faults()
     terms: doubt.Terms = doubt.Terms(key_windows={KEYED: 9 * MINUTE})
     channels: tuple[str, ...] = ("email", "sms", KEYED)
+    releases: tuple[bytes, ...] = ()
 
 
 class Dice:
@@ -157,9 +161,17 @@ class Simulation:
         self.clock.advance(1 + self.dice.below((MINUTE, HOUR, 10 * HOUR)[self.dice.below(3)]))
 
     def _direct(self) -> None:
+        if self.world.releases and self.dice.happens(0.7):
+            self.publish(self.dice.below(len(self.world.releases)))
+            return
         verb = "stop" if self.dice.happens(0.5) else "resume"
         now = self.clock.now()
         self._append([Directive(derive("directive", self.dice.thrown), verb, now, now, subject="*", by="simulation")])  # type: ignore[arg-type]
+
+    def publish(self, number: int) -> None:
+        """Put one of the releases into the log."""
+        now, body = self.clock.now(), self.world.releases[number]
+        self._append([Directive(derive("publish", self.dice.thrown), "publish", now, now, by="simulation", body=body)])
 
     def _append(self, entries: Sequence[Entry]) -> None:
         now = self.clock.now()
