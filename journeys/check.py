@@ -18,7 +18,7 @@ from journeys.lint.known import FORMS, Known, events_of, pools_of, templates_of,
 from journeys.lint.names import check_names
 from journeys.lint.scene import Scene
 from journeys.lint.sites import audience_sites, sites_of
-from journeys.lint.templates import check_languages, check_variables
+from journeys.lint.templates import check_languages, check_tasks, check_variables
 from journeys.lint.timing import check_pools, check_timing
 from journeys.lint.usage import check_audience_use, check_events, check_stages, check_tags, check_types
 from journeys.problems import Problem
@@ -30,6 +30,7 @@ _OF_ONE: Final[tuple[Callable[[Scene], Iterator[Problem]], ...]] = (
     check_calls,
     check_conditions,
     check_variables,
+    check_tasks,
     check_pools,
     check_timing,
 )
@@ -48,7 +49,8 @@ def load_workspace(root: Path, lang: str = "en") -> tuple[list[Plan], list[Probl
     folder = load_folder(root / "journeys", lang)
     known = _known(root, audience, folder.plans)
     scenes = _scenes(folder.files, known)
-    problems = [*folder.problems, *problems, *lint_journeys(folder.files, known, lang)]
+    listed = [problem.in_language(lang) for problem in events_of(root / "events.yaml")[1]]
+    problems = [*folder.problems, *problems, *listed, *lint_journeys(folder.files, known, lang)]
     if len(scenes) == len(folder.files):
         # What a file with errors gives or asks is unknown: others would be complained of for it.
         problems += [problem.in_language(lang) for problem in _of_all(scenes, known, root / "audience")]
@@ -68,7 +70,7 @@ def _known(root: Path, audience: Audience, plans: Sequence[Plan]) -> Known:
         frozenset(plan.journey for plan in plans),
         texts=texts_of(root / "templates"),
         pools=pools_of(root / "coupons"),
-        events=events_of(root / "events.yaml"),
+        events=events_of(root / "events.yaml")[0],
         manual=frozenset(plan.journey for plan in plans if isinstance(plan.enter, Manual)),
     )
 
@@ -92,4 +94,4 @@ def _of_all(scenes: Sequence[Scene], known: Known, folder: Path) -> Iterator[Pro
     yield from check_audience_use(scenes, known.audience, everywhere, folder)
     yield from check_tags(scenes, known, everywhere)
     yield from check_stages(scenes, known.audience, everywhere)
-    yield from check_types(everywhere)
+    yield from check_types(scenes, everywhere)

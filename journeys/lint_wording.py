@@ -88,6 +88,12 @@ _CIRCLES: Final = {
 }
 
 _TEMPLATES: Final = {
+    "J112": error(
+        "nothing supplies `{path}` to this text",
+        "Known here: {known}; or add a `default`",
+        "此文字中的 `{path}` 无人提供",
+        "此处可用：{known}；或加 `default`",
+    ),
     "J114": error(
         "template `{template}` asks for `{path}` ({where}) and this step does not give it",
         "Give `{name}` by `with:`, or a `default` in the template",

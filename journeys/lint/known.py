@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from engine.core.plan import Audience
+from journeys.fields import Events
 from journeys.lint.liquid import Wording, read_wording
-from journeys.positions import MAX_BYTES, read_document, read_file
+from journeys.parse import parse_form
+from journeys.positions import MAX_BYTES, read_file
+from journeys.problems import Problem
+from journeys.reading import Form
 
 FORMS: Final[dict[str, tuple[str, ...]]] = {
     "email": ("email.html", "email.txt"),
@@ -93,13 +97,16 @@ def _codes(path: Path) -> int:
         )
 
 
-def events_of(path: Path) -> frozenset[str]:
-    """Return the names listed under `events:` in events.yaml, as a list or as keys; none without the file."""
+class EventsForm(Form):
+    """events.yaml: names of events that no rule mentions, or that only one does."""
+
+    events: Events
+
+
+def events_of(path: Path) -> tuple[frozenset[str], list[Problem]]:
+    """Return the names listed under `events:` in events.yaml, and what is wrong there; none without the file."""
     try:
-        data = read_document(read_file(path), str(path)).data
+        parsed = parse_form(read_file(path), str(path), EventsForm)
     except OSError:
-        return frozenset()
-    listed = data.get("events") if isinstance(data, dict) else None
-    return (
-        frozenset(name for name in listed if isinstance(name, str)) if isinstance(listed, list | dict) else frozenset()
-    )
+        return frozenset(), []
+    return frozenset(parsed.form.events if parsed.form is not None else ()), parsed.problems

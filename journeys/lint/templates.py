@@ -6,10 +6,10 @@ Called by `check.py`, for each journey and for all.
 from collections.abc import Iterator, Mapping
 
 from engine.core.errors import Place
-from engine.core.plan import Coupon, Plan, Send
+from engine.core.plan import Coupon, Plan, Send, Task
 from journeys.flow import ways_on
 from journeys.lint.known import Known
-from journeys.lint.liquid import SUPPLIED, Use, Wording
+from journeys.lint.liquid import SUPPLIED, Use, Wording, read_wording
 from journeys.lint.scene import Scene
 from journeys.problems import Problem
 
@@ -32,6 +32,18 @@ def check_variables(scene: Scene) -> Iterator[Problem]:
                 if name not in used:
                     data = {"template": node.template, "name": name}
                     yield Problem("J115", scene.key_in_step(node.id, "with", name), data)
+
+
+def check_tasks(scene: Scene) -> Iterator[Problem]:
+    """Yield what the title and the note of a task ask for that nobody supplies."""
+    given = {*SUPPLIED, "coupon", "due"}
+    for node in scene.plan.nodes:
+        if not isinstance(node, Task):
+            continue
+        for key, text in (("title", node.title), ("note", node.note)):
+            for use in _wanted((read_wording(text, key),), given).values():
+                data = {"path": use[1].path, "known": ", ".join(sorted(given))}
+                yield Problem("J112", scene.in_step(node.id, "task", key), data)
 
 
 def _of_coupon(scene: Scene, node: Send, texts: tuple[Wording, ...], after: Mapping[str, bool]) -> Iterator[Problem]:

@@ -11,7 +11,19 @@ from typing import Final, Literal, TypeAlias
 
 from engine.core.errors import Place
 from engine.core.expression import Arithmetic, Compare, Constant, Expr, HasTag, InSegment, Path, Stage, Text, walk
-from engine.core.plan import STAGES, Audience, OnEvent, OnSegment, OnStage, OnTag, Tag, WaitFor
+from engine.core.plan import (
+    STAGES,
+    Audience,
+    OnAnniversary,
+    OnDate,
+    OnEvent,
+    OnSegment,
+    OnStage,
+    OnTag,
+    Tag,
+    WaitFor,
+    WaitUntil,
+)
 from journeys.lint.known import Known
 from journeys.lint.names import near_or_some
 from journeys.lint.scene import Scene
@@ -132,9 +144,15 @@ def _stages_asked(expr: Expr) -> set[str]:
 # --- one value, two types --------------------------------------------------------------------------
 
 
-def check_types(sites: Iterable[Site]) -> Iterator[Problem]:
+def check_types(scenes: Sequence[Scene], sites: Iterable[Site]) -> Iterator[Problem]:
     """Yield comparisons that take a value for another kind than most rules of the workspace do."""
     uses: dict[tuple[str, ...], list[tuple[_Kind, Place]]] = defaultdict(list)
+    for scene in scenes:
+        for date in _dates(scene):
+            path = date.expr
+            if isinstance(path, Path):
+                for event in _events_read(path, date):
+                    uses[(event, *path.parts)].append(("text", date.place))
     for site in sites:
         for path, kind in _kinds(site.expr):
             for event in _events_read(path, site):
@@ -152,6 +170,17 @@ def check_types(sites: Iterable[Site]) -> Iterator[Problem]:
                 shown = ("customer." if name[0] == "" else f"{name[0]}: ") + ".".join(name[1:])
                 data = {"name": shown, "found": kind, "expected": usual, "other": str(other)}
                 yield Problem("J130", place, data)
+
+
+def _dates(scene: Scene) -> Iterator[Site]:
+    """Yield the dates that a journey waits for or enters on: texts such as 2026-03-01."""
+    enter = scene.plan.enter
+    if isinstance(enter, OnAnniversary):
+        yield Site(enter.date, scene.at("enter", "date"))
+    entering = enter.events if isinstance(enter, OnEvent) else ()
+    for node in scene.plan.nodes:
+        if isinstance(node, WaitUntil) and isinstance(node.until, OnDate):
+            yield Site(node.until.date, scene.in_step(node.id, "wait until", "date"), entering=entering)
 
 
 def _events_read(path: Path, site: Site) -> tuple[str, ...]:

@@ -97,6 +97,7 @@ def problems(text: str) -> list[tuple[str, int, int]]:
         (HEAD + "steps: [{send: X y, via: []}]", [("J032", 4, 16), ("J040", 4, 26)]),
         (HEAD + "steps: [{wait: 1 hour}, {wait: 5}]", [("J020", 4, 16), ("J020", 4, 32)]),
         (HEAD + "steps: [{wait: 9999w}]", [("J021", 4, 16)]),
+        (HEAD + "steps: [{repeat: {every: 0s, times: 3}, steps: [stop]}]", [("J020", 4, 26)]),
         (HEAD + "steps: [{wait until: 25:00}]", [("J024", 4, 22)]),
         (HEAD + "steps: [{wait until: {date: enter.d, offset: 5h, at: 9:00}}]", [("J023", 4, 46)]),
         (HEAD + "steps: [{wait for: {on: x}}]", [("J012", 4, 20)]),

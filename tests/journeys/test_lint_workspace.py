@@ -75,7 +75,7 @@ def test_a_template_in_one_language_among_others_in_two_is_told(tmp_path: Path) 
 
 
 def test_the_names_that_every_template_may_use_are_the_renderers() -> None:
-    assert SUPPLIED == liquid.SUPPLIED | {"coupon"}
+    assert liquid.SUPPLIED | {"coupon"} == SUPPLIED
 
 
 # --- coupons and timing ------------------------------------------------------------------------------
@@ -154,6 +154,24 @@ def test_a_value_that_other_rules_take_for_another_kind_is_told(tmp_path: Path) 
     assert found(tmp_path, head.format("a", "event.total == '200'"), **files) == [("a", "J130", 3, 32)]
     (problem,) = lint_workspace(tmp_path)
     assert "compared with a text here and with a number at" in str(problem)
+
+
+def test_a_date_that_is_compared_with_a_number_is_told(tmp_path: Path) -> None:
+    text = "journey: a\nstage: acquire\nenter: {date: customer.birthday}\nsteps:\n  - if: customer.birthday > 5\n"
+    assert found(tmp_path, text + "    then: [stop]\n") == [("a", "J130", 5, 9)]
+
+
+def test_a_list_of_events_that_is_none_is_told(tmp_path: Path) -> None:
+    assert found(tmp_path, HEAD + "steps: [stop]\n", events="events: {a: 1}\nevnts: []\n") == [
+        ("events", "J035", 1, 9),
+        ("events", "J010", 2, 1),
+    ]
+
+
+def test_a_task_that_asks_for_what_nobody_supplies_is_told(tmp_path: Path) -> None:
+    task = 'steps:\n  - task:\n      to: mei@shop.example\n      title: "Call {{ %s.name }}"\n'
+    assert found(tmp_path, HEAD + task % "customer") == []
+    assert found(tmp_path, HEAD + task % "custmer") == [("a", "J112", 7, 14)]
 
 
 # --- other journeys ----------------------------------------------------------------------------------
