@@ -9,6 +9,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+MAX_LINE: Final = 10_000
+"""A longer line is refused anyway, and is not looked at."""
+
 _BLOCK_TEXT: Final = re.compile(r"(?:^|[:-]\s+)[|>][-+0-9]{0,2}\s*(?:#.*)?$")
 _OPENS: Final = {"(": ")", "[": "]"}
 
@@ -33,13 +36,17 @@ def with_quotes(text: str) -> Quoted | None:
         indent = len(line) - len(line.lstrip())
         if deeper_than >= 0 and (not line.strip() or indent > deeper_than):
             continue
-        scanner = _Line(line, depth)
-        scanner.scan()
-        depth, deeper_than = scanner.depth, -1
-        if not depth and _BLOCK_TEXT.search(line):
+        deeper_than = -1
+        if depth or "{" in line or "[" in line:
+            if len(line) > MAX_LINE:
+                return None
+            scanner = _Line(line, depth)
+            scanner.scan()
+            depth = scanner.depth
+            if scanner.found:
+                lines[number], inserted[number] = _quote(line, scanner.found)
+        if not depth and ("|" in line or ">" in line) and _BLOCK_TEXT.search(line[-MAX_LINE:]):
             deeper_than = indent
-        if scanner.found:
-            lines[number], inserted[number] = _quote(line, scanner.found)
     return Quoted("\n".join(lines), inserted) if inserted else None
 
 
@@ -98,7 +105,8 @@ class _Line:
 
 def _end_of_plain(text: str, at: int, is_inside: bool) -> tuple[int, bool]:
     """Return where the plain value at `at` ends, and whether every bracket and quote in it closes on this line."""
-    begin, closers = at, ""
+    begin = at
+    closers: list[str] = []
     while at < len(text):
         character = text[at]
         before = text[at - 1] if at > begin else ""
@@ -110,9 +118,9 @@ def _end_of_plain(text: str, at: int, is_inside: bool) -> tuple[int, bool]:
             at = _after_quote(text, at)
             continue
         if closers and character == closers[-1]:
-            closers = closers[:-1]
+            closers.pop()
         elif is_inside and character in _OPENS:
-            closers += _OPENS[character]
+            closers.append(_OPENS[character])
         elif is_inside and (character in "{}" or (character in ",]" and not closers)):
             break
         at += 1
