@@ -88,14 +88,16 @@ def _chosen(plans: Collection[Plan], journeys: Collection[str]) -> tuple[Plan, .
 
 def _remembered(workspace: Workspace, said: str, journeys: Collection[str]) -> Script:
     commit = _commit(workspace.root, said)
-    prefix = _git(workspace.root, "rev-parse", "--show-prefix").decode().strip()
-    listed = _git(workspace.root, "ls-tree", "--name-only", f"{commit}:{prefix}").decode().splitlines()
+    prefix = _git(workspace.root, "rev-parse", "--show-prefix").decode().rstrip("\n")
+    # From its top: git reads the paths of a tree relative to where it stands.
+    top = Path(_git(workspace.root, "rev-parse", "--show-toplevel").decode().rstrip("\n"))
+    listed = _git(top, "ls-tree", "--name-only", f"{commit}:{prefix}").decode().splitlines()
     folders = [folder for folder in _FOLDERS if folder in listed]
     if "journeys" not in folders:
         raise BadInput(f"{said} has no journeys in {prefix or 'its root'}", "Name a revision in which they existed")
     with TemporaryDirectory(prefix="journeyd-against-") as temporary:
         root = Path(temporary)
-        archive = _git(workspace.root, "archive", "--format=tar", f"{commit}:{prefix}", *folders)
+        archive = _git(top, "archive", "--format=tar", f"{commit}:{prefix}", *folders)
         with tarfile.open(fileobj=io.BytesIO(archive)) as files:
             files.extractall(root, filter="data")
         plans, problems = load_workspace(root)
