@@ -207,8 +207,14 @@ class Measure(msgspec.Struct, frozen=True, omit_defaults=True):
 def walk(expr: Expr) -> Iterator[Expr]:
     """Yield the expression and every expression inside it."""
     yield expr
+    for inner in parts_of(expr):
+        yield from walk(inner)
+
+
+def parts_of(expr: Expr) -> Iterator[Expr]:
+    """Yield the expressions that stand directly inside this one."""
     for name in expr.__struct_fields__:
         part = getattr(expr, name)
         for inner in part if isinstance(part, tuple) else (part,):
             if isinstance(inner, _Node):
-                yield from walk(cast("Expr", inner))
+                yield cast("Expr", inner)

@@ -8,20 +8,21 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from engine.core import calendar
-from engine.core.audience.readings import next_change
+from engine.core.audience.readings import NUMBERS, next_change, turning
 from engine.core.closures import value_of
-from engine.core.comparisons import is_number
+from engine.core.comparisons import FLIPPED, is_number
 from engine.core.context import Context
 from engine.core.expression import (
     Arithmetic,
     Compare,
+    Constant,
     Expr,
     HasTag,
     InSegment,
     Measured,
     Today,
     Touched,
-    walk,
+    parts_of,
 )
 from engine.core.ids import HOUR, Micros
 from engine.core.plan import Daily
@@ -31,28 +32,61 @@ Leaf: TypeAlias = Callable[[Context], Micros]
 
 def leaves(expr: Expr) -> Iterator[Leaf]:
     """Yield a leaf for everything in the condition that time alone can change."""
-    for part in walk(expr):
-        match part:
-            case HasTag(name=name):
-                yield _tag_expiry(name)
-            case InSegment(name=name):
-                yield _segment_change(name)
-            case Measured() if part.within and not part.since_enter:
-                yield _window_change(part)
-            case Touched() if part.within and not part.since_enter:
-                yield _heard_change(part)
-            case Today():
-                yield _clock_change(part)
-            case Compare(left=left, right=right) if _is_age(left) != _is_age(right):
-                yield _age_change(left, right) if _is_age(left) else _age_change(right, left)
-            case Compare(left=Measured() as left, right=Measured() as right) if _is_age(left):
-                # Two ages grow together: what changes their order is a window (a leaf above), or that one of them is
-                # counted from an event dated ahead and has yet to begin growing.
-                yield from (_age_begins(left), _age_begins(right))
-            case Arithmetic(left=left, right=right) if _is_age(left) or _is_age(right):
-                yield _each_hour
-            case _:
-                pass
+    if isinstance(expr, Compare):
+        turn = _turn(expr)
+        if turn is not None:
+            yield turn
+            return
+    yield from _own(expr)
+    for part in parts_of(expr):
+        yield from leaves(part)
+
+
+def _own(expr: Expr) -> Iterator[Leaf]:
+    """Yield the leaves of the expression itself, not of its parts."""
+    match expr:
+        case HasTag(name=name):
+            yield _tag_expiry(name)
+        case InSegment(name=name):
+            yield _segment_change(name)
+        case Measured() if expr.within and not expr.since_enter:
+            yield _window_change(expr)
+        case Touched() if expr.within and not expr.since_enter:
+            yield _heard_change(expr)
+        case Today():
+            yield _clock_change(expr)
+        case Compare(left=left, right=right) if _is_age(left) != _is_age(right):
+            yield _age_change(left, right) if _is_age(left) else _age_change(right, left)
+        case Compare(left=Measured() as left, right=Measured() as right) if _is_age(left):
+            # Two ages grow together: what changes their order is a window (a leaf of its own), or that one of them is
+            # counted from an event dated ahead and has yet to begin growing.
+            yield from (_age_begins(left), _age_begins(right))
+        case Arithmetic(left=left, right=right) if _is_age(left) or _is_age(right):
+            yield _each_hour
+        case _:
+            pass
+
+
+def _turn(expr: Compare) -> Leaf | None:
+    """Return the leaf of a statistic against a number: it says outright when the comparison turns.
+
+    Else every single event that leaves the window would be looked at, for customers of a thousand events.
+    """
+    match expr.left, expr.right:
+        case (Measured() as asked, Constant(value=bound)):
+            op = expr.op
+        case (Constant(value=bound), Measured() as asked) if expr.op in FLIPPED:
+            op = FLIPPED[expr.op]
+        case _:
+            return None
+    if asked.function not in NUMBERS or not asked.within or asked.since_enter or not _is_finite(bound):
+        return None
+    key, turn = asked.measure, turning(asked.function, asked.within, op, bound)
+    return lambda context: turn(context.customer.behaviour.get(key), context.now)
+
+
+def _is_finite(bound: object) -> bool:
+    return is_number(bound) and -_FAR < bound < _FAR  # type: ignore[operator] # a number by now
 
 
 def _is_age(expr: Expr) -> bool:

@@ -462,3 +462,26 @@ def test_the_earliest_of_several_changes_is_the_horizon(first: bool) -> None:
 def test_an_age_of_nothing_at_all_is_still_an_age() -> None:
     assert holds(Measured("k", "last"), context(paid(0)))
     assert holds(Exists(Measured("k", "last")), context(paid(0)))
+
+
+@pytest.mark.parametrize(
+    ("function", "op", "bound", "left"),
+    [("count", ">=", 3, 2), ("count", "==", 7, 7), ("count", "<", 2.5, 2), ("sum", ">", 20.0, 2), ("sum", "<", 25, 2)],
+)
+def test_a_number_of_many_turns_exactly_however_many_leave_before(
+    function: Any, op: Any, bound: float, left: int
+) -> None:
+    mei = paid(*(number * HOUR for number in range(500)))
+    asked = Compare(op, Measured("k", function, within=30 * DAY), Constant(bound))
+    truth, until = evaluate(asked, context(mei))
+    # The last `left` to stay are those of the last `left` hours; before, one more was there.
+    assert until == NOW + 30 * DAY - left * HOUR
+    assert compile_truth(asked)(context(mei, now=until)) is not truth
+
+
+def test_what_happened_at_one_instant_leaves_the_window_together() -> None:
+    mei = paid(HOUR, HOUR, HOUR, 2 * HOUR)
+    asked = Compare("==", Measured("k", "count", within=DAY), Constant(2))
+    assert evaluate(asked, context(mei)) == (False, 0)
+    other = Compare("==", Constant(0), Measured("k", "count", within=DAY))
+    assert evaluate(other, context(mei)) == (False, NOW + 23 * HOUR)

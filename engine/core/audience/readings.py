@@ -7,11 +7,15 @@ A window is (now - within, now]: what happened exactly `within` ago has left it;
 import math
 from bisect import bisect_right
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
+from engine.core.comparisons import Op, against
 from engine.core.expression import Function
 from engine.core.ids import Micros
 from engine.core.state import Tally
+
+_Pairs: TypeAlias = tuple[tuple[Micros, float], ...]
 
 Reader: TypeAlias = Callable[[Tally | None, Micros, Micros | None], Any]
 """(tally, now, since) -> value; `since` is exclusive, None = ever."""
@@ -50,6 +54,72 @@ def next_change(
     return 0 if anchor is None else anchor + within
 
 
+NUMBERS: Final[frozenset[Function]] = frozenset({"count", "sum", "max", "min", "avg", "distinct"})
+"""Functions that give a number, which `turning` knows."""
+
+
+def turning(function: Function, within: Micros, op: Op, bound: float) -> Callable[[Tally | None, Micros], Micros]:
+    """Return what says when the comparison of a windowed number with `bound` turns: (tally, now) -> instant, 0 = never.
+
+    `next_change` names each single departure; this one looks through all that will leave, in one go.
+
+    >>> at_least_two = turning("count", 1000, ">=", 2)
+    >>> at_least_two(Tally(3, 3.0, 100, 300, ((100, 1.0), (200, 1.0), (300, 1.0))), 300)
+    1200
+    """
+    test = against(op, bound)
+    # Where a count can turn: as it comes down to the bound, and as it leaves it.
+    crossings = (math.floor(bound), math.ceil(bound) - 1)
+
+    def turn(tally: Tally | None, now: Micros) -> Micros:
+        if tally is None or not tally.count:
+            return 0
+        if function == "distinct":
+            times = sorted(last for last in tally.values.values() if last > now - within)
+            return _count_turn(times, within, test, crossings)
+        inside = _inside(tally, now - within)
+        if function == "count":
+            return _count_turn([at for at, _ in inside], within, test, crossings)
+        return _value_turn(inside, within, test, function)
+
+    return turn
+
+
+def _count_turn(times: list[Micros], within: Micros, test: Callable[[Any], bool], crossings: tuple[int, int]) -> Micros:
+    number = len(times)
+    truth = test(number)
+    for left in crossings:
+        if 0 <= left < number and test(left) is not truth:
+            leaves = times[number - left - 1]
+            # What happened at the same instant leaves together, so fewer may be left.
+            if test(number - bisect_right(times, leaves)) is not truth:
+                return leaves + within
+    return 0
+
+
+def _value_turn(inside: _Pairs, within: Micros, test: Callable[[Any], bool], function: Function) -> Micros:
+    if not inside:
+        return 0
+    left = _left(inside, function)
+    truth = test(left[-1])
+    last = len(inside) - 1
+    for place, (at, _) in enumerate(inside):
+        if place == last:
+            return at + within if test(0.0 if function == "sum" else None) is not truth else 0
+        if inside[place + 1][0] != at and test(left[last - place - 1]) is not truth:
+            return at + within
+    return 0
+
+
+def _left(inside: _Pairs, function: Function) -> list[float]:
+    """Return the value of the newest pair, of the two newest, and so on: what will be left as the others leave."""
+    newest_first = [value for _, value in reversed(inside)]
+    if function in {"max", "min"}:
+        return list(accumulate(newest_first, max if function == "max" else min))
+    totals = accumulate(newest_first)
+    return [total / number for number, total in enumerate(totals, 1)] if function == "avg" else list(totals)
+
+
 def _anchor(tally: Tally, function: Function, since: Micros, chain: tuple[int, ...]) -> Micros | None:
     """Return when the happening was that holds the answer in place, None when nothing in the window does."""
     match function:
@@ -79,7 +149,7 @@ def _count(tally: Tally | None, _now: Micros, since: Micros | None) -> int:
 def _sum(tally: Tally | None, _now: Micros, since: Micros | None) -> float:
     if tally is None:
         return 0.0
-    return tally.total if since is None else math.fsum(value for _, value in _inside(tally, since))
+    return tally.total if since is None else _total(_inside(tally, since))
 
 
 def _max(tally: Tally | None, _now: Micros, since: Micros | None) -> float | None:
@@ -100,7 +170,7 @@ def _avg(tally: Tally | None, _now: Micros, since: Micros | None) -> float | Non
     if since is None:
         return tally.total / tally.count
     inside = _inside(tally, since)
-    return math.fsum(value for _, value in inside) / len(inside) if inside else None
+    return _total(inside) / len(inside) if inside else None
 
 
 def _distinct(tally: Tally | None, _now: Micros, since: Micros | None) -> int:
@@ -179,6 +249,14 @@ def _start(tally: Tally, since: Micros) -> int:
     return bisect_right(recent, (since, _INFINITE))
 
 
-def _inside(tally: Tally, since: Micros) -> tuple[tuple[Micros, float], ...]:
+def _inside(tally: Tally, since: Micros) -> _Pairs:
     start = _start(tally, since)
     return tally.recent[start:] if start else tally.recent
+
+
+def _total(inside: _Pairs) -> float:
+    """Add from the newest to the oldest, as `_left` does: the two must agree to the last bit."""
+    total = 0.0
+    for _, value in reversed(inside):
+        total += value
+    return total
