@@ -57,6 +57,10 @@ class Gateway(Protocol):
         """Return the names of the published journeys."""
         ...
 
+    async def travelled(self) -> Collection[str]:
+        """Return the names of the journeys that are published, or that runs still travel."""
+        ...
+
     async def touches(self, query: TouchQuery) -> list[TouchRow]:
         """Return the delivery log, newest first."""
         ...

@@ -20,6 +20,7 @@ class MemoryGateway:
         self.entries: list[Entry] = []
         self.rows: dict[str, TouchRow] = {}
         self.published: set[str] = set()
+        self.gone: set[str] = set()
         self.reasons: list[str] = []
         self.closed = False
 
@@ -44,6 +45,10 @@ class MemoryGateway:
     async def journeys(self) -> Collection[str]:
         """Return `published`."""
         return self.published
+
+    async def travelled(self) -> Collection[str]:
+        """Return `published` and `gone`."""
+        return self.published | self.gone
 
     async def touches(self, query: TouchQuery) -> list[TouchRow]:
         """Return the rows that match the query's state, channel, journey and customer."""

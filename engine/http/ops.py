@@ -3,7 +3,7 @@
 Every word is a `Directive` in the log, so it takes its place in the one order; the answer is 202 with its offset.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import msgspec
@@ -83,7 +83,9 @@ class Ops:
             if await self.gateway.touch(directive.subject) is None:
                 raise Problem(404, "unknown_touch", "No such touch", remedy="List them with GET /v1/ops/touches")
         elif directive.subject != "*":
-            await self._check_journey(directive.subject)
+            is_entrance = directive.verb == "enter"
+            known = await (self.gateway.journeys() if is_entrance else self.gateway.travelled())
+            _check_journey(directive.subject, known)
         offset = await self.gateway.accept(stamp([directive]))
         return _json({"id": directive.id, "offset": offset}, 202)
 
@@ -106,7 +108,7 @@ class Ops:
         if size > EVENT_LIMIT:
             raise Problem(413, "too_large", f"The message is over {EVENT_LIMIT:,} bytes", remedy="Send less")
         journey = request.path_params["journey"]
-        await self._check_journey(journey)
+        _check_journey(journey, await self.gateway.journeys())
         now = self.gateway.clock.now()
         event = to_event(
             body, kind="identify", source=source.name, received=now, mint=self.mint, region=self.settings.region
@@ -127,12 +129,6 @@ class Ops:
         offset = await self.gateway.accept(stamp(entries))
         self.gateway.telemetry.count("journeyd_entries_accepted_total", len(entries), source=source.name)
         return _json({"id": directive.id, "offset": offset}, 202)
-
-    async def _check_journey(self, journey: str) -> None:
-        known = await self.gateway.journeys()
-        if journey not in known:
-            names = ", ".join(sorted(known)[:20]) or "none is published"
-            raise Problem(404, "unknown_journey", "No such journey is published", remedy=f"Known: {names}")
 
     def _read_directive(self, body: Any) -> Directive:
         """Return the directive in `body`; raises `BadInput`."""
@@ -164,6 +160,12 @@ class Ops:
             identifiers=identifiers,
             properties=read_object(body, "properties"),
         )
+
+
+def _check_journey(journey: str, known: Collection[str]) -> None:
+    if journey not in known:
+        names = ", ".join(sorted(known)[:20]) or "none is published"
+        raise Problem(404, "unknown_journey", "No such journey is published", remedy=f"Known: {names}")
 
 
 def _identifiers(given: Mapping[str, Any], region: str) -> dict[str, str]:

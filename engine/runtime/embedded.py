@@ -149,6 +149,10 @@ class Embedded:
         """Return the names of the published journeys."""
         return [journey for journey, version in self.engine.playbook.current.items() if version]
 
+    async def travelled(self) -> Collection[str]:
+        """Return the names of the journeys that are published, or that runs still travel."""
+        return self.engine.playbook.current.keys()
+
     async def touches(self, query: TouchQuery) -> list[TouchRow]:
         """Return the delivery log, newest first."""
         return await asyncio.to_thread(self._parts.store.find_touches, query)

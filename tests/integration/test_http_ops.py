@@ -7,11 +7,13 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from engine.core import release as releases
 from engine.core.commands import Touch
 from engine.core.delivery import TouchState
 from engine.core.errors import BadInput
 from engine.core.events import Directive, Event, Receipt
 from engine.core.ids import SECOND, Micros
+from engine.core.plan import Audience, OnEvent, Plan, Stop, seal
 from engine.http.app import make_app
 from engine.http.auth import hash_key
 from engine.http.gateway import Answer, Callback
@@ -246,3 +248,47 @@ async def test_a_server_enters_a_customer_into_a_manual_journey(
         *("vip-call", {"user_id": "u1"}),
         {"why": "called us"},
     )
+
+
+# --- publishing
+
+
+def a_release() -> releases.Release:
+    plan = seal(Plan("welcome", "Welcome", "acquire", OnEvent(("signed_up",)), (Stop("1"),)))
+    return releases.seal(releases.Release((plan,), Audience(), {"hi/subject": b"Hello"}, by="mei"))
+
+
+async def test_a_release_is_a_word_in_the_log_as_it_came(client: httpx.AsyncClient, gateway: MemoryGateway) -> None:
+    body = releases.encode(a_release())
+    assert (await client.post("/v1/ops/publish", content=body)).status_code == 401
+    answer = await client.post("/v1/ops/publish", content=body, headers=OPS)
+    assert (answer.status_code, answer.json()["release"]) == (202, a_release().id)
+    (word,) = gateway.entries
+    assert isinstance(word, Directive)
+    assert (word.verb, word.body, word.by, word.received) == ("publish", body, "mei", NOW)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"", 400), (b"\xc1", 400), (b"{}", 400), (b"x" * (releases.LIMIT + 1), 413)],
+    ids=["nothing", "noise", "json", "too big"],
+)
+async def test_what_is_no_release_is_refused_and_logged_nowhere(
+    client: httpx.AsyncClient, gateway: MemoryGateway, body: bytes, status: int
+) -> None:
+    answer = await client.post("/v1/ops/publish", content=body, headers=OPS)
+    assert answer.status_code == status
+    assert answer.json()["detail"]
+    assert gateway.entries == []
+
+
+async def test_a_journey_that_is_gone_can_be_stopped_but_not_entered(
+    client: httpx.AsyncClient, gateway: MemoryGateway
+) -> None:
+    gateway.gone = {"old-one"}
+    word = {"verb": "stop", "subject": "old-one"}
+    assert (await client.post("/v1/ops/directives", json=word, headers=OPS)).status_code == 202
+    word = {"verb": "pause", "subject": "welcome", "value": "out of stock"}
+    assert (await client.post("/v1/ops/directives", json=word, headers=OPS)).status_code == 202
+    entering = {"verb": "enter", "subject": "old-one", "identifiers": {"user_id": "u1"}}
+    assert (await client.post("/v1/ops/directives", json=entering, headers=OPS)).status_code == 404
