@@ -105,7 +105,7 @@ def _of_wait_while(scene: Scene, node: WaitWhile) -> Iterator[Problem]:
     place = scene.in_step(node.id, "wait while")
     if is_impossible([(node.when, True)]):
         yield Problem("J106", place)
-    elif is_impossible([(node.when, False)]):
+    elif node.within is None and is_impossible([(node.when, False)]):
         yield Problem("J105", place)
 
 

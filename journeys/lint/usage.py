@@ -168,7 +168,12 @@ def check_types(scenes: Sequence[Scene], sites: Iterable[Site]) -> Iterator[Prob
             if kind != usual and (place, name[1:]) not in told:
                 told.add((place, name[1:]))
                 shown = ("customer." if name[0] == "" else f"{name[0]}: ") + ".".join(name[1:])
-                data = {"name": shown, "found": kind, "expected": usual, "other": str(other)}
+                data = {
+                    "name": shown,
+                    "found": kind,
+                    "expected": usual,
+                    "other": f"{FilePath(other.file).name}:{other.line}",
+                }
                 yield Problem("J130", place, data)
 
 

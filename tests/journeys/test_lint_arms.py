@@ -117,6 +117,7 @@ def test_arms_that_can_be_taken_are_not_complained_of(arms: list[str]) -> None:
             [("J104", 5, 46)],
         ),
         (HEAD + "steps:\n  - wait while: hour() < 24\n  - stop\n", [("J105", 5, 17)]),
+        (HEAD + "steps:\n  - wait while: hour() < 24\n    within: 1d\n  - stop\n", []),
         (HEAD + "steps:\n  - wait while: hour() > 24\n  - stop\n", [("J106", 5, 17)]),
         (HEAD + "exit: {when: hour() >= 0}\nsteps: [stop]", [("J124", 4, 14)]),
         (

@@ -153,7 +153,7 @@ def test_a_value_that_other_rules_take_for_another_kind_is_told(tmp_path: Path) 
     files = {f"journeys__{name}": head.format(name, f"event.total > {name!r}"[:-3] + "9") for name in "bc"}
     assert found(tmp_path, head.format("a", "event.total == '200'"), **files) == [("a", "J130", 3, 32)]
     (problem,) = lint_workspace(tmp_path)
-    assert "compared with a text here and with a number at" in str(problem)
+    assert "compared with a text here and with a number at b.yaml:3" in str(problem)
 
 
 def test_a_date_that_is_compared_with_a_number_is_told(tmp_path: Path) -> None:
