@@ -142,4 +142,10 @@ CONDITIONS: Final = {
         "序列需要写明在多长时间内发生",
         "写法：{usage}",
     ),
+    "J142": error(
+        "`{text}` is a value inside the event already",
+        'Write "{instead}"',
+        "`{text}` 已经是事件中的值",
+        '请写 "{instead}"',
+    ),
 }

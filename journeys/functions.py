@@ -136,13 +136,21 @@ def _behaviour(made: Call) -> Expr:
         chain = tuple(heard.index(one) for one in names)
         measure = Measure("", heard[0], "", where, window, "sequence", heard[1:])
     elif function == "distinct":
-        measure = Measure("", _event(made, 0), made.text(1), where, window or FOREVER, "values")
+        measure = Measure("", _event(made, 0), _field(made), where, window or FOREVER, "values")
     else:
-        field = made.text(1) if function in _OF_NUMBERS else ""
+        field = _field(made) if function in _OF_NUMBERS else ""
         measure = Measure("", _event(made, 0), field, where, window)
     measure = msgspec.structs.replace(measure, key=measure_key(measure))
     made.measures.append(measure)
     return Measured(measure.key, function, within, since_enter, chain)
+
+
+def _field(made: Call) -> str:
+    """Return the path into the event; `event.` before it would look for a value of that name inside the event."""
+    field = made.text(1)
+    if field.startswith("event."):
+        raise Fault("J142", made.positional[1].offset, text=field, instead=field.removeprefix("event."))
+    return field
 
 
 def _event(made: Call, position: int) -> str:

@@ -198,6 +198,7 @@ def test_counts_since_the_entrance_keep_a_bounded_window() -> None:
         ('sum("x") > 1', "J046", 0),
         ('max("x", event.total) > 1', "J046", 0),
         ('distinct("x", within="7d") > 1', "J046", 0),
+        ('max("x", "event.total") > 1', "J142", 9),
         ('sequence("x", within="1h")', "J046", 0),
         ('sequence("x", "y")', "J141", 0),
         ('sequence("x", "y", since="enter", within="1h")', "J046", 25),
