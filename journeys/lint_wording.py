@@ -121,11 +121,17 @@ _TEMPLATES: Final = {
 }
 
 _COUPONS: Final = {
+    "J113": _warning(
+        "coupon pool `{name}` has no file here",
+        "Put its codes into coupons/{name}.csv; or bring them with `journeyd coupons import`",
+        "券池 `{name}` 在此没有文件",
+        "请将券码放入 coupons/{name}.csv，或用 `journeyd coupons import` 导入",
+    ),
     "J118": error(
         "there is no coupon pool `{name}`",
-        "Put its codes into coupons/{name}.csv, or did you mean {near}?",
+        "Did you mean `{near}`? If not, put its codes into coupons/{name}.csv",
         "没有券池 `{name}`",
-        "请将券码放入 coupons/{name}.csv；是否想写 {near}？",
+        "是否想写 `{near}`？否则请将券码放入 coupons/{name}.csv",
     ),
     "J119": _warning(
         "coupon pool `{name}` has only {count} codes",

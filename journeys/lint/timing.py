@@ -7,9 +7,8 @@ from engine.core.plan import Coupon, OnEvent, Plan, Send, Span, Wait
 from journeys.flow import ways_on
 from journeys.lint.circles import steps_at_once
 from journeys.lint.known import POOL_LEAST
-from journeys.lint.names import near_or_some
 from journeys.lint.scene import Scene
-from journeys.problems import Problem
+from journeys.problems import Problem, nearest
 
 
 def check_timing(scene: Scene) -> Iterator[Problem]:
@@ -44,7 +43,9 @@ def check_pools(scene: Scene) -> Iterator[Problem]:
             continue
         place = scene.in_step(node.id, "coupon")
         if pools is not None and node.pool not in pools:
-            yield Problem("J118", place, {"name": node.pool, "near": near_or_some(node.pool, pools)})
+            # Codes may also come through the API: only what looks like a slip is surely wrong.
+            near = nearest(node.pool, pools)
+            yield Problem("J118" if near else "J113", place, {"name": node.pool, "near": near})
         elif pools is not None and pools[node.pool] < POOL_LEAST:
             yield Problem("J119", place, {"name": node.pool, "count": pools[node.pool], "least": POOL_LEAST})
         found = _late_send(scene.plan, node)

@@ -84,7 +84,10 @@ COUPON = HEAD + "steps:\n  - coupon: SPRING10\n  - stop\n"
 
 
 def test_a_coupon_pool_that_is_not_there_or_small_is_told(tmp_path: Path) -> None:
-    assert found(tmp_path, COUPON) == [("a", "J118", 5, 13)]
+    assert found(tmp_path, COUPON) == [("a", "J113", 5, 13)]
+    enough = "".join(f"A{number}\n" for number in range(100))
+    assert found(tmp_path, COUPON, **{"coupons__SPRING1.txt": enough}) == [("a", "J118", 5, 13)]
+    assert "Did you mean `SPRING1`?" in str(lint_workspace(tmp_path)[0])
     assert found(tmp_path, COUPON, **{"coupons__SPRING10.txt": "A1\nA2\n\n"}) == [("a", "J119", 5, 13)]
     assert "only 2 codes" in str(lint_workspace(tmp_path)[0])
 
