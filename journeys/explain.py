@@ -15,6 +15,7 @@ from engine.core.state import Run
 from engine.core.trace import say
 from engine.ports import TouchRow
 from journeys import phrases
+from journeys.reasons import reason
 from journeys.road import if_so, measures_of
 from journeys.steps_in_words import step_in_words
 from journeys.ways_in import entrance_in_words
@@ -131,12 +132,14 @@ def explain_customer(
 
 def explain_note(note: Note, zone: ZoneInfo, lang: str = "en") -> str:
     """Return one line of a trace in words: when, in which journey and step, what and why."""
-    data = {name: _shown(name, value, zone) for name, value in note.data.items()}
+    data = {name: _shown(name, value, zone, lang) for name, value in note.data.items()}
     where = note.journey + (f" [{note.step}]" if note.step else "")
     return "  ".join(part for part in (phrases.instant(note.at, zone), where, say(note.code, data, lang)) if part)
 
 
-def _shown(name: str, value: object, zone: ZoneInfo) -> object:
+def _shown(name: str, value: object, zone: ZoneInfo, lang: str) -> object:
+    if name == "why" and isinstance(value, str):
+        return reason(value, lang)
     if name in _INSTANTS and isinstance(value, int) and not isinstance(value, bool):
         return phrases.instant(value, zone)
     if isinstance(value, (list, tuple)):
@@ -154,7 +157,7 @@ def _run_line(run: Run, zone: ZoneInfo, lang: str) -> str:
 def _touch_line(row: TouchRow, zone: ZoneInfo, lang: str) -> str:
     touch, zh = row.touch, lang == "zh"
     state = state_in_words(row.state, lang)
-    why = "" if not row.reason else f"（{row.reason}）" if zh else f" ({row.reason})"
+    why = "" if not row.reason else f"（{reason(row.reason, lang)}）" if zh else f" ({row.reason})"
     return f"  {phrases.instant(row.updated, zone)}  {touch.template} / {touch.channel}: {state}{why}"
 
 

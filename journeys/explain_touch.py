@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 
 from engine.core.commands import Note
 from engine.core.delivery import Fact, TouchState
+from engine.core.ids import DAY, HOUR, MINUTE, Micros
 from engine.core.plan import Plan
 from engine.core.state import Run
 from engine.ports import Attempt, FactRow, TouchRow
 from journeys import phrases
 from journeys.explain import explain_note, state_in_words
+from journeys.reasons import reason
 from journeys.steps_in_words import short_words
 
 _FACTS: Final[dict[Fact, tuple[str, str]]] = {
@@ -72,7 +74,7 @@ def explain_touch(story: TouchStory, zone: ZoneInfo, lang: str = "en") -> list[s
 def _head(story: TouchStory, zone: ZoneInfo, lang: str) -> str:
     row, touch = story.row, story.row.touch
     state = state_in_words(row.state, lang)
-    why = row.detail or row.reason
+    why = row.detail or reason(row.reason, lang)
     what = touch.template or touch.kind
     if lang == "zh":
         return f"{what}：通过 {touch.channel} 发往 {touch.address or '-'}，{state}" + (f"（{why}）" if why else "")
@@ -83,7 +85,9 @@ def _head(story: TouchStory, zone: ZoneInfo, lang: str) -> str:
 def _road(story: TouchStory, zone: ZoneInfo, lang: str) -> Iterator[str]:
     touch = story.row.touch
     for note in story.notes:
-        if note.at <= touch.planned and not note.code.startswith(("touch.", "exited.", "completed", "converted")):
+        if note.at > touch.planned or (note.step == touch.step and note.at == touch.planned):
+            break
+        if not note.code.startswith(("touch.", "exited.", "completed", "converted")):
             yield explain_note(note, zone, lang)
     node = None if story.plan is None else story.plan.steps.get(touch.step)
     at = phrases.instant(touch.planned, zone)
@@ -141,7 +145,13 @@ def _effect(story: TouchStory, zone: ZoneInfo, lang: str) -> Iterator[str]:
     for note in story.notes:
         if note.code == "converted":
             if note.at >= left:
-                later = phrases.length((note.at - left) // 60_000_000 * 60_000_000 or 60_000_000, lang)
+                later = phrases.length(_rounded(note.at - left), lang)
                 yield explain_note(note, zone, lang) + (f"（发送 {later} 后）" if lang == "zh" else f", {later} later")
             else:
                 yield "目标在发送之前已达成" if lang == "zh" else "the goal had been reached before it left"
+
+
+def _rounded(micros: Micros) -> Micros:
+    """To whole days, hours or minutes: whoever asks how long it took wants no seconds."""
+    unit = next((unit for unit in (DAY, HOUR) if micros >= 2 * unit), MINUTE)
+    return max(micros // unit, 1) * unit

@@ -59,7 +59,8 @@ def _sent(expected: Expects, played: Played, lang: str) -> str | None:
         was_sent = any(sent.touch.template == template for sent in played.messages)
         if was_sent == (expected.what == "not sent"):
             return _messages(played, lang)
-        told = "; ".join(_about(played, ("touch.",), lang, template))
+        # Reasons are asked for in English or in the language of the answers.
+        told = "; ".join(line for one in {"en", lang} for line in _about(played, ("touch.",), one, template))
         told += "".join(f"; {reason}" for touch, _, reason in played.cancelled if touch.template == template)
         if why is not None and expected.what == "not sent" and str(why) not in told:
             return told or _nothing(lang)

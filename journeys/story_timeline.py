@@ -10,6 +10,7 @@ from typing import Final
 from engine.core.commands import Note, Touch
 from engine.core.ids import MINUTE, SECOND, Micros
 from engine.core.trace import say
+from journeys.reasons import reason
 from journeys.story_expectations import TIMED, Expects
 from journeys.story_run import Played
 
@@ -66,7 +67,8 @@ def wanted(expected: Expects) -> tuple[str, str | None]:
     """
     value = expected.value
     if expected.what == "send":
-        return value
+        template, channel = value
+        return str(template), channel
     if isinstance(value, dict):
         return str(next(iter(value), "")), None
     return str(value or ""), None
@@ -107,7 +109,8 @@ def _sent(touch: Touch, at: Micros) -> Happened:
 
 
 def _cancelled(touch: Touch, at: Micros, why: str, lang: str) -> Happened:
-    data = {"template": touch.template or touch.kind, "channel": touch.channel, "why": why}
+    what = touch.template or touch.kind
+    data: dict[str, object] = {"template": what, "channel": touch.channel, "why": reason(why, lang)}
     return Happened(at, "unsent", touch.template, say("touch.dropped", data, lang), touch.channel)
 
 
@@ -126,7 +129,7 @@ def _noted(note: Note, journey: str, lang: str) -> Iterable[Happened]:
             what = "starts" if kind == "entered" else "leaves"
             yield Happened(note.at, what, note.journey, f"{what} {note.journey}")
         return
-    said = _deferred(note, lang) if note.code == "touch.deferred" else say(note.code, dict(note.data), lang)
+    said = _deferred(note, lang) if note.code == "touch.deferred" else say(note.code, _data(note, lang), lang)
     if kind in TIMED:
         yield Happened(note.at, kind, "", kind if kind == "completed" else f"{kind} ({said})")
     elif kind == "skipped":
@@ -135,6 +138,10 @@ def _noted(note: Note, journey: str, lang: str) -> Iterable[Happened]:
         yield Happened(note.at, "unsent", str(note.data.get("template", "")), said, str(note.data.get("channel", "")))
 
 
+def _data(note: Note, lang: str) -> dict[str, object]:
+    return {name: reason(value, lang) if name == "why" else value for name, value in note.data.items()}
+
+
 def _deferred(note: Note, lang: str) -> str:
-    template, why = note.data.get("template", ""), note.data.get("why", "")
+    template, why = note.data.get("template", ""), reason(str(note.data.get("why", "")), lang)
     return f"{template} 推迟：{why}" if lang == "zh" else f"{template} waits: {why}"

@@ -68,6 +68,9 @@ def test_a_touch_is_explained_from_its_road_to_its_effect(shop: Path) -> None:
     chinese = journeyd(shop, "--lang", "zh", "explain", touch["id"]).stdout
     assert "闸门：" in chinese
     assert "第 1 次: 服务商已接受" in chinese
+    assert "没有 wechat 的地址" in chinese
+    assert "no address" not in chinese
+    assert "发送 4 小时 后" in chinese
     assert data(shop, "explain", touch["id"])["lines"] == told.stdout.rstrip("\n").split("\n")
 
 
