@@ -7,8 +7,6 @@ another that rests on it. Called by `audience.py`.
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-import msgspec
-
 from engine.core.expression import AllOf, AnyOf, Expr, HasTag, InSegment, Not
 from journeys.walk import walk
 
@@ -99,7 +97,7 @@ def _needs(rule: Expr, is_against: bool = False) -> Iterator[_Needs]:
         case AllOf(parts=parts) | AnyOf(parts=parts):
             for part in parts:
                 yield from _needs(part, is_against)
-        case msgspec.Struct():
-            for part in walk(rule):
-                if isinstance(part, HasTag | InSegment):
-                    yield from _needs(part, True)
+        case _:
+            for inner in walk(rule):
+                if isinstance(inner, HasTag | InSegment):
+                    yield from _needs(inner, True)

@@ -121,7 +121,9 @@ def test_audience_files_are_read(tmp_path: Path) -> None:
     assert audience.tags["big"].lasts == Span(90 * DAY)
     assert audience.tags["大客户"] == TagRule(AllOf((HasTag("big"), InSegment("vips"))))
     assert audience.tags["rfm"] == TagRule(mined="rfm")
-    assert audience.roles == {"decision_maker": Text("matches", Value("customer", ("title",)), Constant("(?i)ceo|head"))}
+    assert audience.roles == {
+        "decision_maker": Text("matches", Value("customer", ("title",)), Constant("(?i)ceo|head"))
+    }
     assert [measure.window for measure in audience.measures if measure.field == "total"] == [90 * DAY]
     policy = audience.policy
     assert policy.purposes == {**PURPOSES, "service": "none"}
