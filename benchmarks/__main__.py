@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import assembled, conditions, core_only, embedded, floor, latency, lint, timers
+from benchmarks import assembled, conditions, core_only, embedded, floor, latency, lint, rehearsal, timers
 from benchmarks.measure import Sample, in_child, ratios, size_of, spread
 from benchmarks.report import Row, machine, rate_row, save, shares, show, verdict
 from benchmarks.workload import Shape
@@ -155,6 +155,28 @@ class Bench:
             gate = verdict(taken[what])
             self.rows.append(Row(name, "", f"{wall[0]:.2f} s", f"{cpu[0]:.2f} s", ratio, target, gate))
 
+    def rehearsal(self) -> None:
+        """Measure a rehearsal of a long history, whether its memory grows with it, and a year of odd clocks."""
+        short, long = (50_000, 200_000) if self.quick else (250_000, 1_000_000)
+        _say.print(
+            f"[bold]rehearsal[/]: {short:,} and {long:,} events of {rehearsal.CUSTOMERS:,} customers, 20 journeys"
+        )
+        found: list[Sample] = []
+        for events in (short, long):
+            written = in_child(rehearsal.prepare, self.folder / "rehearsal", events)
+            found.append(in_child(rehearsal.run, written))
+        shutil.rmtree(self.folder / "rehearsal")
+        self.samples["rehearsal"] = found
+        self.rows.append(rate_row(f"rehearsal of {long:,} events, 20 journeys", "C", [found[1]], target="30,000 /s"))
+        few, many = (sample.extra["memory"] / 1_000_000 for sample in found)
+        figure = f"{many:,.0f} MB after {long:,} events, {few:,.0f} MB after {short:,}"
+        self.rows.append(Row("rehearsal: peak memory", "", figure, ratio=f"{many / few:.2f}x", target="flat"))
+        customers = 1_000 if self.quick else 10_000
+        year = in_child(rehearsal.year, customers)
+        self.samples["rehearsal, a year"] = [year]
+        name = f"rehearsal of a year, {customers:,} customers in 8 odd zones"
+        self.rows.append(Row(name, "C", f"{year.wall:,.1f} s", target="120 s for 10,000", gate=verdict([year])))
+
 
 def _cpu(sample: Sample) -> float:
     return sample.cpu
@@ -180,6 +202,7 @@ def main() -> None:
         bench.assembled()
         bench.latency()
         bench.timers()
+        bench.rehearsal()
         bench.footprint()
         bench.lint()
     show(bench.rows, facts)

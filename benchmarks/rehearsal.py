@@ -46,7 +46,9 @@ title: Rich
 stage: retain
 enter:
   on: {event}
-  where: event.slot == {number} and count("product_viewed", within="6h") >= 2 and sum("order_paid", "total", within="1d") < 5000
+  where: >
+    event.slot == {number} and count("product_viewed", within="6h") >= 2
+    and sum("order_paid", "total", within="1d") < 5000
   again: after 1d
   holdout: 10%
 exit: [{{on: order_paid, where: event.total >= 900}}]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from engine.bootstrap.workspace import Workspace
 from engine.cli.main import app
-from engine.core.events import Event, Receipt, encode
+from engine.core.events import Entry, Event, Receipt, encode
 from engine.core.ids import DAY, HOUR
 from engine.core.release import Release, seal
 from engine.ports import Changes
