@@ -21,6 +21,7 @@ from engine.runtime.engine import Engine
 from engine.store.memory.log import MemoryLog
 from engine.store.memory.store import MemoryStore
 from engine.store.sqlite import SqliteLog, SqliteStore
+from engine.usecases.plan_publish import preview
 from engine.usecases.publish import in_force, newest
 from journeys.compile import load_journey
 
@@ -170,8 +171,8 @@ def test_a_publish_and_a_rollback_under_traffic_lose_and_double_nothing(
         shop.enter(100)
         while shop.engine.step():
             pass
-    in_flight = shop.store.underway("rescue", "")
-    assert in_flight >= RUNS
+    assert shop.store.underway("rescue", "") >= RUNS
+    assert_the_plan_knows_where_they_go(shop, policy)
     published = shop.publish(release_of(NEW, policy))
     shop.work_on()
     assert newest(shop.store) is not None
@@ -196,6 +197,18 @@ def test_a_publish_and_a_rollback_under_traffic_lose_and_double_nothing(
 
     assert_a_replay_agrees(shop)
     shop.close()
+
+
+def assert_the_plan_knows_where_they_go(shop: Shop, policy: Literal["pin", "migrate"]) -> None:
+    found = preview(shop.store, release_of(NEW, policy), shop.clock.now())
+    goes = {row.step: row.goes for row in found.underway}
+    assert goes == ({"2": "2", "4": "6"} if policy == "migrate" else {"2": "", "4": ""})
+    assert sum(row.runs for row in found.underway) == shop.store.underway("rescue", "")
+    assert found.refusals == ()
+    waiting = {row.step: row.runs for row in found.underway}
+    # Within a day: the reminders of all who have none yet (and the extra letter, if they move), and every farewell.
+    letters = waiting["2"] * (2 if policy == "migrate" else 1) + waiting["4"]
+    assert found.forecast.sends == {("rescue", "email"): letters}
 
 
 def assert_a_replay_agrees(shop: Shop) -> None:
