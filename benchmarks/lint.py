@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.measure import Sample, measured
 
-LIBRARY = Path("journeys/library")
+LIBRARY = Path("journeys/library/e-commerce")
 JOURNEYS = 500
 
 

@@ -1,4 +1,4 @@
-"""`journeyd init`: a workspace that works at once, with the library's journeys, their stories and fresh keys."""
+"""`journeyd init`: a workspace that works at once, with a library's journeys, their stories and fresh keys."""
 
 import secrets
 from importlib import resources
@@ -13,12 +13,20 @@ from engine.core.errors import BadInput
 from engine.core.plan import STAGES
 
 KEYS: Final = (".journeyd/write.key", ".journeyd/ops.key")
+USUAL: Final = "e-commerce"
+_FOLDERS: Final = {stage: f"journeys/{stage}" for stage in STAGES} | {
+    name: name for name in ("audience", "coupons", "templates")
+}
+"""What a library holds -> where it goes in a workspace."""
 
 
 def init(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
     *,
+    library: Annotated[
+        str, typer.Option("--library", metavar="NAME", help="The journeys to begin with: e-commerce, saas or content.")
+    ] = USUAL,
     force: Annotated[
         bool, typer.Option("--force", help="Also into a folder that holds something; existing files are kept.")
     ] = False,
@@ -28,17 +36,30 @@ def init(
     from journeys.schema import vscode_files
 
     invocation: Invocation = ctx.obj
+    source = _library(library)
     _refuse_occupied(folder, force)
-    written = [name for name, source in _sources() if _write(folder / name, source)]
+    written = [name for name, file in _sources(source) if _write(folder / name, file)]
     written += [name for name, text in vscode_files().items() if _write_text(folder / name, text)]
     written += [name for name in KEYS if _write_key(folder / name)]
     if as_json:
-        emit({"workspace": str(folder.resolve()), "written": written})
+        emit({"workspace": str(folder.resolve()), "library": library, "written": written})
         return
     count = len(written)
-    tell(invocation.say(f"Made {folder} ({count} files). Next:", f"已创建 {folder}（{count} 个文件）。接下来："))
+    tell(invocation.say(f"Made {folder} ({count} files):", f"已创建 {folder}（{count} 个文件）："))
+    for line in _made(written, invocation):
+        tell(f"  {line}")
+    tell(invocation.say("Next:", "接下来："))
     for line in (f"cd {folder}", "journeyd lint", "journeyd test", "journeyd run"):
         tell(f"  {line}")
+
+
+def _library(name: str) -> Path:
+    """Return the folder of a library; raises `BadInput` with the known ones."""
+    folder = Path(str(resources.files("journeys"))) / "library"
+    known = sorted(one.name for one in folder.iterdir() if one.is_dir())
+    if name not in known:
+        raise BadInput(f"There is no library {name!r}", f"Choose one of {', '.join(known)}")
+    return folder / name
 
 
 def _refuse_occupied(folder: Path, force: bool) -> None:
@@ -49,19 +70,45 @@ def _refuse_occupied(folder: Path, force: bool) -> None:
         raise BadInput(f"{folder} {what}", "Name a new folder, or add --force: existing files are kept")
 
 
-def _sources() -> list[tuple[str, Path]]:
+def _sources(library: Path) -> list[tuple[str, Path]]:
     """Return (path in the workspace, file to copy)."""
     starter = Path(str(resources.files("engine.cli"))) / "starter"
-    library = Path(str(resources.files("journeys"))) / "library"
     own = [(".gitignore" if file.name == "gitignore" else file.name, file) for file in sorted(starter.iterdir())]
-    folders = {stage: f"journeys/{stage}" for stage in STAGES} | {"audience": "audience", "templates": "templates"}
     copied = [
         (f"{target}/{file.relative_to(library / name)}", file)
-        for name, target in folders.items()
+        for name, target in _FOLDERS.items()
         for file in sorted((library / name).rglob("*"))
         if file.is_file()
     ]
     return own + copied
+
+
+def _made(written: list[str], invocation: Invocation) -> list[str]:
+    """Return what was written, a line per folder: journeys by stage, templates, audience files, coupon pools."""
+    say = invocation.say
+    found: dict[str, set[str]] = {stage: set() for stage in STAGES} | {
+        name: set() for name in ("templates", "audience", "coupons")
+    }
+    for name in written:
+        match name.split("/"):
+            case ["journeys", stage, file] if not file.endswith(".story.yaml"):
+                found[stage].add(Path(file).stem)
+            case ["templates", template, _]:
+                found["templates"].add(template)
+            case ["audience" | "coupons" as kind, file]:
+                found[kind].add(Path(file).stem)
+            case _:
+                pass
+    lines = [f"{stage:<9} {', '.join(sorted(names))}" for stage in STAGES if (names := found[stage])]
+    if templates := found["templates"]:
+        count = len(templates)
+        lines.append(say(f"templates {count}, in English and Chinese", f"templates {count} 个模板，中英双语"))
+    if files := found["audience"]:
+        lines.append(f"audience  {', '.join(sorted(files))}")
+    if pools := ", ".join(sorted(found["coupons"])):
+        remark = say("sample codes: put your own in before you go live", "为示例券码，上线前请换成自己的")
+        lines.append(f"coupons   {pools} ({remark})")
+    return lines
 
 
 def _write(path: Path, source: Path) -> bool:

@@ -16,7 +16,7 @@ from journeys.compile import load_folder, load_journey
 from journeys.problems import Problem, has_errors
 from journeys.wording import CODES
 
-LIBRARY = Path(__file__).parents[2] / "journeys" / "library"
+LIBRARIES = sorted((Path(__file__).parents[2] / "journeys" / "library").iterdir())
 HEAD = "journey: a\nstage: acquire\nenter: {on: x}\n"
 
 
@@ -54,10 +54,11 @@ def test_a_purpose_is_one_of_the_policys() -> None:
     assert found(HEAD + "purpose: service\nsteps: [stop]", known) == []
 
 
-def test_the_library_is_clean() -> None:
-    folder = load_folder(LIBRARY)
-    audience, problems = load_audience(LIBRARY / "audience")
-    known = Known(audience, templates_of(LIBRARY / "templates"), frozenset(plan.journey for plan in folder.plans))
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda path: path.name)
+def test_the_library_is_clean(library: Path) -> None:
+    folder = load_folder(library)
+    audience, problems = load_audience(library / "audience")
+    known = Known(audience, templates_of(library / "templates"), frozenset(plan.journey for plan in folder.plans))
     assert [str(one) for one in [*folder.problems, *problems, *lint_journeys(folder.files, known)]] == []
     assert len(folder.plans) >= 5
 

@@ -20,7 +20,7 @@ from journeys.widths import width, wrap
 
 LIBRARY = sorted(
     path
-    for path in (Path(__file__).parents[2] / "journeys" / "library").glob("*/*.yaml")
+    for path in (Path(__file__).parents[2] / "journeys" / "library").glob("*/*/*.yaml")
     if ".story." not in path.name and path.parent.name != "audience"
 )
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,7 +11,7 @@ from journeys.compile import load_journey
 from journeys.story import run_story_file, story_files
 from journeys.story_report import render
 
-LIBRARY = Path(__file__).parents[2] / "journeys" / "library"
+LIBRARY = Path(__file__).parents[2] / "journeys" / "library" / "e-commerce"
 STORIES = story_files(LIBRARY)
 JOURNEYS = sorted(path for stage in STAGES for path in (LIBRARY / stage).glob("*.yaml") if ".story." not in path.name)
 

@@ -14,7 +14,7 @@ from engine.core.plan import STAGES, Send
 from engine.core.state import Customer
 from journeys.compile import load_journey
 
-FOLDER = Path(__file__).parents[2] / "journeys" / "library"
+FOLDER = Path(__file__).parents[2] / "journeys" / "library" / "e-commerce"
 LIBRARY = Library(FOLDER / "templates")
 CASES = [(name, channel) for name, channels in sorted(LIBRARY.ids().items()) for channel in sorted(channels)]
 KINDS: dict[str, type[EmailContent | SmsContent | WechatContent]] = {
