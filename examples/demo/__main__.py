@@ -22,7 +22,7 @@ from engine.core.errors import JourneydError
 from engine.runtime.clock import SystemClock
 from examples.cdnow.customers import Shares
 from examples.cdnow.purchases import read_year, recount
-from examples.demo import past, report
+from examples.demo import change, past, report
 from examples.demo.commands import Commands, Failed
 from examples.demo.live import Live
 from examples.demo.past import Known
@@ -32,6 +32,8 @@ CONSENT: Final = 0.12
 """Who agreed to marketing. Each message really leaves, over SMTP or HTTP: the share sets how long the demo takes."""
 
 LIVE: Final = 3
+
+HISTORY: Final = "cdnow.jsonl"
 
 
 def main(words: Sequence[str]) -> int:
@@ -64,7 +66,9 @@ def _demo(commands: Commands, given: argparse.Namespace) -> None:
     workspace = Workspace.open(shop, os.environ)
     live = Live(workspace, clock.now())
     _history(commands, given, workspace, live)
+    workspace = change.rehearse(commands, workspace, given.folder / HISTORY)
     _present(commands, workspace, live)
+    change.publish(commands, workspace)
     _outcome(commands, workspace, live.regulars[0])
     commands.say()
     commands.say(f"Done in {time.monotonic() - started:.0f} s.")
@@ -78,7 +82,7 @@ def _history(commands: Commands, given: argparse.Namespace, workspace: Workspace
     commands.head("The past: a year of purchases at CDNOW, in virtual time")
     shop, shares = workspace.root, Shares(consent=given.consent)
     purchases = read_year(SystemClock().now(), given.customers)
-    file = given.folder / "cdnow.jsonl"
+    file = given.folder / HISTORY
     written = past.write_history(file, purchases, shares)
     commands.say(
         f"{written.messages:,} messages in {file}: every purchase of 1997, moved by whole days to "
