@@ -36,6 +36,8 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _FOREIGN: Final = {"&&": "and", "||": "or", "!": "not", "<>": "!=", "===": "==", "!==": "!=", "**": "*", "//": "/"}
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""Half a surrogate pair: a YAML escape can write one, and no encoding has bytes for it."""
 _ESCAPES: Final = {"n": "\n", "t": "\t"}
 
 
@@ -47,6 +49,9 @@ def tokenize(text: str) -> list[Token]:
     """
     if len(text) > MAX_CHARACTERS:
         raise Fault("J041", MAX_CHARACTERS, limit=f"{MAX_CHARACTERS:,}")
+    half = _HALF.search(text)
+    if half is not None:
+        raise Fault("J042", half.start(), text=ascii(half[0])[1:-1])
     tokens, at = [], 0
     while at < len(text):
         _refuse_foreign(text, at)

@@ -182,6 +182,7 @@ def test_counts_since_the_entrance_keep_a_bounded_window() -> None:
         ("", "J040", 0),
         ("   ", "J040", 0),
         ("event.total # 3", "J042", 12),
+        ('max("x", "\ud800") > 1', "J042", 10),
         ("event.total > 30d", "J042", 14),
         ("event.total = 3", "J043", 12),
         ("event.total > 3 && true", "J043", 16),
