@@ -1,7 +1,7 @@
 """The body of an outgoing webhook: what happened in which journey to whom, and the marketer's own data.
 
-`{"type", "timestamp", "journey", "version", "run", "step", "customer", "data"}`: the same touch gives the same bytes, which
-are signed and sent as they are. Documented in docs/how-to/receive-webhooks.md. `render.py` alone calls it.
+`{"type", "timestamp", "journey", "version", "run", "step", "customer", "data"}`: the same touch gives the same bytes,
+which are signed and sent as they are. Documented in docs/how-to/receive-webhooks.md. `render.py` alone calls it.
 """
 
 from collections.abc import Mapping

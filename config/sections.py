@@ -137,6 +137,60 @@ class Wechat(Section):
     official: Official | None = dial(None, "A WeChat official account")
 
 
+class Wecom(Section):
+    """A WeCom (企业微信) app."""
+
+    corp_id: str = needed("Id of the company")
+    agent_id: int = needed("AgentId of the app", ge=1)
+    secret: SecretRef = needed("Secret of the app, by reference: env:NAME or file:path")
+    sender: str = dial("", "Member who writes to customers when a template names nobody else")
+    base_url: str = dial("https://qyapi.weixin.qq.com", "Endpoint")
+    connections: Count = dial(16, "Requests at once")
+    timeout: Positive = dial("10s", "Longest wait for an answer")
+    rate: float = dial(0.0, "Messages per second on average; 0 for no limit", ge=0)
+
+
+class Fcm(Section):
+    """Firebase Cloud Messaging."""
+
+    project: str = needed("Id of the Firebase project", pattern="^[a-z0-9-]{1,64}$")
+    credentials: SecretRef = needed("JSON of the service account, by reference: file:path or env:NAME")
+    base_url: str = dial("https://fcm.googleapis.com", "Endpoint")
+    connections: Count = dial(16, "Requests at once")
+    timeout: Positive = dial("10s", "Longest wait for an answer")
+    rate: float = dial(0.0, "Messages per second on average; 0 for no limit", ge=0)
+
+
+class Push(Section):
+    """App push."""
+
+    fcm: Fcm | None = dial(None, "Firebase Cloud Messaging")
+
+
+class Webhook(Section):
+    """Signed POSTs to other systems, after Standard Webhooks."""
+
+    secret: SecretRef | None = dial(
+        None, "Signing secret (whsec_...), by reference: env:NAME or file:path; none: made once in the data folder"
+    )
+    old_secret: SecretRef | None = dial(None, "Secret that signs besides, while receivers change over, by reference")
+    allow: tuple[str, ...] = dial(
+        (), "host:port pairs (port * for any) that may be called although they are no public https address"
+    )
+    connections: Count = dial(16, "Requests at once")
+    timeout: Positive = dial("15s", "Longest time for one webhook, from the name's look-up to the answer")
+    rate: float = dial(0.0, "Webhooks per second on average; 0 for no limit", ge=0)
+
+    @field_validator("allow")
+    @classmethod
+    def _are_places(cls, said: tuple[str, ...]) -> tuple[str, ...]:
+        for one in said:
+            host, _, port = one.rpartition(":")
+            if not host or "/" in host or "*" in host or not (port == "*" or (port.isascii() and port.isdigit())):
+                raise ValueError('names no host and port; write "crm.internal:8080" or "127.0.0.1:*"')
+        return said
+
+
 class Backoff(Section):
     """How retries of a hand-over that certainly failed are spaced."""
 
@@ -186,4 +240,4 @@ class Sandbox(Section):
     enabled: bool = dial(False, "Send to the sandbox instead of the configured providers")
     host: str = dial("127.0.0.1", "Where `journeyd sandbox` listens")
     smtp_port: Port = dial(8027, "Its SMTP port")
-    http_port: Port = dial(8028, "Its port for the Aliyun and WeChat endpoints and its own pages")
+    http_port: Port = dial(8028, "Its port for the HTTP endpoints and its own pages")

@@ -15,7 +15,22 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from config.document import Document, read_document
-from config.sections import Delivery, Email, Log, Publish, Sandbox, Section, Server, Sms, Wechat, WriteKey, dial
+from config.sections import (
+    Delivery,
+    Email,
+    Log,
+    Publish,
+    Push,
+    Sandbox,
+    Section,
+    Server,
+    Sms,
+    Webhook,
+    Wechat,
+    Wecom,
+    WriteKey,
+    dial,
+)
 from config.units import Positive, SecretRef
 from engine.core.errors import BadSetting
 
@@ -38,6 +53,9 @@ class Settings(Section):
     email: Email | None = dial(None, "Email over SMTP")
     sms: Sms = dial(Sms(), "Text messages")
     wechat: Wechat = dial(Wechat(), "WeChat messages")
+    wecom: Wecom | None = dial(None, "A WeCom (企业微信) app: messages and tasks to colleagues, messages to customers")
+    push: Push = dial(Push(), "App push")
+    webhook: Webhook = dial(Webhook(), "Signed POSTs to other systems, after Standard Webhooks")
     delivery: Delivery = dial(Delivery(), "The delivery contract's dials")
     publish: Publish = dial(Publish(), "How journeys, audience and templates come into force")
     log: Log = dial(Log(), "The journal of everything that happened")

@@ -12,7 +12,7 @@ import msgspec
 from engine.core.errors import BadInput
 from engine.core.ids import share
 
-PROVIDERS: Final = ("smtp", "aliyun", "wechat")
+PROVIDERS: Final = ("smtp", "aliyun", "wechat", "wecom", "webhook", "fcm")
 
 
 class Fault(StrEnum):

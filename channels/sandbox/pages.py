@@ -16,7 +16,10 @@ from channels.sandbox.record import Accepted, RecordQuery
 from engine.core.ids import SECOND
 
 PAGE: Final = 100
-_CHANNELS: Final = {"smtp": "email", "aliyun": "SMS", "wechat": "WeChat"}
+_CHANNELS: Final = {
+    **{"smtp": "email", "aliyun": "SMS", "wechat": "WeChat"},
+    **{"wecom": "WeCom", "webhook": "webhook", "fcm": "push"},
+}
 _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src http: https: data:; frame-src 'self'; form-action 'self'"
 )

@@ -1,4 +1,5 @@
-"""The sandbox put together: one SMTP port, one HTTP port with Aliyun at `POST /` and WeChat at `/cgi-bin/...`.
+"""The sandbox put together: one SMTP port, and one HTTP port with Aliyun at `POST /`, WeChat and WeCom at
+`/cgi-bin/...`, push at `/v1/projects/...` and a receiver of webhooks at `/hooks/...`.
 
 `Sandbox` runs inside somebody's loop (tests, the demo); `run_sandbox` is a process of its own until it is told to stop.
 """
@@ -17,14 +18,17 @@ from channels.sandbox.aliyun import AliyunSms
 from channels.sandbox.bounces import PostOffice
 from channels.sandbox.control import Control
 from channels.sandbox.dials import Dials
+from channels.sandbox.fcm import FcmServer
 from channels.sandbox.httphost import HttpHost
 from channels.sandbox.receipts import Courier
 from channels.sandbox.record import Recorder
 from channels.sandbox.settings import SandboxSettings
 from channels.sandbox.smsup import Phones, pack_replies
 from channels.sandbox.smtp import SmtpHost
+from channels.sandbox.webhooks import WebhookReceiver
 from channels.sandbox.wechat import WechatAccountServer
 from channels.sandbox.wechatpush import Packer
+from channels.sandbox.wecom import WecomServer
 from engine.core.errors import BadSetting
 from engine.core.ids import Micros
 
@@ -46,7 +50,7 @@ class Address(msgspec.Struct, frozen=True):
 class Sandbox:
     """The providers of one record; `now` is the clock of all of them.
 
-    `dials` may be turned at any time; `address`, `couriers` and `wechat` are there once started.
+    `dials` may be turned at any time; `address`, `couriers`, `wechat`, `wecom` and `fcm` are there once started.
     """
 
     def __init__(self, settings: SandboxSettings, now: Callable[[], Micros]) -> None:
@@ -76,6 +80,11 @@ class Sandbox:
             settings.wechat, self.dials, self.recorder, self.couriers["wechat"], self._now
         )
         self.wechat.recall()
+        self.wecom = WecomServer(settings.wecom, self.dials, self.recorder, self._now)
+        self.wecom.recall()
+        self.fcm = FcmServer(settings.fcm, self.dials, self.recorder, self._now)
+        self._hooks = WebhookReceiver(settings.webhook, self.dials, self.recorder, self._now)
+        self._hooks.recall()
         try:
             office = PostOffice(self.couriers["email"], self._now)
             smtp_port = await self._smtp.start(settings.host, settings.smtp_port, office)
@@ -104,13 +113,19 @@ class Sandbox:
 
     def _app(self) -> Starlette:
         sms = AliyunSms(self.settings.aliyun, self.dials, self.recorder, self.couriers["aliyun"], self._now)
-        wechat = self.wechat
+        wechat, wecom, fcm = self.wechat, self.wecom, self.fcm
         vendors = [
             ("/", sms.handle, ["POST"]),
             ("/cgi-bin/token", wechat.token, ["GET"]),
             ("/cgi-bin/stable_token", wechat.stable_token, ["POST"]),
             ("/cgi-bin/message/template/send", wechat.template, ["POST"]),
             ("/cgi-bin/message/custom/send", wechat.custom, ["POST"]),
+            ("/cgi-bin/gettoken", wecom.token, ["GET"]),
+            ("/cgi-bin/message/send", wecom.message, ["POST"]),
+            ("/cgi-bin/externalcontact/add_msg_template", wecom.template, ["POST"]),
+            ("/hooks/{name:path}", self._hooks.handle, ["POST"]),
+            ("/token", fcm.token, ["POST"]),
+            ("/v1/projects/{project}/messages:send", fcm.send, ["POST"]),
         ]
         routes = [Route(path, self._http.exchange(handle), methods=methods) for path, handle, methods in vendors]
         phones = Phones(self.couriers["aliyun-replies"], self._now)

@@ -43,6 +43,29 @@ class WechatAccount(msgspec.Struct, frozen=True):
     token_life: Micros = 7_200 * SECOND
 
 
+class WecomAccount(msgspec.Struct, frozen=True):
+    """The company and its app."""
+
+    corp_id: str = "ww5a6db0c5a6db0c5a"
+    agent_id: int = 1_000_002
+    secret: str = "sandbox-corp-secret"  # noqa: S105 - opens nothing but this sandbox
+    token_life: Micros = 7_200 * SECOND
+
+
+class WebhookAccount(msgspec.Struct, frozen=True):
+    """What the receiver of webhooks checks signatures with."""
+
+    secret: str = "whsec_c2FuZGJveC13ZWJob29rLXNlY3JldC1mb3ItdHJpYWxz"  # noqa: S105 - opens nothing but this sandbox
+
+
+class FcmAccount(msgspec.Struct, frozen=True):
+    """The push project and its service account; no claim is good while there is no `public_key` (PEM)."""
+
+    project: str = "sandbox-project"
+    client_email: str = "push@sandbox-project.example"
+    public_key: str = ""
+
+
 class Receipts(msgspec.Struct, frozen=True, kw_only=True):
     """How receipts come back. Empty URLs send none.
 
@@ -76,4 +99,7 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     smtp: SmtpAccount = SmtpAccount()
     aliyun: AliyunAccount = AliyunAccount()
     wechat: WechatAccount = WechatAccount()
+    wecom: WecomAccount = WecomAccount()
+    webhook: WebhookAccount = WebhookAccount()
+    fcm: FcmAccount = FcmAccount()
     receipts: Receipts = Receipts()

@@ -9,10 +9,11 @@ import apsw
 import msgspec
 
 from channels.templates import Library
+from channels.webhook.guard import Forbidden, check_url
 from engine.bootstrap.providers import channels_of
 from engine.bootstrap.workspace import Workspace
 from engine.core.errors import JourneydError
-from engine.core.plan import Send
+from engine.core.plan import Send, Webhook
 from engine.runtime.clock import SystemClock
 
 SAFE_SQLITE = (3, 51, 3)
@@ -79,9 +80,22 @@ def _channels(workspace: Workspace) -> Iterator[Finding]:
     except JourneydError:
         return
     asked = {via for plan in plans for node in plan.nodes if isinstance(node, Send) for via in node.channels}
+    if not workspace.settings.sandbox.enabled:
+        yield from _webhooks(
+            {node.url for plan in plans for node in plan.nodes if isinstance(node, Webhook)}, workspace
+        )
     for name in sorted(asked - set(channels)):
         remedy = f"configure {name} in journeyd.yaml, or take it out of `via:`"
         yield Finding(f"channel {name}", "problem", "journeys send over it and nothing carries it", remedy)
+
+
+def _webhooks(urls: set[str], workspace: Workspace) -> Iterator[Finding]:
+    """Yield the addresses of webhook steps that the guard would refuse whatever their names lead to."""
+    for url in sorted(urls):
+        try:
+            check_url(url, workspace.settings.webhook.allow)
+        except Forbidden as problem:
+            yield Finding("channel webhook", "problem", f"{url}: {problem}", "correct the step's url")
 
 
 def _ports(workspace: Workspace) -> Iterator[Finding]:
@@ -94,7 +108,7 @@ def _ports(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _data(workspace: Workspace) -> Iterator[Finding]:
-    for name in ("signing.key", "write.key", "ops.key"):
+    for name in ("signing.key", "webhook.key", "write.key", "ops.key"):
         path = workspace.data / name
         if path.exists() and path.stat().st_mode & 0o077:
             yield Finding(name, "problem", "others on this machine can read it", f"chmod 600 {path}")

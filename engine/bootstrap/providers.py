@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from channels.email.bounce import parse_bounce
 from channels.email.settings import DkimSettings, SmtpSettings
 from channels.email.smtp import SmtpChannel
+from channels.push.client import Fcm
 from channels.reply import Callback as ChannelCallback
 from channels.reply import Parsed
 from channels.sandbox.settings import AliyunAccount, Receipts, SandboxSettings, SmtpAccount, WechatAccount
@@ -12,11 +13,14 @@ from channels.secret import Secret
 from channels.sms.aliyun.client import AliyunSms
 from channels.sms.aliyun.receipts import parse_replies, parse_reports
 from channels.sms.aliyun.settings import AliyunSettings
+from channels.webhook.client import Webhooks
 from channels.wechat.official.callback import parse_callback
 from channels.wechat.official.client import WechatOfficial
 from channels.wechat.official.settings import WechatSettings
+from channels.wechat.wecom.client import Wecom
 from config.sections import Email
 from config.units import SecretRef
+from engine.bootstrap.outward import fcm_settings, sandbox_accounts, sandbox_url, webhook_settings, wecom_settings
 from engine.bootstrap.workspace import Workspace
 from engine.core.backoff import Backoff
 from engine.core.ids import SECOND, Micros
@@ -30,7 +34,7 @@ Parse = Callable[[ChannelCallback], Parsed]
 
 
 def channels_of(workspace: Workspace, clock: Clock) -> dict[str, Channel]:
-    """Return channel name -> adapter; a channel without a provider is absent."""
+    """Return channel name -> adapter; a channel without a provider is absent. Webhooks need none."""
     found: dict[str, Channel] = {}
     if (smtp := smtp_settings(workspace)) is not None:
         found["email"] = SmtpChannel(smtp)
@@ -38,6 +42,11 @@ def channels_of(workspace: Workspace, clock: Clock) -> dict[str, Channel]:
         found["sms"] = AliyunSms(aliyun, clock)
     if (wechat := wechat_settings(workspace)) is not None:
         found["wechat"] = WechatOfficial(wechat, clock)
+    if (wecom := wecom_settings(workspace)) is not None:
+        found["wecom"] = Wecom(wecom, clock)
+    if (fcm := fcm_settings(workspace)) is not None:
+        found["push"] = Fcm(fcm, clock)
+    found["webhook"] = Webhooks(webhook_settings(workspace), clock)
     return found
 
 
@@ -47,11 +56,18 @@ def dispatching_of(workspace: Workspace, channels: Mapping[str, Channel]) -> Dis
     delivery = settings.delivery
     windows = {name: channel.key_window for name, channel in channels.items() if channel.key_window}
     assumed = {name: doubt.after for name, doubt in delivery.uncertain.items() if doubt.policy == "assume_sent"}
-    said = {"email": settings.email, "sms": settings.sms.aliyun, "wechat": settings.wechat.official}
+    said = {
+        "email": settings.email,
+        "sms": settings.sms.aliyun,
+        "wechat": settings.wechat.official,
+        "wecom": settings.wecom,
+        "push": settings.push.fcm,
+    }
     paces = {
         name: Pace(provider.connections, provider.rate) if (provider := said.get(name)) is not None else Pace()
         for name in channels
     }
+    paces["webhook"] = Pace(settings.webhook.connections, settings.webhook.rate, ends="many")
     return Dispatching(
         terms=Terms(lease=delivery.lease, key_windows=windows, assume_after=assumed, hold=delivery.hold),
         paces=paces,
@@ -92,12 +108,15 @@ def _answering(parse: Parse) -> Callback:
 def sandbox_settings(workspace: Workspace) -> SandboxSettings:
     """Return the sandbox that stands in for the workspace's providers; its receipts come to the workspace's port."""
     said = workspace.settings.sandbox
+    webhook, fcm = sandbox_accounts(workspace)
     return SandboxSettings(
         record=str(workspace.data / "sandbox.db"),
         host=said.host,
         smtp_port=said.smtp_port,
         http_port=said.http_port,
         wechat=WechatAccount(encrypted=True),  # as `wechat_settings` asks for it: plain pushes are refused
+        webhook=webhook,
+        fcm=fcm,
         receipts=Receipts(
             aliyun_url=workspace.callback_url("sms/aliyun"),
             aliyun_replies_url=workspace.callback_url("sms/aliyun-replies"),
@@ -147,7 +166,7 @@ def aliyun_settings(workspace: Workspace) -> AliyunSettings | None:
     said = workspace.settings.sms.aliyun
     if workspace.settings.sandbox.enabled:
         account = AliyunAccount()
-        return AliyunSettings(account.access_key_id, Secret(account.access_key_secret), _sandbox_url(workspace))
+        return AliyunSettings(account.access_key_id, Secret(account.access_key_secret), sandbox_url(workspace))
     if said is None:
         return None
     return AliyunSettings(
@@ -171,7 +190,7 @@ def wechat_settings(workspace: Workspace) -> WechatSettings | None:
             Secret(account.secret),
             Secret(account.token),
             Secret(account.aes_key),
-            _sandbox_url(workspace),
+            sandbox_url(workspace),
         )
     if said is None:
         return None
@@ -199,8 +218,3 @@ def sender_domain(email: Email | None) -> str:
 
 def _secret(reference: SecretRef | None) -> Secret:
     return Secret() if reference is None else Secret(reference.reveal())
-
-
-def _sandbox_url(workspace: Workspace) -> str:
-    sandbox = workspace.settings.sandbox
-    return f"http://{sandbox.host}:{sandbox.http_port}"

@@ -49,7 +49,14 @@ def renderer_of(workspace: Workspace) -> Renderer:
     """Return the renderer of the folder's templates, with signed links to its own port."""
     settings = workspace.settings
     reply_to = settings.email.reply_to if settings.email is not None else ""
-    dress = RenderSettings(sender=sender_of(workspace), reply_to=reply_to, brand=settings.brand or "journeyd")
+    dress = RenderSettings(
+        sender=sender_of(workspace),
+        reply_to=reply_to,
+        brand=settings.brand or "journeyd",
+        lang="zh" if settings.default_region == "CN" else "en",
+        zone=settings.default_zone,
+        wecom_sender=settings.wecom.sender if settings.wecom is not None else "",
+    )
     return Renderer(workspace.library(), links_of(workspace), dress)
 
 

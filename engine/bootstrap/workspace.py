@@ -6,7 +6,8 @@ Reads only; `Files` opens what may be written, and only one process may hold tha
 import hmac
 import os
 import secrets
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,13 +85,27 @@ class Workspace:
         """Return the key that signs links and names callbacks: the setting, or one made once in the data folder."""
         if self.settings.signing_key is not None:
             return self.settings.signing_key.reveal().encode()
-        path = self.data / "signing.key"
+        return self._made_once("signing.key", lambda: secrets.token_hex(32)).encode()
+
+    def webhook_secrets(self) -> list[str]:
+        """Return the secrets that webhooks are signed with: the settings', or one made once in the data folder."""
+        said = self.settings.webhook
+        made = self._made_once("webhook.key", _new_webhook_secret) if said.secret is None else said.secret.reveal()
+        return [made] if said.old_secret is None else [made, said.old_secret.reveal()]
+
+    def sandbox_push_key(self) -> str:
+        """Return the private key (PEM) of the sandbox's push account, made once in the data folder."""
+        return self._made_once("sandbox-push.key", _new_push_key)
+
+    def _made_once(self, name: str, make: Callable[[], str]) -> str:
+        """Return a secret of the data folder; the first who asks makes it, readable for this user alone."""
+        path = self.data / name
         if not path.exists():
             self.data.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32))
-        return path.read_text().strip().encode()
+                file.write(make())
+        return path.read_text().strip()
 
     def callback_secret(self, name: str) -> str:
         """Return the unguessable last part of a callback path such as "sms/aliyun"."""
@@ -99,6 +114,18 @@ class Workspace:
     def callback_url(self, name: str) -> str:
         """Return the address that a provider is told to call."""
         return f"{self.settings.server.public_url}/callbacks/{name}/{self.callback_secret(name)}"
+
+
+def _new_webhook_secret() -> str:
+    return "whsec_" + b64encode(secrets.token_bytes(32)).decode("ascii")
+
+
+def _new_push_key() -> str:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = rsa.generate_private_key(65_537, 2_048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
 
 
 @dataclass(frozen=True)

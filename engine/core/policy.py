@@ -39,6 +39,7 @@ ADDRESSES: Final = {
     "wechat": "openid",
     "wecom": "external_userid",
     "push": "device_id",
+    "webhook": "user_id",
 }
 
 

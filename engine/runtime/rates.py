@@ -3,6 +3,8 @@
 Keeps the values of `core/backoff.py`; reads no clock and never sleeps. The dispatcher is the only caller.
 """
 
+from typing import Literal
+
 import msgspec
 
 from engine.core.backoff import Breaker, Bucket
@@ -12,11 +14,15 @@ from engine.ports import NotSent, Result, Sent, Unclear
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """A channel's dials: hand-overs at once; hand-overs per second on average (0 = no limit) and at once."""
+    """A channel's dials: hand-overs at once; hand-overs per second on average (0 = no limit) and at once.
+
+    `ends` "many": each message goes to another system (webhooks), so what one of them answers holds nobody else up.
+    """
 
     concurrency: int = 8
     per_second: float = 0.0
     burst: float = 1.0
+    ends: Literal["one", "many"] = "one"
 
 
 class Lane:
@@ -61,6 +67,8 @@ class Lane:
     def finish(self, result: Result, now: Micros) -> None:
         """Count a hand-over out, and learn how the provider fares. A refusal of one recipient is no failure of it."""
         self.in_flight -= 1
+        if self.pace.ends == "many":
+            return
         match result:
             case NotSent(retry=Retry.RATE_LIMITED, retry_after=retry_after):
                 self.paused_until = max(self.paused_until, now + min(retry_after or SECOND, MINUTE))

@@ -455,10 +455,11 @@ async def test_dials_are_turned_over_http(client: httpx.AsyncClient) -> None:
     ]
     shown = (await client.post("/_dials", json=dials)).json()["dials"]
     assert {(dial["provider"], dial["fault"]) for dial in shown} == {
-        ("smtp", "stall"), ("aliyun", "stall"), ("wechat", "stall"), ("smtp", "refuse"),
+        ("smtp", "stall"), ("aliyun", "stall"), ("wechat", "stall"), ("wecom", "stall"), ("webhook", "stall"),
+        ("fcm", "stall"), ("smtp", "refuse"),
     }  # fmt: skip
     await client.delete("/_dials", params={"provider": "smtp"})
-    assert len((await client.get("/_dials")).json()["dials"]) == 2
+    assert len((await client.get("/_dials")).json()["dials"]) == 5
 
 
 @pytest.mark.parametrize(

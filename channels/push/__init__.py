@@ -1,0 +1,1 @@
+"""App push through Firebase Cloud Messaging (HTTP v1)."""
