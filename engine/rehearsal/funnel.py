@@ -6,6 +6,7 @@ Pure. Steps without a choice leave no line of their own; who came to them follow
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from engine.core.ids import DAY, HOUR, MINUTE, SECOND
 from engine.core.plan import (
     Awaited,
     Branch,
@@ -17,10 +18,12 @@ from engine.core.plan import (
     Repeat,
     Send,
     Set,
+    Span,
     Split,
     Start,
     Tag,
     Task,
+    Wait,
     WaitFor,
     WaitUntil,
     WaitWhile,
@@ -112,10 +115,24 @@ def describe(node: Node) -> str:
     match node:
         case Send(template=template, channels=channels):
             return f"send {template} via {', '.join(channels)}"
+        case Wait(span=span):
+            return f"wait {_length(span)}"
         case WaitUntil(until=Daily(hour=hour, minute=minute)):
             return f"wait until {hour:02d}:{minute:02d}"
         case WaitFor(awaited=awaited, need=need, count=count):
             return "wait for " + _awaited(awaited, need, count)
+        case Branch(arms=arms):
+            return "if" if len(arms) == 1 else "choose"
+        case WaitWhile():
+            return "wait while"
+        case WaitUntil():
+            return "wait until a date"
+        case _:
+            return _describe_deed(node)
+
+
+def _describe_deed(node: Node) -> str:
+    match node:
         case Tag(add=add, remove=remove):
             return "tag " + " ".join([*("+" + name for name in add), *("-" + name for name in remove)])
         case Set(traits=traits):
@@ -134,12 +151,25 @@ def describe(node: Node) -> str:
             return f"task {title}"
         case Webhook(url=url):
             return f"webhook {url}"
-        case Branch(arms=arms):
-            return "if" if len(arms) == 1 else "choose"
         case _:
-            return {"Wait": "wait", "WaitUntil": "wait until a date", "WaitWhile": "wait while"}.get(
-                type(node).__name__, "stop"
-            )
+            return "stop"
+
+
+_UNITS: Final = (("w", 7 * DAY), ("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND))
+
+
+def _length(span: Span) -> str:
+    """Return a span as the language writes it.
+
+    >>> _length(Span(90 * MINUTE, months=1))
+    '1mo 1h 30m'
+    """
+    said, rest = [f"{span.months}mo"] if span.months else [], span.micros
+    for unit, size in _UNITS:
+        if rest >= size and (unit != "w" or rest % size == 0):
+            said.append(f"{rest // size}{unit}")
+            rest %= size
+    return " ".join(said) or "0s"
 
 
 def _awaited(awaited: tuple[Awaited, ...], need: str, count: int) -> str:

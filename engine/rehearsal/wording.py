@@ -208,5 +208,9 @@ def change(one: Change, lang: str) -> str:
         "converted": "转化" if zh else "converts",
     }[one.kind]
     parts = [(one.gained, "gained"), (one.lost, "lost"), (one.more, "more"), (one.fewer, "fewer")]
-    said = [f"{n:,} {word(name, lang)}" for n, name in parts if n]
+    said = [_customers(n, word(name, lang)) for n, name in parts if n]
     return f"{what}{'：' if zh else ': '}{('，' if zh else ', ').join(said)} ({one.journey})"
+
+
+def _customers(number: int, said: str) -> str:
+    return f"{number:,} {said.replace('customers', 'customer') if number == 1 else said}"

@@ -82,7 +82,10 @@ def test_the_report_says_who_would_get_what_and_what_it_costs(shop: Path, histor
     assert told["past"]["names"] == {"cart_updated": 5, "identified": 5, "order_paid": 1, "page_viewed": 1}
     [one] = told["journeys"]
     assert (one["entered"], one["refused"], one["left"]) == (4, {"where": 1}, {"event": 1})
-    assert [(step["what"], step["arrived"]) for step in one["steps"]] == [("wait", 4), ("send reminder via email", 3)]
+    assert [(step["what"], step["arrived"]) for step in one["steps"]] == [
+        ("wait 1h", 4),
+        ("send reminder via email", 3),
+    ]
     text = simulate(shop, "--history", str(history)).stdout
     assert "3 would be sent, 3 customers reached" in text
 
@@ -157,7 +160,7 @@ def test_the_log_is_rehearsed_while_a_daemon_holds_it(shop: Path) -> None:
     workspace = Workspace.open(shop, {})
     files = workspace.files()
     who = {"user_id": "u1", "email": "u1@home.example"}
-    entries = [
+    entries: list[Entry] = [
         Event(
             "m1", "cart_updated", NOON, NOON, identifiers=who, properties={"total": 300}, consents={"marketing": True}
         ),
@@ -195,7 +198,7 @@ def test_another_revision_is_compared_customer_by_customer_with_reasons(shop: Pa
     assert any("entered the journey" in line for line in example["why_before"])
     assert any("`where` does not hold" in line for line in example["why_after"])
     text = simulate(shop, "--history", str(history), "--against", "HEAD").stdout
-    assert "reminder by email: 1 customers fewer (cart)  3 → 2" in text
+    assert "reminder by email: 1 customer fewer (cart)  3 → 2" in text
 
 
 def test_a_published_release_is_compared_by_its_id(shop: Path, history: Path) -> None:
