@@ -56,6 +56,15 @@ def edges(node: Node, lang: str = "en") -> list[tuple[str, str]]:
             return [("", node.next)]
 
 
+def label_in(label: str, lang: str) -> str:
+    """Return an English label of `edges` in the language; names that the marketer gave stay.
+
+    >>> label_in("none left", "zh"), label_in("arm-a", "zh")
+    ('券已发完', 'arm-a')
+    """
+    return next((zh for en, zh in _LABELS.values() if en == label), label) if lang == "zh" else label
+
+
 def measures_of(plan: Plan) -> Mapping[str, Measure]:
     """Return the plan's statistics by key, as the words of a condition need them."""
     return {measure.key: measure for measure in plan.measures}

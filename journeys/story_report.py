@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
+from journeys.road import label_in
 from journeys.story import StoryReport, StoryResult
 from journeys.story_coverage import Way
 
@@ -17,7 +18,7 @@ _NEVER: Final = {
     "wait while": ("`{name}` of the wait while is never travelled", "等待条件的 `{name}` 从未走过"),
     "repeat": ("`{name}` of the repeat is never travelled", "重复的 `{name}` 从未走过"),
     "coupon": ("`{name}` of the coupon is never travelled", "优惠券的 `{name}` 从未走过"),
-    "if": ("way {name} of the condition is never travelled", "条件的第 {name} 条路从未走过"),
+    "if": ("way {name} of the condition is never travelled", "条件的 {name} 分支从未走过"),
 }
 
 
@@ -90,7 +91,8 @@ def _coverage(report: StoryReport, lang: str) -> list[str]:
 
 
 def _never(way: Way, lang: str) -> str:
-    said = _NEVER[way.kind][lang == "zh"].format(name=way.name)
+    name = way.name if way.kind in {"arm", "part", "if"} else label_in(way.name, lang)
+    said = _NEVER[way.kind][lang == "zh"].format(name=name)
     return f"{way.step}: {said}"
 
 
