@@ -114,6 +114,7 @@ LOG_EVENTS: Final[dict[str, str]] = {
     "touch_uncertain": "Nobody can say whether a touch was sent; it waits for a receipt or for you.",
     "lease_lapsed": "A hand-off never reported back; its touch is uncertain now.",
     "journey_published": "A journey's new version is current.",
+    "release_in_force": "What was published decides from now on.",
     "folder_rolled_back": "The folder holds what a rollback went back behind; the release in force stays.",
     "coupons_stocked": "New codes of a pool file are in the log.",
     "coupons_refused": "A pool file holds codes that cannot be; `journeyd coupons import` says which.",

@@ -169,12 +169,16 @@ class InForce:
     def __init__(self, store: Reader, fallback: Audience, renderer: Renderer) -> None:
         self._store, self._fallback, self._renderer = store, fallback, renderer
         self._held: Mapping[str, bytes] | None = None
+        self._said = newest(store)
 
     def __call__(self) -> Playbook:
         """Return the playbook in force."""
         playbook = in_force(self._store, self._fallback)
         release = newest(self._store)
         if release is not None:
+            if self._said is None or (release.id, release.at) != (self._said.id, self._said.at):
+                structlog.get_logger("daemon").info("release_in_force", release=release.id)
+                self._said = release
             templates = _with_templates_underway(self._store, release, playbook)
             if templates != self._held:
                 self._renderer.switch(Library(self._renderer.library.root, templates))

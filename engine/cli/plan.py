@@ -20,7 +20,7 @@ def plan(
     """Show what publishing would change: journeys, runs in flight, the next day; exit 1 when it would be refused."""
     from engine.bootstrap.release import compose
     from engine.cli import release_words
-    from engine.cli.releasing import preview_of, reading, refuse_errors, with_overrides
+    from engine.cli.releasing import check_maps, preview_of, reading, refuse_errors, with_overrides
     from engine.usecases.publish import newest
 
     invocation: Invocation = ctx.obj
@@ -28,6 +28,7 @@ def plan(
     refuse_errors(invocation, invocation.say("Not planned: mend these first.", "未预估：请先修复以上错误。"))
     with reading(workspace) as store:
         release = with_overrides(compose(workspace, newest(store)), in_flight, map_)
+        check_maps(store, release, map_)
         found = preview_of(invocation, store, release, quiet=as_json)
     if as_json:
         emit(release_words.as_data(found, invocation.lang))

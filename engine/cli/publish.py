@@ -32,7 +32,7 @@ def publish(
     """Put the folder's journeys, audience and templates in force; a running daemon takes them without a restart."""
     from engine.bootstrap.release import compose
     from engine.cli.direct import operator
-    from engine.cli.releasing import preview_of, reading, refuse_errors, with_overrides
+    from engine.cli.releasing import check_maps, preview_of, reading, refuse_errors, with_overrides
     from engine.usecases.publish import newest
 
     invocation: Invocation = ctx.obj
@@ -41,6 +41,7 @@ def publish(
     with reading(workspace) as store:
         composed = compose(workspace, newest(store), by=operator(), note=note)
         release = with_overrides(composed, in_flight, map_)
+        check_maps(store, release, map_)
         found = preview_of(invocation, store, release, quiet=as_json)
     is_needed = not found.is_empty or bool(in_flight or map_)
     _put_in_force(invocation, workspace, found if is_needed else None, yes=yes, as_json=as_json)
@@ -59,13 +60,14 @@ def rollback(
     """Go back to what an earlier release held: published anew, with runs in flight as its journeys say."""
     from engine.bootstrap.release import again
     from engine.cli.direct import operator
-    from engine.cli.releasing import preview_of, reading, with_overrides
+    from engine.cli.releasing import check_maps, preview_of, reading, with_overrides
 
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()
     with reading(workspace) as store:
         old, now = _chosen(store, release)
         back = with_overrides(again(old, now, by=operator(), note=note or f"back to {old.id}"), in_flight, map_)
+        check_maps(store, back, map_)
         found = preview_of(invocation, store, back, quiet=as_json)
     _put_in_force(invocation, workspace, found, yes=yes, as_json=as_json)
     remark(

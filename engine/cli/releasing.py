@@ -100,16 +100,24 @@ def _parts(one: str) -> tuple[str, str, str]:
     return journey, old, new
 
 
-def preview_of(invocation: Invocation, store: "Reader", release: "Release", *, quiet: bool) -> "Preview":
-    """Return what publishing the release now would do; raises `BadInput` for a mapping of steps that there are not."""
-    from engine.runtime.clock import SystemClock
-    from engine.usecases.plan_publish import preview, unknown_steps
+def check_maps(store: "Reader", release: "Release", maps: Sequence[str] | None) -> None:
+    """Raise `BadInput` for a `--map` from a step that no version travelled has, or to one that the new has not."""
+    from engine.usecases.plan_publish import has_step
 
-    for journey, old, new in unknown_steps(store, release)[:1]:
-        raise BadInput(
-            f"--map {journey}:{old}={new}: no such step", f"The steps are shown by `journeyd explain {journey}`"
-        )
+    plans = {plan.journey: plan for plan in release.plans}
+    for one in maps or ():
+        journey, old, new = _parts(one)
+        if not has_step(store, journey, old) or (new != "pin" and new not in plans[journey].steps):
+            remedy = f"The steps are shown by `journeyd explain {journey}`"
+            raise BadInput(f"--map {one}: no such step", remedy)
+
+
+def preview_of(invocation: Invocation, store: "Reader", release: "Release", *, quiet: bool) -> "Preview":
+    """Return what publishing the release now would do."""
     from rich.progress import Progress
+
+    from engine.runtime.clock import SystemClock
+    from engine.usecases.plan_publish import preview
 
     with Progress(console=aside(), disable=quiet, transient=True) as progress:
         task = progress.add_task(invocation.say("looking ahead", "正在预估"), total=None)

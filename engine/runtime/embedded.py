@@ -97,7 +97,8 @@ class Embedded:
             self._keeping.cancel()
         await self.dispatcher.stop(deadline)
         await self.inbox.close()
-        if not self.failed.is_set():
+        # What waits for a back-fill can wait for the next start as well: it is durable.
+        if not self.failed.is_set() and not self.engine.is_blocked_by_job():
             await self.drained()
         await asyncio.to_thread(self.thread.stop)
 

@@ -58,7 +58,7 @@ class Engine:
 
         What a publish left to do comes first where the next entry depends on it, else by turns with everything else.
         """
-        if self.jobs and (self._is_blocked_by_job() or not self._swept):
+        if self.jobs and (self.is_blocked_by_job() or not self._swept):
             self._swept = True
             self._work_off()
             return True
@@ -70,7 +70,7 @@ class Engine:
         advanced = advance(self.store, self.log, self.playbook, limit=self._batch, before=self._next_launch)
         if advanced is not None:
             self._count(advanced)
-            if (advanced.directed or advanced.fired >= self._batch) and not self._is_blocked_by_job():
+            if (advanced.directed or advanced.fired >= self._batch) and not self.is_blocked_by_job():
                 self._wake(self.time)
             while advanced.waits and self._wake(advanced.waits):
                 pass
@@ -90,6 +90,10 @@ class Engine:
         instants = [instant for instant in (due, self._next_launch) if 0 < instant < NEVER]
         return min(instants, default=0)
 
+    def is_blocked_by_job(self) -> bool:
+        """Does the next entry wait until something that a publish left to do is done?"""
+        return any(map(is_blocking, self.jobs))
+
     def _count(self, advanced: Advanced) -> None:
         self.time = max(self.time, advanced.time)
         self.applied += advanced.entries
@@ -98,9 +102,6 @@ class Engine:
         self.fired += advanced.fired
         if advanced.directed:
             self.reload()
-
-    def _is_blocked_by_job(self) -> bool:
-        return any(map(is_blocking, self.jobs))
 
     def _work_off(self) -> None:
         """Do a chunk of the jobs; the rules are read anew when one is done: its moves are over."""

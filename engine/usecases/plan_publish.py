@@ -93,15 +93,9 @@ def preview(store: Reader, release: Release, now: Micros, *, progress: Callable[
     )
 
 
-def unknown_steps(store: Reader, release: Release) -> list[tuple[str, str, str]]:
-    """Return (journey, step, its new step) of mappings that name a step which no version travelled, or the new, has."""
-    wrong = []
-    for plan in release.plans:
-        older = [one for one in store.plans() if one.journey == plan.journey]
-        for mine, theirs in in_flight_of(release, plan).steps.items():
-            if not any(mine in one.steps for one in older) or (theirs and theirs not in plan.steps):
-                wrong.append((plan.journey, mine, theirs))
-    return wrong
+def has_step(store: Reader, journey: str, step: str) -> bool:
+    """Does a version of the journey that is current or travelled have the step?"""
+    return any(step in plan.steps for plan in store.plans() if plan.journey == journey)
 
 
 # --- runs in flight -----------------------------------------------------------------------------------

@@ -406,3 +406,37 @@ def refuse(desk: Desk, touch: str) -> None:
     outcome = Outcome(touch, leased.row.token, "failed", at=now, received=now, reason=Retry.PERMANENT)
     desk.log.append([encode(outcome)])
     desk.engine.drain()
+
+
+def test_who_stands_in_a_segment_at_the_publish_enters_once_if_the_journey_says_so() -> None:
+    source = b"""
+journey: sleepers
+title: Who sleeps already
+stage: retain
+purpose: transactional
+enter: {segment: buyers, existing: true}
+steps:
+  - send: hello
+    via: email
+"""
+    journey = load_journey(source, "sleepers.yaml").plan
+    assert journey is not None
+    condition = parse_condition('ever("order_paid")')
+    assert condition.expr is not None
+    rules = Audience(segments={"buyers": condition.expr}, measures=tuple(condition.measures))
+    desk = Desk(batch=3)
+    desk.publish(released(road("9d"), audience=rules))
+    desk.sign_up([f"u{number}" for number in range(8)], "order_paid")
+    desk.sign_up(["li"])
+    desk.engine.drain()
+    found = preview(desk.store, released(road("9d"), journey, audience=rules), desk.clock.now())
+    assert found.settles
+    assert found.forecast.entering == {"sleepers": 8}
+    desk.publish(released(road("9d"), journey, audience=rules))
+    assert len(desk.sent()) == 8
+    desk.publish(released(road("9d"), audience=rules))
+    desk.publish(released(road("9d"), journey, audience=rules))
+    assert len(desk.sent()) == 8
+    desk.sign_up(["li"], "order_paid")
+    desk.engine.drain()
+    assert len(desk.sent()) == 9
