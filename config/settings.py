@@ -7,10 +7,10 @@ and the remedy, and never show a value: it may be a secret.
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
@@ -37,6 +37,9 @@ from engine.core.errors import BadSetting
 FILE: Final = "journeyd.yaml"
 PREFIX: Final = "JOURNEYD_"
 
+Price = Annotated[float, Field(ge=0, le=1_000_000)]
+"""Money for one message, in whatever currency the workspace counts in."""
+
 
 class Settings(Section):
     """Everything that can be set. Durations are microseconds here; secrets are `SecretRef`s, resolved."""
@@ -47,6 +50,7 @@ class Settings(Section):
     ops_key: SecretRef | None = dial(None, "Bearer key of /v1/ops, by reference; none closes it")
     signing_key: SecretRef | None = dial(None, "Signs tracking links, by reference; none: made once in the data folder")
     brand: str = dial("", "Name shown on the unsubscribe page")
+    costs: dict[str, Price] = dial({}, "By channel, what a message costs, for `journeyd simulate`: {sms: 0.045}")
     default_region: str = dial("CN", "ISO country of phone numbers written without +", pattern="^[A-Z]{2}$")
     default_zone: str = dial("Asia/Shanghai", "IANA time zone of customers who have none")
     max_event_age: Positive = dial("1h", "Events that come later than this after they happened trigger nothing")

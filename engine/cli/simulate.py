@@ -130,7 +130,7 @@ def _orders(
     return Orders(
         span=span,
         dials=Dials(clicks=_share(clicks), stock=codes),
-        terms=Terms(workspace.settings.default_zone, prices),
+        terms=Terms(workspace.settings.default_zone, workspace.settings.costs | prices),
         lang=invocation.lang,
     )
 

@@ -90,6 +90,12 @@ def test_the_report_says_who_would_get_what_and_what_it_costs(shop: Path, histor
     assert "3 would be sent, 3 customers reached" in text
 
 
+def test_prices_of_the_settings_hold_unless_the_command_says_another(shop: Path, history: Path) -> None:
+    (shop / "journeyd.yaml").write_text("default_zone: UTC\ncosts: {email: 0.25, sms: 1}\n")
+    assert found(shop, "--history", str(history))["figures"]["cost"] == 0.75
+    assert found(shop, "--history", str(history), "--cost", "email=1")["figures"]["cost"] == 3
+
+
 def test_the_report_speaks_chinese_in_the_terminal_and_on_the_page(shop: Path, history: Path, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     line = ["-w", str(shop), "--lang", "zh", "simulate", "--history", str(history), "--html", str(page)]
