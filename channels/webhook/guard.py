@@ -112,11 +112,16 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses, and to the hosts and ports that `allow` names. TLS still asks for the name."""
+    """Connects to public addresses, and to the hosts and ports that `allow` names. TLS still asks for the name.
 
-    def __init__(self, allow: Iterable[str], lookup: Resolve = resolve) -> None:
+    `network` makes the connections, to addresses only.
+    """
+
+    def __init__(
+        self, allow: Iterable[str], lookup: Resolve = resolve, network: httpcore.AsyncNetworkBackend | None = None
+    ) -> None:
         self._allow, self._lookup = tuple(allow), lookup
-        self._network = httpcore.AnyIOBackend()
+        self._network = network or httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
