@@ -10,8 +10,9 @@ from engine.store.sqlite import WorkspaceLock
 from examples.demo.commands import Commands, Failed
 
 OWN: Final = Path(__file__).with_name("shop")
-ASIDE: Final = "journeys/retain/sleeping.yaml"
-"""The library's monthly letter to everybody who is silent: it would double the messages of the win-back journey."""
+ASIDE: Final = ("journeys/retain/sleeping.yaml", "journeys/retain/vip-welcome.yaml")
+"""Journeys of the library that would write besides those the demo shows: the monthly letter to everybody who is silent
+doubles win-back's, and a year of real orders makes VIPs who would be welcomed while they are being thanked."""
 
 
 class Ports(NamedTuple):
@@ -28,9 +29,9 @@ def make_shop(commands: Commands) -> Path:
     shop = commands.folder / "shop"
     commands.run("init", str(shop), quiet=True)
     _set_ports(shop / "journeyd.yaml", free_ports())
-    aside = shop / ASIDE
-    aside.unlink()
-    aside.with_suffix(".story.yaml").unlink()
+    for aside in (shop / name for name in ASIDE):
+        aside.unlink()
+        aside.with_suffix(".story.yaml").unlink()
     shutil.copytree(OWN, shop, dirs_exist_ok=True)
     return shop
 
