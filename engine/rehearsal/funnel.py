@@ -101,7 +101,7 @@ def ways(node: Node, lines: Lines) -> list[Way]:
         case Repeat(body=body, next=goes):
             return [Way("round", body, took("step.round")), Way("over", goes, took("step.rounds_over"))]
         case Coupon(otherwise=str() as otherwise, next=goes):
-            return [Way("then", goes), Way("else", otherwise, took("coupon.none"))]
+            return [Way("then", goes), Way("else", otherwise, took("coupon.empty"))]
         case _:
             return [Way("", getattr(node, "next", ""))]
 

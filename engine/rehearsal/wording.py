@@ -92,6 +92,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "event": ("an exit event", "退出事件"),
     "when": ("an exit condition", "退出条件"),
     "leave": ("another journey", "被另一旅程移出"),
+    "no_coupon": ("no code left in the pool", "券池已空"),
     "merged": ("merged into another run", "并入另一实例"),
     "quiet hours": ("quiet hours", "安静时段"),
     "quiet hours last past its expiry": ("quiet hours last past its expiry", "安静时段结束前已过期"),

@@ -17,6 +17,7 @@ from engine.core.plan import (
     Audience,
     Awaited,
     Branch,
+    Coupon,
     Exit,
     Goal,
     OnEvent,
@@ -36,7 +37,7 @@ from engine.rehearsal.figures import Figures, Journey, Past, Silence, Terms
 from engine.rehearsal.page import page
 from engine.rehearsal.reckoning import figures
 from engine.rehearsal.sorting import in_order, sort
-from engine.rehearsal.stage import Stage
+from engine.rehearsal.stage import Dials, Stage
 from engine.rehearsal.wording import REASONS, WORDS, silence
 
 NOON: Micros = 1_772_366_400_000_000  # 2026-03-01T12:00Z
@@ -57,8 +58,15 @@ def crowd(number: int) -> list[Event]:
     return [event("seen", NOON + n, f"u{n}", total=n) for n in range(number)]
 
 
-def rehearsed(plans: list[Plan], events: list[Event], *, end: Micros = 0, terms: Terms | None = None) -> Figures:
-    stage = Stage(Playbook(plans, Audience()))
+def rehearsed(
+    plans: list[Plan],
+    events: list[Event],
+    *,
+    end: Micros = 0,
+    terms: Terms | None = None,
+    dials: Dials | None = None,
+) -> Figures:
+    stage = Stage(Playbook(plans, Audience()), dials)
     passed = passing.live_through(events, [stage], passing.Span(end=end))
     past = Past(
         customers=len(stage.people.customers),
@@ -117,6 +125,20 @@ def test_every_run_is_somewhere_and_the_funnel_loses_nobody() -> None:
     assert sum(steps["7"].left.values()) == one.left["event"] > 20
     assert steps["8"].ways["round"] == steps["9"].arrived > steps["8"].ways["over"] > 0
     assert steps["8"].waiting == one.waiting
+
+
+def test_an_empty_pool_leads_on_or_out_and_the_funnel_says_so() -> None:
+    for otherwise in ("3", None):
+        road = plan(
+            "road",
+            Coupon("1", "SPRING", otherwise=otherwise, next="2"),
+            Send("2", "code", ("email",), next=""),
+            Send("3", "no-code", ("email",), next=""),
+        )
+        [one] = rehearsed([road], crowd(10), dials=Dials(stock={"SPRING": 4})).journeys
+        [coupon, code, none] = one.steps
+        assert (coupon.arrived, code.arrived, none.arrived) == (10, 4, 6 if otherwise else 0)
+        assert coupon.left == ({} if otherwise else {"no_coupon": 6})
 
 
 def test_conversions_are_told_apart_by_the_control_group() -> None:

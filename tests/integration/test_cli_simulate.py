@@ -10,6 +10,8 @@ from typer.testing import CliRunner, Result
 
 from engine.bootstrap.workspace import Workspace
 from engine.cli.main import app
+from engine.core.audience.identity import begin
+from engine.core.commands import Touch
 from engine.core.events import Entry, Event, Receipt, encode
 from engine.core.ids import DAY, HOUR
 from engine.core.release import Release, seal
@@ -179,6 +181,35 @@ def test_the_log_is_rehearsed_while_a_daemon_holds_it(shop: Path) -> None:
     finally:
         files.close()
     assert (told["sent"], told["past"]["events"], told["past"]["refused"]) == (1, 2, 1)
+
+
+def test_a_no_under_a_message_of_the_past_is_kept_as_the_customers_word(shop: Path) -> None:
+    workspace = Workspace.open(shop, {})
+    files = workspace.files()
+    who = {"user_id": "u1", "email": "u1@home.example"}
+    known = begin(who, NOON)
+    touch = Touch(
+        *("t1", "r1", "old", "v1", "1", known.id, "email", "news", "u1@home.example", "marketing"),
+        planned=NOON,
+        due=NOON,
+    )
+    said = Event("m1", "signed_up", NOON, NOON, identifiers=who, consents={"marketing": True})
+    entries: list[Entry] = [
+        said,
+        Receipt("r1", "UNSUBSCRIBED", NOON + 1, NOON + 1, touch="t1"),
+        Receipt("r2", "UNSUBSCRIBED", NOON + 1, NOON + 1, touch="nobody-knows"),
+        Event("m2", "cart_updated", NOON + HOUR, NOON + HOUR, identifiers=who, properties={"total": 300}),
+        Event("m3", "page_viewed", NOON + DAY, NOON + DAY, identifiers=who),
+    ]
+    try:
+        with files.store.unit() as unit:
+            unit.commit(Changes(now=NOON, customers={known.id: known}, touches=[touch]))
+        files.log.append([encode(one) for one in entries])
+        told = found(shop)["figures"]
+    finally:
+        files.close()
+    assert told["past"]["names"] == {"cart_updated": 1, "page_viewed": 1, "signed_up": 1, "unsubscribed": 1}
+    assert told["journeys"][0]["refused"] == {"consent": 1}
 
 
 # --- another version
