@@ -74,7 +74,7 @@ def _check(workspace: "Workspace", journey: str) -> None:
         known |= {plan.journey for plan in workspace.plans()}
     try:
         with closing(workspace.read_store()) as store:
-            known |= set(store.current())
+            known |= {*store.current(), *(plan.journey for plan in store.plans())}
     except BadSetting:
         pass  # nothing was ever run here: what is written is all there is
     if journey not in known:

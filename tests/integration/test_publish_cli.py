@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine.cli.main import app
+from engine.core.ids import SECOND
+from engine.runtime.clock import SystemClock
 from tests.integration.test_cli_daemon import Running, accepted, free_ports, sign_up, start, until
 
 
@@ -128,6 +131,23 @@ def test_a_pause_of_a_stopped_workspace_stands_in_the_log(shop: Path) -> None:
     assert (said["verb"], said["through"]) == ("pause", "log")
     assert "Paused: welcome" in journeyd(shop, "pause", "welcome").stdout
     assert journeyd(shop, "pause").exit_code == 2
+
+
+def test_a_journey_that_left_the_folder_can_still_be_stopped_while_it_is_travelled(shop: Path) -> None:
+    (path,) = shop.glob("journeys/**/welcome.yaml")
+    sign_ups = shop / "events.jsonl"
+    just_now = datetime.fromtimestamp(SystemClock().now() // SECOND - 60, UTC)
+    at = {"timestamp": just_now.isoformat()}
+    lines = [{**message, **at} for message in sign_up("mei")]
+    sign_ups.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert journeyd(shop, "ingest", "--history", str(sign_ups)).exit_code == 0
+    path.unlink()
+    path.with_name("welcome.story.yaml").unlink()
+    said = data(shop, "publish")
+    assert said["removed"] == ["welcome"]
+    assert [(row["journey"], row["runs"], row["goes"]) for row in said["in_flight"]] == [("welcome", 1, "")]
+    assert data(shop, "stop", "welcome")["verb"] == "stop"
+    assert journeyd(shop, "stop", "nobody").exit_code == 2
 
 
 # --- the daemon runs ------------------------------------------------------------------------------------
