@@ -283,8 +283,26 @@ _decoder: msgspec.msgpack.Decoder[Plan] = msgspec.msgpack.Decoder(Plan)
 
 
 def decode(body: bytes) -> Plan:
-    """Return the plan that `encode` wrote."""
-    return _decoder.decode(body)
+    """Return the plan that `encode` wrote, also the one of schema 1: there a `wait for` named its events itself."""
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError:
+        return msgspec.convert(_of_today(msgspec.msgpack.decode(body)), Plan)
+
+
+def _of_today(plan: Any) -> Any:
+    """Return a plan's fields with what schema 1 wrote otherwise in today's form; its version stays, runs name it."""
+    match plan:
+        case {"nodes": list() as nodes}:
+            return {**plan, "nodes": [_node_of_today(node) for node in nodes]}
+    return plan
+
+
+def _node_of_today(node: Any) -> Any:
+    match node:
+        case {"type": "wait_for", "events": list() as events}:
+            return {**node, "awaited": [{"events": events, "where": node.get("where")}]}
+    return node
 
 
 def describe(value: Any) -> Any:

@@ -6,7 +6,12 @@ import apsw
 import msgspec
 import pytest
 
+from engine.core import plan as plans
 from engine.core.errors import BadInput
+from engine.core.expression import Compare, Constant
+from engine.core.expression import Path as Read
+from engine.core.ids import SECOND
+from engine.core.plan import Awaited, OnEvent, Plan, Span, Stop, WaitFor
 from engine.core.state import Run
 from engine.ports import Changes, RunQuery
 from engine.store.sqlite import SqliteStore
@@ -49,3 +54,49 @@ def test_a_reader_of_an_older_file_is_told_to_run_the_daemon_once(tmp_path: Path
         SqliteStore.open_readonly(tmp_path / "store.db")
     SqliteStore(tmp_path / "store.db").close()
     SqliteStore.open_readonly(tmp_path / "store.db").close()
+
+
+OLD_WAIT = {
+    "type": "wait_for",
+    "id": "1",
+    "events": ["page_viewed", "cart_updated"],
+    "within": {"micros": 20 * SECOND},
+    "where": {
+        "type": "compare",
+        "op": ">",
+        "left": {"type": "path", "root": "event", "parts": ["total"]},
+        "right": {"type": "constant", "value": 3},
+    },
+    "then": "2",
+    "otherwise": "2",
+}
+OLD_PLAN = {
+    "journey": "waits",
+    "title": "Waits",
+    "stage": "acquire",
+    "enter": {"type": "on", "events": ["signed_up"]},
+    "nodes": [OLD_WAIT, {"type": "stop", "id": "2"}],
+    "version": "d4300478ff26",
+}
+
+
+def test_a_plan_of_the_first_schema_is_read_with_the_version_its_runs_name(tmp_path: Path) -> None:
+    first_version(tmp_path / "store.db")
+    raw = apsw.Connection(str(tmp_path / "store.db"))
+    old = msgspec.msgpack.encode(OLD_PLAN)
+    raw.execute("INSERT INTO plans (journey, version, current, body) VALUES ('waits', 'd4300478ff26', 1, ?1)", (old,))
+    raw.close()
+    store = SqliteStore(tmp_path / "store.db")
+    above_three = Compare(">", Read("event", ("total",)), Constant(3))
+    awaited = (Awaited(("page_viewed", "cart_updated"), above_three),)
+    wait = WaitFor("1", awaited, Span(20 * SECOND), then="2", otherwise="2")
+    nodes = (wait, Stop("2"))
+    assert store.plans() == [Plan("waits", "Waits", "acquire", OnEvent(("signed_up",)), nodes, version="d4300478ff26")]
+    assert store.plan("waits", "d4300478ff26") == store.plans()[0]
+    store.close()
+
+
+def test_a_plan_that_was_never_one_is_still_refused() -> None:
+    for body in ({**OLD_PLAN, "nodes": [{"type": "wait_for", "id": "1"}]}, {"journey": "waits"}, ["waits"], 7):
+        with pytest.raises(msgspec.ValidationError):
+            plans.decode(msgspec.msgpack.encode(body))
