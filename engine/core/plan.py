@@ -295,14 +295,16 @@ def _of_today(plan: Any) -> Any:
     match plan:
         case {"nodes": list() as nodes}:
             return {**plan, "nodes": [_node_of_today(node) for node in nodes]}
-    return plan
+        case _:
+            return plan
 
 
 def _node_of_today(node: Any) -> Any:
     match node:
         case {"type": "wait_for", "events": list() as events}:
             return {**node, "awaited": [{"events": events, "where": node.get("where")}]}
-    return node
+        case _:
+            return node
 
 
 def describe(value: Any) -> Any:
