@@ -452,3 +452,11 @@ def test_a_probe_is_one_hand_over() -> None:
     assert lane.room(probe) == 0
     lane.finish(Sent("id"), probe + 1)
     assert lane.room(probe + 1) == 2
+
+
+def test_a_channel_with_many_ends_is_not_held_up_by_what_one_of_them_answers() -> None:
+    lane = Lane(Pace(concurrency=8, ends="many"))
+    for at in range(NOON, NOON + 20):
+        lane.start(at)
+        lane.finish(NotSent(Retry.RATE_LIMITED, "429", retry_after=HOUR) if at % 2 else Unclear("500"), at)
+    assert (lane.room(NOON + 20), lane.in_flight, lane.breaker.is_open) == (8, 0, False)
