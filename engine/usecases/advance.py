@@ -237,11 +237,21 @@ def _apply(work: Work, playbook: Playbook, known: Known, entry: Entry) -> None:
         case Event():
             _apply_event(work, playbook, known, entry)
         case Outcome():
+            _catch_up_with(work, playbook, entry)
             _follow(work, playbook, settle(work, entry), entry.received)
         case Receipt():
+            _catch_up_with(work, playbook, entry)
             _follow(work, playbook, receive(work, entry), entry.received)
         case Directive():
             _follow(work, playbook, direct(work, playbook, entry, known), entry.received)
+
+
+def _catch_up_with(work: Work, playbook: Playbook, entry: Outcome | Receipt) -> None:
+    """Fire what was due before the entry came: a refusal must not shut an address for what should have left before."""
+    row = work.row(entry.touch) if entry.touch else None
+    customer = work.customer(row.touch.customer) if row is not None else None
+    if customer is not None:
+        catch_up(work, playbook, customer, entry.received)
 
 
 def _follow(work: Work, playbook: Playbook, told: Sequence[Told], now: Micros) -> None:
