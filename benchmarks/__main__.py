@@ -164,10 +164,12 @@ class Bench:
         found: list[Sample] = []
         for events in (short, long):
             written = in_child(rehearsal.prepare, self.folder / "rehearsal", events)
-            found.append(in_child(rehearsal.run, written))
+            found.append(in_child(rehearsal.run, written, 0))
+        rich = in_child(rehearsal.run, written, rehearsal.RICH)
         shutil.rmtree(self.folder / "rehearsal")
-        self.samples["rehearsal"] = found
+        self.samples |= {"rehearsal": found, "rehearsal, rich": [rich]}
         self.rows.append(rate_row(f"rehearsal of {long:,} events, 20 journeys", "C", [found[1]], target="30,000 /s"))
+        self.rows.append(rate_row(f"the same, and {rehearsal.RICH} rich journeys", "C", [rich]))
         few, many = (sample.extra["memory"] / 1_000_000 for sample in found)
         figure = f"{many:,.0f} MB after {long:,} events, {few:,.0f} MB after {short:,}"
         self.rows.append(Row("rehearsal: peak memory", "", figure, ratio=f"{many / few:.2f}x", target="flat"))

@@ -115,7 +115,8 @@ def _commit(root: Path, said: str) -> str:
         raise BadInput(f"{said} is no published version, and there is no git here to ask for a revision", remedy)
     found = _run(root, "rev-parse", "--is-inside-work-tree")
     if found.returncode:
-        raise BadInput(f"{said} is no published version, and {root} is not in a git repository", remedy)
+        complaint = found.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise BadInput(f"{said} is no published version, and git knows nothing of {root} ({complaint})", remedy)
     # `--end-of-options`: a revision that begins with a dash is a name, never an option.
     found = _run(root, "rev-parse", "--verify", "--quiet", "--end-of-options", said + "^{commit}")
     if found.returncode:
