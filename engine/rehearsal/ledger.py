@@ -68,6 +68,7 @@ class Ledger:
         self.cancelled: dict[tuple[str, str], int] = {}
         self.faults: dict[str, int] = {}
         self._fields = _summed(playbook)
+        self._fold_at = MOST_LINES
 
     def hear(self, event: Event) -> None:
         """Count an event of the history, and add up the amounts that some rule asks for."""
@@ -92,8 +93,9 @@ class Ledger:
             lines[line] = lines.get(line, 0) + 1
             if code == "entered":
                 self.track(Track("entered", note.journey), number)
-        if len(lines) > MOST_LINES:
+        if len(lines) > self._fold_at:
             self._fold()
+            self._fold_at = max(MOST_LINES, 2 * len(self.lines))
 
     def send(self, touch: Touch, at: Micros, number: int) -> None:
         """Count a message (or task, or webhook) that left."""

@@ -2,11 +2,13 @@
 
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 import pytest
 
+from engine.core.commands import Note
 from engine.core.errors import BadInput
 from engine.core.events import Event
 from engine.core.expression import Compare, Constant, Path
@@ -34,6 +36,7 @@ from engine.core.playbook import Playbook
 from engine.rehearsal import passing
 from engine.rehearsal.difference import Difference, Telling, choose, explained
 from engine.rehearsal.figures import Figures, Journey, Past, Silence, Terms
+from engine.rehearsal.ledger import MOST_LINES, Ledger
 from engine.rehearsal.page import page
 from engine.rehearsal.reckoning import figures
 from engine.rehearsal.sorting import in_order, sort
@@ -139,6 +142,16 @@ def test_an_empty_pool_leads_on_or_out_and_the_funnel_says_so() -> None:
         [coupon, code, none] = one.steps
         assert (coupon.arrived, code.arrived, none.arrived) == (10, 4, 6 if otherwise else 0)
         assert coupon.left == ({} if otherwise else {"no_coupon": 6})
+
+
+def test_lines_of_many_journeys_are_folded_and_lose_no_count() -> None:
+    ledger = Ledger(Playbook([]))
+    names = [f"j{n}" for n in range(MOST_LINES + 10)]
+    for first, second in pairwise(names):
+        ledger.note((Note("skipped.where", 1, journey=first, likewise=(second,)),), 0)
+    assert len(ledger.lines) <= len(names)
+    told = ledger.told()
+    assert (sum(told.values()), told["skipped.where", "j5", "", (), ()]) == (2 * len(names) - 2, 2)
 
 
 def test_conversions_are_told_apart_by_the_control_group() -> None:
