@@ -34,7 +34,7 @@ from channels.templates import Library, Template
 from channels.text import BadTemplate, Text
 from engine.core.commands import Touch
 from engine.core.errors import TemplateProblem
-from engine.core.state import Customer
+from engine.core.state import Account, Customer
 from engine.ports import Rendered
 
 SMS_LIMIT: Final = 500  # characters, with the sign name in its brackets
@@ -91,21 +91,28 @@ class Renderer:
         """Render by these templates from now on; to be called from any thread."""
         self.library = library
 
-    def render(self, touch: Touch, customer: Customer) -> Rendered:
+    def render(
+        self, touch: Touch, customer: Customer, account: Account | None = None, contact: Customer | None = None
+    ) -> Rendered:
         """Return the content for the touch's channel; raises `TemplateProblem` with file and line."""
+        context = {
+            **self._context(touch, customer),
+            "account": {} if account is None else {**account.traits, "id": account.id},
+            "contact": _person(contact or customer),
+        }
         content: Content
         match touch.kind:
             case "task":
-                content = self._task(touch, customer)
+                content = self._task(touch, customer, context)
             case "webhook":
                 content = WebhookContent(touch.address, envelope.seal(touch, touch.variables))
             case "message":
-                content = self._message(touch, customer)
+                content = self._message(touch, context)
         body = contents.encode(content)
         return Rendered(body, contents.digest(body), _is_keyed(content))
 
-    def _message(self, touch: Touch, customer: Customer) -> Content:
-        library, context = self.library, self._context(touch, customer)
+    def _message(self, touch: Touch, context: dict[str, Any]) -> Content:
+        library = self.library
         content = self._of_channel(library.get(touch.template), touch, context)
         if content is None:
             where = library.root / touch.template
@@ -130,10 +137,9 @@ class Renderer:
                 return None
 
     def _context(self, touch: Touch, customer: Customer) -> dict[str, Any]:
-        addresses = {kind: values[-1] for kind, values in customer.identifiers.items() if values}
         return {
             **touch.variables,
-            "customer": {**customer.traits, **addresses, "id": customer.id, "stage": customer.stage},
+            "customer": _person(customer),
             "enter": touch.enter,
             "journey": touch.journey,
             "arms": touch.arms,
@@ -141,10 +147,9 @@ class Renderer:
             "unsubscribe_url": self._links.unsubscribe(touch.id),
         }
 
-    def _task(self, touch: Touch, customer: Customer) -> EmailContent | WecomContent:
+    def _task(self, touch: Touch, customer: Customer, context: dict[str, Any]) -> EmailContent | WecomContent:
         """Return a task: plain, and without a pixel, tracked links or an unsubscribe link."""
         settings = self._settings
-        context = self._context(touch, customer)
         said = task.write(touch, customer, context, lang=settings.lang, zone=settings.zone)
         if touch.channel == "wecom":
             return WecomContent("colleague", _within(f"{said.title}\n\n{said.text}", WECOM_LIMITS["colleague"]))
@@ -232,6 +237,12 @@ class Renderer:
         if link.get("url") and self._settings.track_clicks:
             link["url"] = self._links.click(touch.id, 0, link["url"])
         return WecomContent("customer", text, sender, link)
+
+
+def _person(customer: Customer) -> dict[str, Any]:
+    """Return what templates may say of somebody: traits, the newest of each identifier, id and stage."""
+    addresses = {kind: values[-1] for kind, values in customer.identifiers.items() if values}
+    return {**customer.traits, **addresses, "id": customer.id, "stage": customer.stage}
 
 
 def _is_keyed(content: Content) -> bool:

@@ -39,7 +39,9 @@ FILES: Final = (
     *("wechat.yaml", "wecom.yaml", "push.yaml", "webhook.yaml"),
 )
 CHANNELS: Final = ("email", "sms", "wechat", "wecom", "push", "webhook")
-SUPPLIED: Final = frozenset({"customer", "enter", "journey", "arms", "coupon", "unsubscribe_url"})
+SUPPLIED: Final = frozenset({
+    *("customer", "contact", "account", "enter", "journey", "arms", "coupon", "unsubscribe_url"),
+})  # fmt: skip
 """The names every template may use; the others come from the step's `with:`."""
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from channels.render import Renderer, RenderSettings
+from config.settings import Settings
 from engine.bootstrap.coupons import stock_on_start
 from engine.bootstrap.providers import channels_of, dispatching_of, sender_of
 from engine.bootstrap.release import InForce, publish_on_start
@@ -55,9 +56,15 @@ def renderer_of(workspace: Workspace) -> Renderer:
         brand=settings.brand or "journeyd",
         lang="zh" if settings.default_region == "CN" else "en",
         zone=settings.default_zone,
-        wecom_sender=settings.wecom.sender if settings.wecom is not None else "",
+        wecom_sender=_wecom_sender(settings),
     )
     return Renderer(workspace.library(), links_of(workspace), dress)
+
+
+def _wecom_sender(settings: Settings) -> str:
+    """Return the member who writes to customers; the sandbox's company has one for templates that name nobody."""
+    named = settings.wecom.sender if settings.wecom is not None else ""
+    return named or ("sandbox-member" if settings.sandbox.enabled else "")
 
 
 def links_of(workspace: Workspace) -> SignedLinks:

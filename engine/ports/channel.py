@@ -7,7 +7,7 @@ import msgspec
 from engine.core.commands import Touch
 from engine.core.delivery import Retry
 from engine.core.ids import Micros
-from engine.core.state import Customer
+from engine.core.state import Account, Customer
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,8 +100,13 @@ class Answering(Protocol):
 
 
 class Rendering(Protocol):
-    """Turns a touch and its customer into content. Pure: same input, same bytes."""
+    """Turns a touch and whom it is about into content. Pure: same input, same bytes."""
 
-    def render(self, touch: Touch, customer: Customer) -> Rendered:
-        """Return the content; raises `TemplateProblem` with file and line."""
+    def render(
+        self, touch: Touch, customer: Customer, account: Account | None = None, contact: Customer | None = None
+    ) -> Rendered:
+        """Return the content; raises `TemplateProblem` with file and line.
+
+        `account` is the customer's company, `contact` who is written to when that is somebody else.
+        """
         ...

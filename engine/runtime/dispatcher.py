@@ -155,13 +155,13 @@ class Dispatcher:
             return True
 
     def _prepare(self, candidate: Candidate) -> Rendered | Refused:
-        row, customer = candidate
+        row, customer, account, contact = candidate
         if customer is None:
             return Refused(row.touch.id, "no_customer", "")
         if row.content:
             return Rendered(row.content, row.body_hash)
         try:
-            return self._renderer.render(row.touch, customer)
+            return self._renderer.render(row.touch, customer, account, contact)
         except TemplateProblem as problem:
             return Refused(row.touch.id, "template_problem", str(problem))
         except Exception as problem:

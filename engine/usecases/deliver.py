@@ -17,7 +17,7 @@ from engine.core.errors import BadInput
 from engine.core.events import Directive
 from engine.core.ids import MINUTE, SECOND, Micros
 from engine.core.playbook import Playbook
-from engine.core.state import Customer
+from engine.core.state import Account, Customer
 from engine.ports import Attempt, Message, Reader, Rendered, Store, TouchQuery, TouchRow
 from engine.usecases.doubt import BARRED, Terms, key_ends, resendable
 from engine.usecases.receive import event_of
@@ -35,10 +35,15 @@ _DUE: Final = frozenset({TouchState.PLANNED, TouchState.READY, TouchState.DEFERR
 
 
 class Candidate(NamedTuple):
-    """A touch that is due and the customer to render it for; None when nobody is known by that id."""
+    """A touch that is due and the customer to render it for; None when nobody is known by that id.
+
+    `account` is the customer's company; `contact` who is written to when that is not the customer.
+    """
 
     row: TouchRow
     customer: Customer | None
+    account: Account | None = None
+    contact: Customer | None = None
 
 
 class Leased(NamedTuple):
@@ -69,8 +74,19 @@ def pick(store: Reader, now: Micros, budget: Mapping[str, int], terms: Terms) ->
             found = store.sendable(now, room, [channel])
             doubtful = [row for row, at in resendable(store, now, channel, terms) if at <= now]
             rows += (found + doubtful)[:room]
-    people = store.customers({row.touch.customer for row in rows})
-    return [Candidate(row, people.get(row.touch.customer)) for row in rows]
+    return _candidates(store, rows)
+
+
+def _candidates(store: Reader, rows: Sequence[TouchRow]) -> list[Candidate]:
+    people = store.customers({id_ for row in rows for id_ in (row.touch.customer, row.touch.recipient) if id_})
+    asked = {person.account for person in people.values() if person.account}
+    accounts = store.accounts(asked) if asked else {}
+    found: list[Candidate] = []
+    for row in rows:
+        customer = people.get(row.touch.customer)
+        account = None if customer is None else accounts.get(customer.account)
+        found.append(Candidate(row, customer, account, people.get(row.touch.recipient)))
+    return found
 
 
 def next_pick(store: Reader, now: Micros, channels: Sequence[str], terms: Terms) -> Micros:

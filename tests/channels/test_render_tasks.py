@@ -16,7 +16,7 @@ from channels.templates import Library
 from channels.text import BadTemplate
 from engine.core.commands import Touch
 from engine.core.errors import TemplateProblem
-from engine.core.state import Customer
+from engine.core.state import Account, Customer
 from engine.ports import Rendered
 
 DUE = 1_772_416_800_000_000  # 2026-03-02 10:00 in Shanghai
@@ -226,6 +226,17 @@ def test_the_coupon_of_the_run_is_there_for_every_template(render: Render) -> No
     file = "title: Gift\nbody: '{{ coupon.code }}'\n"
     touch = replace(SENT, channel="push", coupon="SPRING-1", pool="SPRING")
     assert contents.decode(render(touch, files={"push.yaml": file}).content, PushContent).body == "SPRING-1"
+
+
+def test_templates_know_the_customers_company_and_who_is_written_to(render: Render, tmp_path: Path) -> None:
+    file = "title: '{{ account.name }}'\nbody: '{{ contact.name }} about {{ customer.name }}'\n"
+    touch = replace(SENT, channel="push")
+    alone = contents.decode(render(touch, files={"push.yaml": file}).content, PushContent)
+    assert (alone.title, alone.body) == ("", "Mei about Mei")
+    boss = Customer("c2", 1, traits={"name": "Han"})
+    account = Account("acme", {"name": "ACME", "id": "no id of ours"})
+    rendered = Renderer(Library(tmp_path), Links(), RenderSettings("x@y.example")).render(touch, MEI, account, boss)
+    assert contents.decode(rendered.content, PushContent) == PushContent("ACME", "Han about Mei")
 
 
 # --- files

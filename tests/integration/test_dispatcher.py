@@ -16,7 +16,7 @@ from engine.core.events import Entry, encode
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND, Micros
 from engine.core.plan import Manual, Plan, Stop, seal
 from engine.core.playbook import Playbook
-from engine.core.state import Consent, Customer
+from engine.core.state import Account, Consent, Customer
 from engine.ports import Changes, Message, NotSent, Rendered, Result, Sent, Store, TouchRow, Unclear
 from engine.runtime.clock import ManualClock
 from engine.runtime.dispatcher import Dispatcher
@@ -67,7 +67,9 @@ class Post:
 class Letters:
     """Renders the template's name; one template is broken."""
 
-    def render(self, touch: Touch, customer: Customer) -> Rendered:
+    def render(
+        self, touch: Touch, customer: Customer, account: Account | None = None, contact: Customer | None = None
+    ) -> Rendered:
         if touch.template == "broken":
             raise TemplateProblem("broken/email.html:3: no variable `city`")
         return Rendered(f"{touch.template} to {customer.id}".encode(), "h1")

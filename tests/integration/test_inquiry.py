@@ -23,7 +23,7 @@ from engine.core.events import encode as encode_entry
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND, Micros
 from engine.core.plan import Manual, Plan, Stop, seal
 from engine.core.playbook import Playbook
-from engine.core.state import Consent, Customer
+from engine.core.state import Account, Consent, Customer
 from engine.ports import Answering, Changes, Channel, Message, Rendered, Result, Sent, Store, TouchRow, Unclear
 from engine.runtime.clock import ManualClock
 from engine.runtime.dispatcher import Dispatcher
@@ -66,7 +66,9 @@ class Silent:
 class Texts:
     """Renders one approved template."""
 
-    def render(self, touch: Touch, customer: Customer) -> Rendered:
+    def render(
+        self, touch: Touch, customer: Customer, account: Account | None = None, contact: Customer | None = None
+    ) -> Rendered:
         return Rendered(encode(SmsContent("", "SMS_1", "小店", {"name": customer.id})), "h")
 
 

@@ -38,7 +38,11 @@ stage: retain
 purpose: transactional
 enter: {on: order_paid, again: always}
 steps:
-  - task: {to: customer.owner, title: "Call {{ customer.name }}", note: "Paid {{ enter.total }}", due: 2d}
+  - task:
+      to: customer.owner
+      title: "Call {{ customer.name }}"
+      note: "{{ account.name }} paid {{ enter.total }}"
+      due: 2d
   - webhook: {url: "https://crm.example/hooks", body: {who: customer.name, total: enter.total}}
   - send: thanks
     via: wecom
@@ -98,6 +102,7 @@ class Shop:
         def paid(stamp: Micros) -> list[Event]:
             identifiers = {"user_id": user, "external_userid": f"wm_{user}", "device_id": f"d_{user}"}
             event = Event(f"paid-{user}-{stamp}", "order_paid", stamp, stamp, identifiers=identifiers)
+            event = replace(event, account="acme", account_traits={"name": "ACME"})
             return [replace(event, properties={"total": 900}, traits={"name": "小明", "owner": owner})]
 
         await self.system.accept(paid)
@@ -157,7 +162,7 @@ async def test_a_task_a_webhook_wecom_and_push_all_arrive_once_under_their_touch
     mail = message_from_bytes(shop.accepted("smtp")[0].body, _class=EmailMessage, policy=policy.default)
     assert (mail["to"], mail["subject"], mail["list-unsubscribe"]) == ("li@brand.example", "Call 小明", None)
     text = mail.get_content().replace("\r\n", "\n")
-    assert text.startswith("Paid 900\n\n截止：2026-03-04 10:00 (Asia/Shanghai)\n客户：小明, user_id u1,")
+    assert text.startswith("ACME paid 900\n\n截止：2026-03-04 10:00 (Asia/Shanghai)\n客户：小明, user_id u1,")
     assert text.endswith(f"编号：{task.touch.id}\n") and "/t/" not in text
 
     took = {line.recipient.partition("/hooks/")[2]: line for line in shop.accepted("webhook")}

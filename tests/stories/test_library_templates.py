@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from channels.content import EmailContent, SmsContent, WechatContent
+from channels.content import EmailContent, PushContent, SmsContent, WechatContent, WecomContent
 from channels.render import Renderer, RenderSettings
 from channels.templates import Library
 from engine.core.commands import Touch
@@ -17,10 +17,12 @@ from journeys.compile import load_journey
 FOLDER = Path(__file__).parents[2] / "journeys" / "library" / "e-commerce"
 LIBRARY = Library(FOLDER / "templates")
 CASES = [(name, channel) for name, channels in sorted(LIBRARY.ids().items()) for channel in sorted(channels)]
-KINDS: dict[str, type[EmailContent | SmsContent | WechatContent]] = {
+KINDS: dict[str, type[EmailContent | SmsContent | WechatContent | WecomContent | PushContent]] = {
     "email": EmailContent,
     "sms": SmsContent,
     "wechat": WechatContent,
+    "wecom": WecomContent,
+    "push": PushContent,
 }
 
 
@@ -39,7 +41,8 @@ def render(template: str, channel: str, traits: dict[str, str], **variables: obj
     touch = Touch(
         "t1", "r1", "j", "v1", "1", "c1", channel, template, "a@b.example", "marketing", 1, 1, variables=variables
     )
-    renderer = Renderer(LIBRARY, Links(), RenderSettings(sender="Shop <hello@shop.example>"))
+    settings = RenderSettings(sender="Shop <hello@shop.example>", wecom_sender="LiLei")
+    renderer = Renderer(LIBRARY, Links(), settings)
     content = msgspec.msgpack.decode(
         renderer.render(touch, Customer("c1", 1, traits=traits)).content, type=KINDS[channel]
     )
@@ -54,6 +57,10 @@ def render(template: str, channel: str, traits: dict[str, str], **variables: obj
             return content.text
         case WechatContent():
             return content.text + "".join(map(str, content.data.values()))
+        case WecomContent():
+            return content.text + "".join(content.link.values())
+        case PushContent():
+            return f"{content.title} {content.body}"
 
 
 def test_the_templates_have_no_problems() -> None:
