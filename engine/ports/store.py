@@ -95,7 +95,7 @@ class Reader(Protocol):
         ...
 
     def due(self, now: Micros, limit: int) -> list[tuple[str, Micros]]:
-        """Return (customer id, wake) with 0 < wake <= now, earliest first."""
+        """Return (customer id, wake) with 0 < wake <= now, earliest first, and by id at one instant."""
         ...
 
     def next_due(self) -> Micros:

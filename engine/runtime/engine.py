@@ -70,7 +70,7 @@ class Engine:
         advanced = advance(self.store, self.log, self.playbook, limit=self._batch, before=self._next_launch)
         if advanced is not None:
             self._count(advanced)
-            if (advanced.directed or advanced.fired >= self._batch) and not self.is_blocked_by_job():
+            if advanced.directed and not self.is_blocked_by_job():
                 self._wake(self.time)
             while advanced.waits and self._wake(advanced.waits):
                 pass

@@ -5,7 +5,7 @@ exactly once however often the process dies. A poison entry becomes a dead lette
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -16,16 +16,14 @@ from engine.core.events import Directive, Entry, Event, Outcome, Receipt, decode
 from engine.core.ids import Micros, key64
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
-from engine.ports import DeadLetter, EventLog, Logged, Store, Unit
+from engine.ports import DeadLetter, EventLog, Logged, Store
 from engine.usecases.accounts import keep_account, leave, review_contacts
 from engine.usecases.apply import carry, catch_up, happen, keep
 from engine.usecases.direct import direct
 from engine.usecases.receive import receive
 from engine.usecases.settle import settle
-from engine.usecases.wake import fire
+from engine.usecases.wake import Timers
 from engine.usecases.work import Told, Work
-
-_ANSWERS: Final = (Outcome, Receipt)
 
 Known: TypeAlias = dict[str, str]
 """Identifier "kind:value" -> customer id, as this batch sees it."""
@@ -34,10 +32,8 @@ Known: TypeAlias = dict[str, str]
 class Advanced(msgspec.Struct, frozen=True):
     """What one batch did. `time` is the log's time after it; `fired`: customers whose timers came due by then.
 
-    `directed` asks the caller to rebuild its playbook; such a batch fires no timer, since the new flags hold for them.
-
-    `waits`: fire all timers up to that instant first. The next entry is a directive, and what fell due before it is
-    decided by the old rules; or it speaks of a touch that a timer due by then has yet to plan (in a replay).
+    `directed` asks the caller to rebuild its playbook. `waits`: fire all timers up to that instant first; more of them
+    come before the next entry than one transaction is to hold.
     """
 
     offset: int
@@ -72,22 +68,19 @@ def advance(
         batch = _take(log, unit.position(), limit, before)
         if batch is None:
             return None
-        ahead = _timers_ahead(unit, batch)
-        if ahead:
-            return Advanced(unit.position(), 0, 0, waits=ahead)
         work = Work(unit, batch.time)
         work.changes.dead.extend(batch.dead)
         fresh = _without_duplicates(work, log, batch.entries)
         known = _gather(work, [entry for _, entry in fresh])
+        timers = Timers(work, playbook, limit=limit)
         waits: Micros = 0
         for logged, entry in fresh:
-            if isinstance(entry, _ANSWERS) and _is_ahead_of_timers(work, entry):
+            if not timers.fire(entry.received):
                 waits = entry.received
                 batch = _cut(batch, work, logged.offset)
                 break
             _apply_or_bury(work, playbook, known, (logged, entry))
         directed = any(isinstance(entry, Directive) for _, entry in batch.entries)
-        fired = 0 if directed else fire(work, playbook, batch.time, limit=limit)
         changes = work.flush()
         changes.offset = batch.offset
         unit.commit(changes)
@@ -98,7 +91,7 @@ def advance(
         duplicates=len(batch.entries) - sum(logged.offset <= batch.offset for logged, _ in fresh),
         dead=len(changes.dead),
         touches=len(changes.touches) + len(changes.rows),
-        fired=fired,
+        fired=timers.fired,
         directed=directed,
         waits=waits,
     )
@@ -122,26 +115,6 @@ def _take(log: EventLog, position: int, limit: int, before: Micros) -> Batch | N
         if is_directive:
             break
     return batch if batch.offset > position else None
-
-
-def _timers_ahead(unit: Unit, batch: Batch) -> Micros:
-    """Return up to when timers must fire before the batch's directive, 0 when none is due before it."""
-    first = batch.entries[0][1] if batch.entries else None
-    if not isinstance(first, Directive):
-        return 0
-    return first.received - 1 if 0 < unit.next_due() < first.received else 0
-
-
-def _is_publish(batch: Batch) -> bool:
-    return any(isinstance(entry, Directive) and entry.verb == "publish" for _, entry in batch.entries)
-
-
-def _is_ahead_of_timers(work: Work, entry: Outcome | Receipt) -> bool:
-    """Does the entry speak of a touch that nobody has planned yet, while timers due before it are still to fire?"""
-    if not entry.touch or work.row(entry.touch) is not None:
-        return False
-    wakes = [customer.wake for customer in work.customers.values() if customer.wake]
-    return min([*wakes, work.unit.next_due() or entry.received + 1]) <= entry.received
 
 
 def _cut(batch: Batch, work: Work, offset: int) -> Batch:

@@ -1,9 +1,10 @@
 """Timers: fire what is due, each at its own instant, one transaction per batch of customers.
 
-`fire` ends every batch of the log, in its transaction; `wake` is called with the clock's time once the log is
-drained. Nothing is polled: the caller sleeps until `Reader.next_due`.
+`Timers` fires between the entries of a batch, in its transaction; `wake` is called with the clock's time once the log
+is drained. Nothing is polled: the caller sleeps until `Reader.next_due`.
 """
 
+from heapq import heappop
 from typing import Any
 
 import msgspec
@@ -24,30 +25,46 @@ class Woken(msgspec.Struct, frozen=True):
 
 
 def wake(store: Store, playbook: Playbook, until: Micros, *, limit: int = 500) -> Woken:
-    """Fire the timers of up to `limit` customers due at or before `until`; call again until `customers` is 0."""
+    """Fire timers due at or before `until` of about `limit` customers; call again until `customers` is 0."""
     if not 0 < store.next_due() <= until:
         return Woken(0, 0)
     with store.unit() as unit:
         work = Work(unit, until)
-        fired = fire(work, playbook, until, limit=limit)
+        timers = Timers(work, playbook, limit=limit)
+        timers.fire(until)
         changes = work.flush()
         unit.commit(changes)
-    return Woken(fired, len(changes.touches))
+    return Woken(timers.fired, len(changes.touches))
 
 
-def fire(work: Work, playbook: Playbook, until: Micros, *, limit: int) -> int:
-    """Fire the timers due at or before `until` inside a unit of work; return how many customers had one.
+class Timers:
+    """What falls due in a unit of work up to `work.now`: fired one instant after the other, whoever's it is.
 
-    Looks at up to `limit` customers of the store, and at all of this unit, whose timers the store does not know yet.
+    In that order, and in its place among the entries, because customers share what is scarce: who comes first gets the
+    code. The order must not follow from how the log is cut into batches. Timers that the unit sets itself count, too.
     """
-    due = dict(work.unit.due(until, limit))
-    due |= {customer.id: customer.wake for customer in work.customers.values() if 0 < customer.wake <= until}
-    work.gather(due)
-    for id_ in sorted(due, key=due.__getitem__):
-        customer = work.customer(id_)
-        if customer is not None:
-            _wake_or_hold(work, playbook, customer, until)
-    return len(due)
+
+    def __init__(self, work: Work, playbook: Playbook, *, limit: int) -> None:
+        self._work, self._playbook = work, playbook
+        due = work.unit.due(work.now, limit)
+        work.wakes += [(wake, id_) for id_, wake in due]  # sorted, so a heap
+        work.gather(id_ for id_, _ in due)
+        self._horizon = (due[-1][1], due[-1][0]) if len(due) == limit else None
+        """Up to where all timers are known; None: all of them are."""
+        self.fired = 0
+
+    def fire(self, until: Micros) -> bool:
+        """Fire what is due at or before `until`; False when there is more than was read: commit, and begin anew."""
+        wakes = self._work.wakes
+        while wakes and wakes[0][0] <= until:
+            if self._horizon is not None and wakes[0] > self._horizon:
+                return False
+            instant, id_ = heappop(wakes)
+            customer = self._work.customer(id_)
+            if customer is not None and customer.wake == instant:
+                self.fired += 1
+                _wake_or_hold(self._work, self._playbook, customer, instant)
+        return self._horizon is None or until < self._horizon[0]
 
 
 def _wake_or_hold(work: Work, playbook: Playbook, customer: Customer, until: Micros) -> None:
@@ -63,10 +80,15 @@ def _wake_or_hold(work: Work, playbook: Playbook, customer: Customer, until: Mic
 
 
 def _held(customer: Customer, until: Micros) -> Customer:
-    """Take the timer off the runs that are due, so that they wait for an operator instead of for ever failing."""
+    """Take the timer off what is due, so that it waits for an operator instead of for ever failing."""
     hold: dict[str, Any] = {"due": 0, "wake": 0}
     runs = tuple(
         msgspec.structs.replace(run, **hold) if run.wake and run.wake <= until else run for run in customer.runs
     )
-    customer = msgspec.structs.replace(customer, runs=runs)
+    standing = {
+        key: msgspec.structs.replace(held, look=0) if held.look <= until else held
+        for key, held in customer.standing.items()
+    }
+    dates = {journey: at for journey, at in customer.dates.items() if at > until}
+    customer = msgspec.structs.replace(customer, runs=runs, standing=standing, dates=dates)
     return msgspec.structs.replace(customer, wake=next_wake(customer))

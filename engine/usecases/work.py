@@ -5,6 +5,7 @@ the one rule it holds is that a touch moves only along the edges of `core/delive
 """
 
 from collections.abc import Iterable
+from heapq import heappush
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -46,6 +47,7 @@ class Work(Beyond):
         "customers",
         "now",
         "rows",
+        "wakes",
     )
 
     def __init__(self, unit: Unit, now: Micros) -> None:
@@ -53,6 +55,8 @@ class Work(Beyond):
         self.now = now
         self.customers: dict[str, Customer] = {}
         self.rows: dict[str, TouchRow] = {}
+        self.wakes: list[tuple[Micros, str]] = []
+        """A heap of (instant, customer): whose timers this unit set to `now` or before. `wake.Timers` takes from it."""
         self._dirty: set[str] = set()
         self._aliases: dict[str, str] = {}
         self._fact_ids: set[str] = set()
@@ -89,6 +93,8 @@ class Work(Beyond):
             self._recount(customer.id, customer)
         self.customers[customer.id] = customer
         self._dirty.add(customer.id)
+        if 0 < customer.wake <= self.now:
+            heappush(self.wakes, (customer.wake, customer.id))
 
     def merge(self, loser: str, winner: Customer) -> None:
         """Keep the winner's value; the loser's id means the winner from now on."""

@@ -101,8 +101,8 @@ UPDATE coupons SET num = ?2 WHERE num = ?1;
 UPDATE notes SET num = ?2 WHERE num = ?1;
 
 -- name: due
--- Customers with a timer due, earliest first.
-SELECT oneid, wake FROM customers WHERE wake > 0 AND wake <= ?1 ORDER BY wake, num LIMIT ?2;
+-- Customers with a timer due, earliest first, and by id at one instant.
+SELECT oneid, wake FROM customers WHERE wake > 0 AND wake <= ?1 ORDER BY wake, oneid LIMIT ?2;
 
 -- name: next_due
 -- The earliest timer.

@@ -65,3 +65,7 @@ INSERT INTO tallies (kind, a, b, c, n, value)
 SELECT 'open', journey, version, '', max(goal_until), 0 FROM runs WHERE goal_until > 0 GROUP BY journey, version;
 
 CREATE INDEX runs_underway ON runs (journey) WHERE active = 1;
+
+-- Timers of one instant come by customer, whatever the store: who is first gets the last code of a pool.
+DROP INDEX customers_wake;
+CREATE INDEX customers_wake ON customers (wake, oneid) WHERE wake > 0;
