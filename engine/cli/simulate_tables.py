@@ -11,6 +11,9 @@ from engine.rehearsal.wording import change, instant, lift, money, reason, share
 
 MOST_REASONS = 4
 
+TOLD = 2
+"""Lines of the trace that an example shows for each version: the first at which the two part. The page shows all."""
+
 
 def show(told: Figures, difference: Difference | None, lang: str, *, steps: bool) -> None:
     """Print the report; `steps` adds every journey step by step."""
@@ -138,8 +141,10 @@ class _Tables:
     def _example(self, one: Example) -> None:
         tell(f"    {one.user or one.customer}: {one.before} → {one.after}")
         for name, lines in (("only_before", one.why_before), ("only_after", one.why_after)):
-            for line in lines:
+            for line in lines[:TOLD]:
                 tell(f"      {self.word(name)}  {line}")
+            if len(lines) > TOLD:
+                tell(f"      {self.word(name)}  … +{len(lines) - TOLD}")
 
     def _reasons(self, reasons: dict[str, int]) -> str:
         return plain(_short([f"{reason(why, self.lang)} {n:,}" for why, n in reasons.items()]))
