@@ -120,7 +120,8 @@ def test_codes_travel_in_bounded_pieces_whose_ids_follow_from_them() -> None:
 
 
 def test_a_start_stocks_the_workspaces_pools_and_the_next_start_does_not_repeat_it(shop: Path) -> None:
-    (shop / "coupons").mkdir()
+    for sample in (shop / "coupons").iterdir():
+        sample.unlink()
     (shop / "coupons" / "SPRING10.csv").write_text("code\nA1\nB2\nno good\n")
     workspace = Workspace.open(shop, {})
     with closing(workspace.files()) as files:
@@ -168,7 +169,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     root = tmp_path_factory.mktemp("coupons") / "shop"
     assert CliRunner().invoke(app, ["init", str(root)]).exit_code == 0
     (root / "journeys" / "gift.yaml").write_text(GIFT, encoding="utf-8")
-    (root / "coupons").mkdir()
     (root / "coupons" / "GIFT.csv").write_text("code,value\nG1,10\nG2,10\n")
     port, smtp, http = free_ports(3)
     environ = {"JOURNEYD_SANDBOX__SMTP_PORT": str(smtp), "JOURNEYD_SANDBOX__HTTP_PORT": str(http)}
@@ -198,7 +198,7 @@ def test_a_journey_gives_the_workspaces_codes_and_the_command_says_to_whom(runni
     assert "GIFT 仅剩 1 个券码" in running.journeyd("--lang", "zh", "coupons").stderr
     assert "G1" in running.journeyd("coupons", "issued", "GIFT").stdout
     unknown = running.journeyd("coupons", "issued", "NONE")
-    assert (unknown.exit_code, "Known: GIFT" in unknown.stderr) == (2, True)
+    assert (unknown.exit_code, "GIFT" in unknown.stderr) == (2, True)
 
 
 def test_an_import_reaches_the_running_daemon_once(running: Running, tmp_path: Path) -> None:
