@@ -141,7 +141,7 @@ class Wecom(Section):
     """A WeCom (企业微信) app."""
 
     corp_id: str = needed("Id of the company")
-    agent_id: int = needed("AgentId of the app", ge=1)
+    agent_id: int = dial(0, "AgentId of the app, by which colleagues are written to; 0: only customers are", ge=0)
     secret: SecretRef = needed("Secret of the app, by reference: env:NAME or file:path")
     sender: str = dial("", "Member who writes to customers when a template names nobody else")
     base_url: str = dial("https://qyapi.weixin.qq.com", "Endpoint")
@@ -153,7 +153,7 @@ class Wecom(Section):
 class Fcm(Section):
     """Firebase Cloud Messaging."""
 
-    project: str = needed("Id of the Firebase project", pattern="^[a-z0-9-]{1,64}$")
+    project: str = needed("Id of the Firebase project", min_length=1)
     credentials: SecretRef = needed("JSON of the service account, by reference: file:path or env:NAME")
     base_url: str = dial("https://fcm.googleapis.com", "Endpoint")
     connections: Count = dial(16, "Requests at once")

@@ -5,6 +5,7 @@ so that an app can say which notification was opened.
 """
 
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -91,7 +92,7 @@ class Fcm:
             retry = Retry.CONFIGURATION if refused.errcode else Retry.TRANSIENT
             return NotSent(retry, refused.detail, str(refused.errcode)), ""
         settings = self._settings
-        url = f"{settings.base_url.rstrip('/')}/v1/projects/{settings.project}/messages:send"
+        url = f"{settings.base_url.rstrip('/')}/v1/projects/{quote(settings.project, safe='')}/messages:send"
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         try:
             response = await client.post(url, content=body, headers=headers)

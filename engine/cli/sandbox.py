@@ -31,7 +31,7 @@ def sandbox(ctx: typer.Context) -> None:
 @app.command()
 def inbox(
     ctx: typer.Context,
-    provider: Annotated[str, typer.Option(help="Only of this provider: smtp, aliyun or wechat.")] = "",
+    provider: Annotated[str, typer.Option(help="Only of smtp, aliyun, wechat, wecom, fcm or webhook.")] = "",
     recipient: Annotated[str, typer.Option(help="Only to this address.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, newest first.")] = 50,
     *,
