@@ -67,7 +67,8 @@ class Engine:
 
     def _move_on(self) -> bool:
         mark = self._watermark()
-        advanced = advance(self.store, self.log, self.playbook, limit=self._batch, before=self._next_launch)
+        window, before = self._heard.window, self._next_launch
+        advanced = advance(self.store, self.log, self.playbook, limit=self._batch, before=before, window=window)
         if advanced is not None:
             self._count(advanced)
             if advanced.directed and not self.is_blocked_by_job():

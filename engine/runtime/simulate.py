@@ -5,7 +5,7 @@ delivery contract are the product's own; only the world is simulated. Run by tes
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -55,7 +55,7 @@ class Provider:
 class World(msgspec.Struct):
     """What survives a crash: the log, the store and the provider. `memory` of the process does not.
 
-    `releases`: encoded ones, of which one is published now and then.
+    `releases`: encoded ones, of which one is published now and then. `pools`: coupon pools, stocked now and then.
     """
 
     log: EventLog
@@ -66,6 +66,7 @@ class World(msgspec.Struct):
     terms: doubt.Terms = doubt.Terms(key_windows={KEYED: 9 * MINUTE})
     channels: tuple[str, ...] = ("email", "sms", KEYED)
     releases: tuple[bytes, ...] = ()
+    pools: tuple[str, ...] = ()
 
 
 class Dice:
@@ -164,9 +165,23 @@ class Simulation:
         if self.world.releases and self.dice.happens(0.7):
             self.publish(self.dice.below(len(self.world.releases)))
             return
-        verb = "stop" if self.dice.happens(0.5) else "resume"
+        if self.world.pools and self.dice.happens(0.2):
+            self.stock(self.world.pools[self.dice.below(len(self.world.pools))], 1 + self.dice.below(3))
+            return
+        verb: Literal["stop", "pause", "resume"] = "resume" if self.dice.happens(0.5) else "stop"
+        if verb == "stop" and self.world.releases and self.dice.happens(0.5):
+            verb = "pause"
         now = self.clock.now()
-        self._append([Directive(derive("directive", self.dice.thrown), verb, now, now, subject="*", by="simulation")])  # type: ignore[arg-type]
+        self._append([Directive(derive("directive", self.dice.thrown), verb, now, now, subject="*", by="simulation")])
+
+    def stock(self, pool: str, count: int) -> None:
+        """Put new codes of a pool into the log."""
+        now, number = self.clock.now(), self.dice.thrown
+        codes = {"codes": [f"{pool}-{number}-{place}" for place in range(count)]}
+        said = Directive(
+            derive("stock", pool, number), "stock", now, now, subject=pool, by="simulation", properties=codes
+        )
+        self._append([said])
 
     def publish(self, number: int) -> None:
         """Put one of the releases into the log."""

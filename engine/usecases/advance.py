@@ -17,6 +17,7 @@ from engine.core.ids import Micros, key64
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
 from engine.ports import DeadLetter, EventLog, Logged, Store
+from engine.ports.window import WINDOW, oldest_kept, slice_of
 from engine.usecases.accounts import keep_account, leave, review_contacts
 from engine.usecases.apply import carry, catch_up, happen, keep
 from engine.usecases.direct import direct
@@ -57,12 +58,13 @@ class Batch(msgspec.Struct):
 
 
 def advance(
-    store: Store, log: EventLog, playbook: Playbook, *, limit: int = 500, before: Micros = 0
+    store: Store, log: EventLog, playbook: Playbook, *, limit: int = 500, before: Micros = 0, window: Micros = WINDOW
 ) -> Advanced | None:
     """Apply up to `limit` entries after the store's position; None when there is nothing to apply.
 
     Only entries received before `before` are taken when it is given: a scheduled push comes first. A directive has a
-    batch of its own: it sees all that came before it, and what follows is decided with the new flags.
+    batch of its own: it sees all that came before it, and what follows is decided with the new flags. `window` is the
+    store's dedupe window.
     """
     with store.unit() as unit:
         batch = _take(log, unit.position(), limit, before)
@@ -70,7 +72,7 @@ def advance(
             return None
         work = Work(unit, batch.time)
         work.changes.dead.extend(batch.dead)
-        fresh = _without_duplicates(work, log, batch.entries)
+        fresh = _without_duplicates(work, log, batch.entries, window)
         known = _gather(work, [entry for _, entry in fresh])
         timers = Timers(work, playbook, limit=limit)
         waits: Micros = 0
@@ -141,28 +143,43 @@ def _dedupe_key(entry: Entry) -> tuple[str, str] | None:
 
 
 def _without_duplicates(
-    work: Work, log: EventLog, entries: Sequence[tuple[Logged, Entry]]
+    work: Work, log: EventLog, entries: Sequence[tuple[Logged, Entry]], window: Micros
 ) -> list[tuple[Logged, Entry]]:
-    """Drop entries whose (source, id) was applied inside the dedupe window or stands earlier in this batch."""
+    """Drop entries whose (source, id) was applied inside the dedupe window, in this batch or before."""
     names = [_dedupe_key(entry) for _, entry in entries]
     keys = [0 if name is None else key64(*name) for name in names]
     applied = work.unit.seen([key for key in keys if key])
-    here: dict[tuple[str, str], int] = {}
+    here: dict[tuple[str, str], Micros] = {}
     fresh: list[tuple[Logged, Entry]] = []
     for place, name, key in zip(entries, names, keys, strict=True):
         if name is not None:
-            if name in here or (key in applied and _stands_at(log, applied[key], name)):
+            received = place[1].received
+            if name in here:
+                is_repeat = _is_inside(here[name], received, window)
+            else:
+                is_repeat = key in applied and _stands_at(log, applied[key], name, received, window)
+            if is_repeat:
                 continue
-            here[name] = place[0].offset
+            here[name] = received
             work.changes.seen[key] = place[0].offset
         fresh.append(place)
     return fresh
 
 
-def _stands_at(log: EventLog, offset: int, name: tuple[str, str]) -> bool:
-    """Compare names, since two of them may share a 63-bit key; an entry no longer kept counts as the same."""
+def _stands_at(log: EventLog, offset: int, name: tuple[str, str], received: Micros, window: Micros) -> bool:
+    """Compare names, since two of them may share a 63-bit key; an entry no longer kept counts as the same.
+
+    The store forgets at commits: what it still knows may have left the window by the time the entry was received.
+    """
     found = log.read(offset - 1, 1)
-    return not found or found[0].offset != offset or _dedupe_key(decode(found[0].body)) == name
+    if not found or found[0].offset != offset:
+        return True
+    entry = decode(found[0].body)
+    return _dedupe_key(entry) == name and _is_inside(entry.received, received, window)
+
+
+def _is_inside(first: Micros, again: Micros, window: Micros) -> bool:
+    return slice_of(first, window) >= oldest_kept(slice_of(again, window))
 
 
 # --- apply -----------------------------------------------------------------------------------------

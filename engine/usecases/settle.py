@@ -29,6 +29,9 @@ def settle(work: Work, outcome: Outcome) -> list[Told]:
         return []
     work.changes.attempts.append(_attempt(outcome))
     row = _caught_up(work, row, outcome)
+    if outcome.kind == "sent" and outcome.token > row.token and row.state is TouchState.CANCELLED:
+        # Only in a replay: its run left the journey while it was in flight, too late to cancel it, and it arrived.
+        return _told_sent(work, row, outcome)
     if outcome.token != row.token or row.state not in _AWAITED:
         return []
     if outcome.kind != "sent":
@@ -99,14 +102,18 @@ def _sent(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
         facts=row.facts | Fact.ACCEPTED,
         content=b"",
     )
-    told: list[Told] = []
-    customer = work.customer(row.touch.customer)
-    if customer is not None and row.touch.kind == "message":
-        told.append(Told(customer.id, event_of(row, "message_sent", outcome.at, row.touch.id)))
+    told = _told_sent(work, row, outcome)
     if row.provider_id:
         for fact in work.parked(row.provider, row.provider_id):
             told += absorb(work, work.rows[row.touch.id], fact)
     return told
+
+
+def _told_sent(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
+    customer = work.customer(row.touch.customer)
+    if customer is None or row.touch.kind != "message":
+        return []
+    return [Told(customer.id, event_of(row, "message_sent", outcome.at, row.touch.id))]
 
 
 def _failed(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
