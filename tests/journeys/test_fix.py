@@ -119,7 +119,8 @@ SLIPS = [
 
 @pytest.mark.parametrize("chunk", range(4))
 def test_mending_twice_changes_nothing_and_what_is_mended_has_fewer_complaints(chunk: int) -> None:
-    texts = [path.read_text("utf-8") for path in sorted(LIBRARY.rglob("*.yaml")) if ".story" not in path.name]
+    files = [path for path in sorted(LIBRARY.rglob("*.yaml")) if "templates" not in path.parts]
+    texts = [path.read_text("utf-8") for path in files if ".story" not in path.name]
     mended = 0
     for number in range(200):
         dice = Dice(chunk * 10_000 + number)
