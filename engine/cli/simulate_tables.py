@@ -7,7 +7,7 @@ from rich.table import Table
 from engine.cli.output import console, plain, tell
 from engine.rehearsal.difference import Difference, Example
 from engine.rehearsal.figures import Figures, Journey
-from engine.rehearsal.wording import change, instant, lift, money, reason, share, silence, word
+from engine.rehearsal.wording import change, instant, lift, money, reason, share, silences, word
 
 MOST_REASONS = 4
 
@@ -120,10 +120,8 @@ class _Tables:
         self.out.print(table)
 
     def silence(self) -> None:
-        for one in self.told.silent:
-            tell(
-                f"{one.journey or self.word('all')}: {self.word('none')} {self.word('sent')}: {silence(one, self.lang)}"
-            )
+        for names, why in silences(self.told.silent, self.lang):
+            tell(f"{names}: {self.word('none')} {self.word('sent')}: {why}")
 
     def difference(self, found: Difference) -> None:
         tell("")

@@ -11,7 +11,7 @@ from typing import Final
 from engine.rehearsal.difference import Change, Difference, Example
 from engine.rehearsal.drawing import COLOURS, bar, columns
 from engine.rehearsal.figures import Figures, Journey
-from engine.rehearsal.wording import change, instant, lift, money, reason, share, silence, word
+from engine.rehearsal.wording import change, instant, lift, money, reason, share, silences, word
 
 _STYLE: Final = """
 :root{--ink:#1d2330;--dim:#5b6475;--line:#d9dee8;--paper:#fff;--soft:#f5f7fb;--c0:#1d4ed8;--c1:#059669;--c2:#d97706;
@@ -113,7 +113,7 @@ class _Page:
         return f'<dl class="tiles">{drawn}</dl>{history}{stages}{coupons}'
 
     def _silent(self) -> str:
-        said = [(one.journey or word("all", self.lang), silence(one, self.lang)) for one in self.told.silent]
+        said = silences(self.told.silent, self.lang)
         return "".join(f'<p class="note"><b>{escape(name)}</b>: {escape(why)}</p>' for name, why in said)
 
     def _faults(self) -> str:

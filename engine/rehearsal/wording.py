@@ -1,5 +1,6 @@
 """The words of a rehearsal's report in English and Chinese, for the page and the tables. Pure."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -150,6 +151,18 @@ def silence(one: Silence, lang: str) -> str:
     head, _, tail = one.code.partition(".")
     said = _SILENT.get(one.code) or _SILENT.get(head) or ("{n} times: {why}", "{n} 次：{why}")
     return said[lang == "zh"].format(n=f"{one.times:,}", why=reason(one.detail or tail, lang))
+
+
+def silences(found: Iterable[Silence], lang: str) -> list[tuple[str, str]]:
+    """Return (journeys, why) with those that are silent for the same reason told of in one line.
+
+    >>> silences([Silence("a", "never_opened", 0), Silence("b", "never_opened", 0)], "en")[0][0]
+    'a, b'
+    """
+    by_reason: dict[str, list[str]] = {}
+    for one in found:
+        by_reason.setdefault(silence(one, lang), []).append(one.journey or word("all", lang))
+    return [(", ".join(names), why) for why, names in by_reason.items()]
 
 
 def money(amount: float | None) -> str:
