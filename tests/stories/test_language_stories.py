@@ -1,4 +1,4 @@
-"""Every word of the language has a story that a reader can find by it, and every step of these journeys is travelled."""
+"""Every word of the language has a story that a reader can find by it, and each of its steps is travelled."""
 
 from pathlib import Path
 
