@@ -46,6 +46,8 @@ METRICS: Final = (
     Metric("journeyd_send_seconds", "histogram", "Time of one hand-off.", ("channel", "provider")),
     Metric("journeyd_breaker_open", "gauge", "1 while a provider's breaker is open.", ("channel", "provider")),
     Metric("journeyd_customers", "gauge", "Customers known."),
+    Metric("journeyd_job_done", "gauge", "How far the work is that a publish left; events wait for some.", ("kind",)),
+    Metric("journeyd_job_total", "gauge", "How much work a publish left to do, 0 when none is left.", ("kind",)),
 )
 
 _Collector: TypeAlias = Counter | Gauge | Histogram
@@ -115,6 +117,8 @@ LOG_EVENTS: Final[dict[str, str]] = {
     "lease_lapsed": "A hand-off never reported back; its touch is uncertain now.",
     "journey_published": "A journey's new version is current.",
     "release_in_force": "What was published decides from now on.",
+    "job_begun": "A publish left work to do: statistics to fill, rules to settle, runs to move; `count` says how much.",
+    "job_done": "Work that a publish left is done; `seconds` since it was begun or the daemon started.",
     "folder_rolled_back": "The folder holds what a rollback went back behind; the release in force stays.",
     "coupons_stocked": "New codes of a pool file are in the log.",
     "coupons_refused": "A pool file holds codes that cannot be; `journeyd coupons import` says which.",

@@ -66,6 +66,7 @@ class Embedded:
         self.failed = asyncio.Event()
         self._progress = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
+        self._recovering: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._trip: Trip = _pass
 
@@ -75,12 +76,30 @@ class Embedded:
         self.inbox.appended = lambda: trip("journal.after")
 
     async def start(self) -> None:
-        """Apply what the log still holds, settle what the last process left in flight, then begin to send."""
+        """Apply what the log still holds, settle what the last process left in flight, then begin to send.
+
+        A back-fill may take long: events are accepted meanwhile, and sending begins after it.
+        """
         self._loop = asyncio.get_running_loop()
         self._parts.log.on_append(self.thread.notice)
         self.inbox.start()
         self.thread.start()
-        await self.drained()
+        while not await self._is_drained():
+            if await self.thread.call(self.engine.is_blocked_by_job):
+                self._recovering = asyncio.create_task(self._recover_later(), name="recovery")
+                return
+            await self._progress.wait()
+        await self._recover()
+
+    async def _recover_later(self) -> None:
+        try:
+            await self.drained()
+            await self._recover()
+        except Exception:
+            structlog.get_logger("daemon").exception("engine_failed")
+            self.failed.set()
+
+    async def _recover(self) -> None:
         # The lock says that nobody else sends: whatever is in flight now was cut off, and no word of it will come.
         forever = 1 << 62
         self._trip("recover.before")
@@ -93,6 +112,9 @@ class Embedded:
 
     async def stop(self, deadline: float = 10.0) -> None:
         """Stop sending, write what waits, finish the step, in that order."""
+        if self._recovering is not None:
+            self._recovering.cancel()
+            await asyncio.gather(self._recovering, return_exceptions=True)
         if self._keeping is not None:
             self._keeping.cancel()
         await self.dispatcher.stop(deadline)
@@ -111,11 +133,15 @@ class Embedded:
     async def drained(self) -> None:
         """Return once the log is applied up to the tail it has now."""
         tail = self._parts.log.tail()
-        while not self.failed.is_set():
-            self._progress.clear()
-            if await self.thread.call(self._parts.store.position) >= tail:
-                return
+        while not await self._is_drained(tail):
             await self._progress.wait()
+
+    async def _is_drained(self, tail: int = 0) -> bool:
+        """Is the log applied up to `tail` (0: the one it has now)? Else `_progress` will say when to ask again."""
+        if self.failed.is_set():
+            return True
+        self._progress.clear()
+        return await self.thread.call(self._parts.store.position) >= (tail or self._parts.log.tail())
 
     # --- what the HTTP face asks
 

@@ -1,11 +1,13 @@
 """What the embedded system tells ops: counters, gauges and log events out of what it did. It changes nothing."""
 
-from collections.abc import Mapping
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from engine.core.ids import SECOND
-from engine.ports import EventLog, NotSent, Reader, Result, Sent, Unclear
+from engine.ports import EventLog, JobRow, NotSent, Reader, Result, Sent, Unclear
 from engine.runtime.dispatching import HandedOver
 from engine.runtime.engine import Engine
 from engine.runtime.rates import Lane
@@ -27,6 +29,8 @@ class Meters:
         self._told = dict.fromkeys(_COUNTED, 0)
         self._open: set[str] = set()
         self._shown: set[tuple[str, str, str]] = set()
+        self._begun: dict[str, float] = {}
+        self._kinds: set[str] = set()
 
     def stepped(self, engine: Engine, seconds: float) -> None:
         """Count what a step of the engine did."""
@@ -39,6 +43,18 @@ class Meters:
                 self._telemetry.count(metric, grown)
                 if name == "dead":
                     structlog.get_logger("engine").warning("entry_dead", count=grown)
+        if engine.jobs or self._begun:
+            self._follow(engine.jobs)
+
+    def _follow(self, jobs: Sequence[JobRow]) -> None:
+        """Log when work that a publish left is begun and when it is done: events may be waiting for it."""
+        log = structlog.get_logger("engine")
+        for job in jobs:
+            if job.name not in self._begun:
+                self._begun[job.name] = time.perf_counter()
+                log.info("job_begun", kind=_kind(job.name), count=job.total - job.done)
+        for name in self._begun.keys() - {job.name for job in jobs}:
+            log.info("job_done", kind=_kind(name), seconds=round(time.perf_counter() - self._begun.pop(name), 1))
 
     def ended(self, done: HandedOver) -> None:
         """Count a hand-over, and say so when nobody knows how it ended."""
@@ -72,10 +88,26 @@ class Meters:
         self._telemetry.gauge("journeyd_log_tail", log.tail())
         self._telemetry.gauge("journeyd_log_applied", store.position())
         self._telemetry.gauge("journeyd_customers", counts.customers)
+        self._jobs(store.jobs())
         self._shown = {*self._shown, *counts.touches}  # what is empty now shows 0, not its last number
         for journey, channel, state in self._shown:
             number = counts.touches.get((journey, channel, state), 0)
             self._telemetry.gauge("journeyd_touches", number, journey=journey, channel=channel, state=state)
+
+    def _jobs(self, jobs: Sequence[JobRow]) -> None:
+        done, total = Counter[str](), Counter[str]()
+        for job in jobs:
+            done[_kind(job.name)] += job.done
+            total[_kind(job.name)] += job.total
+        self._kinds |= total.keys()
+        for kind in self._kinds:
+            self._telemetry.gauge("journeyd_job_done", done[kind], kind=kind)
+            self._telemetry.gauge("journeyd_job_total", total[kind], kind=kind)
+
+
+def _kind(job: str) -> str:
+    """Return what a job does: backfill, settle or sweep."""
+    return job.partition(":")[0]
 
 
 def _outcome(result: Result) -> str:
