@@ -7,6 +7,8 @@ from urllib.parse import unquote
 import pytest
 
 from engine.core.plan import Audience
+from journeys.audience import load_audience
+from journeys.audience_forms import FORMS
 from journeys.compile import load_journey
 from journeys.story import run_stories
 from journeys.story_report import render
@@ -54,16 +56,31 @@ def fences(path: Path, kind: str) -> list[str]:
     return re.findall(rf"^```yaml {kind}\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
+def audience_of(path: Path, folder: Path) -> Audience:
+    """Return the audience that a page's own `yaml segments`, `yaml tags`, ... fences make; a kind is shown once."""
+    for kind in FORMS:
+        for body in fences(path, kind):
+            assert not (folder / f"{kind}.yaml").exists(), f"{name_of(path)} shows {kind}.yaml twice"
+            (folder / f"{kind}.yaml").write_text(body, encoding="utf-8")
+    audience, problems = load_audience(folder)
+    assert [str(problem) for problem in problems] == []
+    return audience
+
+
 @pytest.mark.parametrize("path", WITH_JOURNEYS, ids=name_of)
-def test_journeys_in_documents_compile_and_their_stories_pass(path: Path) -> None:
-    plans = []
-    for body in fences(path, "journey"):
-        loaded = load_journey(body, path.name)
-        assert loaded.plan is not None, [str(problem) for problem in loaded.problems]
-        assert [str(problem) for problem in loaded.problems] == []
-        plans.append(loaded.plan)
-    for body in fences(path, "story"):
-        report = run_stories(plans[0], Audience(), body, path.name)
+def test_journeys_in_documents_compile_and_their_stories_pass(path: Path, tmp_path: Path) -> None:
+    """A story is of the journey last shown above it."""
+    audience, plan = audience_of(path, tmp_path), None
+    text = path.read_text(encoding="utf-8")
+    for kind, body in re.findall(r"^```yaml (journey|story)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        if kind == "journey":
+            loaded = load_journey(body, path.name)
+            assert loaded.plan is not None, [str(problem) for problem in loaded.problems]
+            assert [str(problem) for problem in loaded.problems] == []
+            plan = loaded.plan
+            continue
+        assert plan is not None, f"{name_of(path)} shows a story before its journey"
+        report = run_stories(plan, audience, body, path.name)
         assert report.passed, render(report)
 
 
