@@ -30,6 +30,8 @@ def prepare(folder: Path, journeys: int = JOURNEYS) -> None:
         name, text = sound[number % len(sound)]
         copy = f"{name}-{number // len(sound)}"
         text = re.sub(rf"(?m)^journey: {re.escape(name)}$", f"journey: {copy}", text)
+        # A copy starts and leaves the copies of its own round.
+        text = re.sub(r"(?m)^( *- (?:start|leave): [a-z-]+)$", rf"\g<1>-{number // len(sound)}", text)
         (folder / "journeys" / f"{copy}.yaml").write_text(text, encoding="utf-8")
 
 
@@ -53,7 +55,7 @@ def run(folder: Path) -> Sample:
 
 
 _OF_COPIES = frozenset({"J107", "J108"})
-"""A copy starts the original's namesake, which is not there."""
+"""The last round is not whole: what its copies start may be missing."""
 
 
 def command(folder: Path) -> Sample:
