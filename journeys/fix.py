@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from typing import Final, TypeAlias
 
+from journeys.look_alikes import in_plain, plain
 from journeys.problems import Problem
 
 Check: TypeAlias = Callable[[str], Sequence[Problem]]
@@ -110,6 +111,10 @@ def _candidates(text: str, at: int, problem: Problem) -> Iterator[str]:
         case "J081":
             name = str(data["file"]).rpartition(".")[0]
             yield from _word(text, at, str(data["name"]), name)
+        case "J133":
+            yield from _plainly(text, at)
+        case "J134":
+            yield re.sub(r"^[ \t]+", lambda indent: indent[0].replace("\t", "  "), text, flags=re.MULTILINE)
         case "J115":
             yield from _without_entry(text, at)
         case _ if code in _REWRITES:
@@ -142,6 +147,15 @@ def _word(text: str, at: int, old: str, new: str) -> Iterator[str]:
     start = at + 1 if text[at : at + 1] in {'"', "'"} and not old.startswith(("'", '"')) else at
     if text.startswith(old, start):
         yield text[:start] + new + text[start + len(old) :]
+
+
+def _plainly(text: str, at: int) -> Iterator[str]:
+    """Yield the text with the plain sign at its place, and one with plain signs in the whole line."""
+    space = " " if text[at] == "：" and text[at + 1 : at + 2] not in {" ", "\n"} else ""
+    yield text[:at] + plain(text[at]) + space + text[at + 1 :]
+    begin, end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+    end = len(text) if end < 0 else end
+    yield text[:begin] + in_plain(text[begin:end]) + text[end:]
 
 
 # --- values ----------------------------------------------------------------------------------------

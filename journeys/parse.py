@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from engine.core.errors import Place
 from engine.core.expression import Measure
 from journeys.functions import merge
+from journeys.look_alikes import slips
 from journeys.positions import Document, read_document
 from journeys.problems import Problem
 from journeys.quoting import with_quotes
@@ -46,11 +47,15 @@ def parse_form(source: str | bytes, file: str, form: type[AnyForm]) -> Parsed[An
 
     A file that cannot be read to its end is not checked further: what is missing from it would only mislead. A file
     with complaints is read again with the quotes that YAML wants around conditions in braces, when that changes it.
+    Characters that only look like YAML's are told alone: what else such a file is said to lack would only mislead.
     """
     document = read_document(source, file)
     parsed = _parse(document, form)
     quoted = with_quotes(document.text) if parsed.problems else None
-    return parsed if quoted is None else _parse(read_document(quoted.text, file, quoted.inserted), form)
+    if quoted is not None:
+        parsed = _parse(read_document(quoted.text, file, quoted.inserted), form)
+    typed = slips(document, parsed.problems) if parsed.problems else []
+    return Parsed(None, parsed.document, (), typed) if typed else parsed
 
 
 def _parse(document: Document, form: type[AnyForm]) -> Parsed[AnyForm]:

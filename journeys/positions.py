@@ -182,6 +182,19 @@ def _long_line(text: str, file: str) -> Problem | None:
     return None
 
 
+_SCANNER: Final = {
+    "expected <block end>, but found '<scalar>'": "yaml after quote",
+    "expected <block end>": "yaml indent",
+    "mapping values are not allowed": "yaml second colon",
+    "expected ',' or '}'": "yaml brace",
+    "expected ',' or ']'": "yaml bracket",
+    "could not find expected ':'": "yaml colon",
+    "found unexpected end of stream": "yaml quote",
+    "found character": "yaml sign",
+}
+"""How the scanner's complaints begin -> our words for them (`wording.KINDS`); others are shown as they are."""
+
+
 class _Stop(Exception):
     """The file is not worth reading further."""
 
@@ -226,7 +239,8 @@ class _Builder:
         mark = error.problem_mark or error.context_mark
         place = self.document.at(mark.line, mark.column) if mark else Place(self.document.file)
         detail = " ".join(str(error.problem or error.context or "").split())
-        self.document.problems.append(Problem("J002", place, {"detail": detail}))
+        said = next((kind for begins, kind in _SCANNER.items() if detail.startswith(begins)), detail)
+        self.document.problems.append(Problem("J002", place, {"detail": said}))
 
     def _start(self, event: Any) -> None:
         self.documents += 1

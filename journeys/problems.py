@@ -90,7 +90,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return found[0] if found else ""
 
 
-_KIND_NAMES: Final = ("expected", "found", "left", "right", "kind")
+_KIND_NAMES: Final = ("expected", "found", "left", "right", "kind", "detail")
 
 
 def _clip(value: Any) -> str:

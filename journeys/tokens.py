@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from journeys.look_alikes import plain
+
 MAX_CHARACTERS: Final = 4_000
 
 Kind: TypeAlias = Literal["number", "string", "name", "op", "end"]
@@ -92,5 +94,7 @@ def _refuse_foreign(text: str, at: int) -> None:
 def _unreadable(text: str, at: int) -> Fault:
     if text[at] in "\"'":
         return Fault("J044", at)
+    if plain(text[at]):
+        return Fault("J133", at, text=text[at], instead=plain(text[at]))
     piece = text[at] if not text[at].isdigit() else re.match(r"[\w.]+", text[at:])[0]  # type: ignore[index]
     return Fault("J042", at, text=piece)

@@ -15,15 +15,23 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     "number": ("a number", "数字"),
     "yesno": ("true or false", "true 或 false"),
     "truth": ("yes or no", "是或否"),
-    "list": ("a list", "列表"),
+    "list": ("a list (each item begins with `- `)", "列表（每项以 `- ` 开头）"),
     "map": ("a block of `key: value` lines", "“键: 值”块"),
     "nothing": ("nothing", "空"),
     "age": ("an age such as 30d", "时长（如 30d）"),
     "any": ("a value", "值"),
+    "yaml indent": ("the line stands at another depth than its neighbours", "此行与相邻各行缩进不一致"),
+    "yaml after quote": ("the text goes on after its closing quote", "引号闭合后还有文字"),
+    "yaml second colon": ("a second `: ` in one value", "一个值中出现第二个 `: `"),
+    "yaml brace": ("a `{` is not closed, or a comma is missing", "`{` 未闭合，或缺少逗号"),
+    "yaml bracket": ("a `[` is not closed, or a comma is missing", "`[` 未闭合，或缺少逗号"),
+    "yaml colon": ("the colon and the space after a key are missing", "键后缺少冒号与空格"),
+    "yaml quote": ("a quote is opened and never closed", "引号未闭合"),
+    "yaml sign": ("a value begins with a sign that YAML keeps for itself", "值以 YAML 保留的符号开头"),
     "en": ("English", "英文"),
     "zh": ("Chinese", "中文"),
 }
-"""Names of kinds of values: `expected`, `found`, `left`, `right` and `kind` in a problem's data are looked up here."""
+"""Kinds of values: `expected`, `found`, `left`, `right`, `kind` and `detail` of a problem are looked up here."""
 
 
 def _warning(en: str, en_remedy: str, zh: str, zh_remedy: str) -> Words:
@@ -81,6 +89,18 @@ _FILE: Final = {
         "One file holds one document: remove `---` and `%` lines",
         "一个文件中出现第二个文档或 % 指令",
         "一个文件只放一个文档：删除 `---` 与 `%` 行",
+    ),
+    "J133": error(
+        "`{text}` is not the plain sign it looks like",
+        "Type `{instead}` with an English keyboard layout, or try `journeyd lint --fix`",
+        "`{text}` 是全角或弯引号等字符",
+        "请改用英文输入法的 `{instead}`，或试试 `journeyd lint --fix`",
+    ),
+    "J134": error(
+        "the line is indented with a tab",
+        "Indent with spaces, two for each level, or try `journeyd lint --fix`",
+        "此行用制表符（Tab）缩进",
+        "请用空格缩进，每级两个，或试试 `journeyd lint --fix`",
     ),
 }
 

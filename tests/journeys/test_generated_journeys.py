@@ -178,7 +178,8 @@ def _keys(value: Any, is_free: bool = False) -> list[tuple[dict[str, Any], str]]
     if not isinstance(value, dict):
         return []
     own = [] if is_free else [(value, key) for key in value]
-    return own + [one for key, inner in value.items() for one in _keys(inner, key in FREE and not is_free)]
+    told = {key: inner for key, inner in value.items() if key != "body"}  # a webhook's body is free all the way down
+    return own + [one for key, inner in told.items() for one in _keys(inner, key in FREE and not is_free)]
 
 
 def _opening(lines: list[str], number: int) -> int:

@@ -54,4 +54,4 @@ def test_what_the_fast_scanner_refuses_is_told_by_the_exact_one() -> None:
     document = read_document("a: {at: x:y}\n", "a.yaml")
     assert (document.data, document.problems) == ({"a": {"at": "x:y"}}, [])
     (problem,) = read_document("a: [1, 2", "a.yaml").problems
-    assert "expected ',' or ']'" in str(problem)
+    assert "a `[` is not closed" in str(problem)
