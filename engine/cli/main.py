@@ -86,31 +86,38 @@ def _options(
     ctx.obj = Invocation(workspace, lang)
 
 
-app.command("init")(init.init)
-app.command("lint")(lint.lint)
-app.command("test")(test.test)
-app.command("plan")(plan.plan)
-app.command("publish")(publish.publish)
-app.command("versions")(versions.versions)
-app.command("rollback")(publish.rollback)
-app.command("run")(daemon.run)
-app.command("ingest")(ingest.ingest)
-app.command("simulate")(simulate.simulate)
-app.add_typer(touches.app, name="touches")
-app.add_typer(customers.app, name="customers")
-app.add_typer(coupons.app, name="coupons")
-app.command("explain")(explain.explain)
-app.add_typer(story.app, name="story")
-app.command("diagram")(diagram.diagram)
-app.command("pause")(pause.pause)
-app.command("stop")(stop.stop)
-app.command("resume")(stop.resume)
-app.add_typer(sandbox.app, name="sandbox")
-app.command("status")(status.status)
-app.command("dead")(dead.dead)
-app.command("callbacks")(callbacks.callbacks)
-app.command("doctor")(doctor.doctor)
-app.command("version")(version.version)
+_WRITE: Final = "Write"
+_TRY: Final = "Try"
+_PUBLISH: Final = "Publish"
+_RUN: Final = "Run"
+_LOOK: Final = "Look"
+
+# The order here is the order of `--help`: a journey's life from the first file to the delivery log.
+app.command("init", rich_help_panel=_WRITE)(init.init)
+app.command("lint", rich_help_panel=_WRITE)(lint.lint)
+app.command("explain", rich_help_panel=_WRITE)(explain.explain)
+app.command("diagram", rich_help_panel=_WRITE)(diagram.diagram)
+app.command("test", rich_help_panel=_TRY)(test.test)
+app.add_typer(story.app, name="story", rich_help_panel=_TRY)
+app.command("simulate", rich_help_panel=_TRY)(simulate.simulate)
+app.add_typer(sandbox.app, name="sandbox", rich_help_panel=_TRY)
+app.command("plan", rich_help_panel=_PUBLISH)(plan.plan)
+app.command("publish", rich_help_panel=_PUBLISH)(publish.publish)
+app.command("versions", rich_help_panel=_PUBLISH)(versions.versions)
+app.command("rollback", rich_help_panel=_PUBLISH)(publish.rollback)
+app.add_typer(coupons.app, name="coupons", rich_help_panel=_PUBLISH)
+app.command("run", rich_help_panel=_RUN)(daemon.run)
+app.command("ingest", rich_help_panel=_RUN)(ingest.ingest)
+app.command("pause", rich_help_panel=_RUN)(pause.pause)
+app.command("stop", rich_help_panel=_RUN)(stop.stop)
+app.command("resume", rich_help_panel=_RUN)(stop.resume)
+app.command("callbacks", rich_help_panel=_RUN)(callbacks.callbacks)
+app.command("doctor", rich_help_panel=_RUN)(doctor.doctor)
+app.command("version", rich_help_panel=_RUN)(version.version)
+app.command("status", rich_help_panel=_LOOK)(status.status)
+app.add_typer(touches.app, name="touches", rich_help_panel=_LOOK)
+app.add_typer(customers.app, name="customers", rich_help_panel=_LOOK)
+app.command("dead", rich_help_panel=_LOOK)(dead.dead)
 
 
 def run() -> None:
