@@ -55,15 +55,15 @@ _MEASURES: Final = {
     "sequence": ("{of} happened in this order", "依次发生 {of}"),
 }
 _LACKS: Final[Mapping[type, tuple[str, str]]] = {
-    x.HasTag: ("is not tagged {name}", "没有标签 {name}"),
-    x.InSegment: ("is not in segment {name}", "不属于人群 {name}"),
-    x.HasConsent: ("does not allow {name}", "不同意 {name}"),
-    x.IsReachable: ("cannot be reached by {name}", "无法通过 {name} 触达"),
+    x.HasTag: ("the customer is not tagged {name}", "没有标签 {name}"),
+    x.InSegment: ("the customer is not in segment {name}", "不属于人群 {name}"),
+    x.HasConsent: ("the customer does not allow {name}", "不同意 {name}"),
+    x.IsReachable: ("the customer cannot be reached by {name}", "无法通过 {name} 触达"),
 }
 _TOUCHED: Final = {
-    "received": ("was sent {template}", "收到过 {template}"),
-    "opened": ("opened {template}", "打开过 {template}"),
-    "clicked": ("clicked in {template}", "点击过 {template}"),
+    "received": ("the customer was sent {template}", "收到过 {template}"),
+    "opened": ("the customer opened {template}", "打开过 {template}"),
+    "clicked": ("the customer clicked in {template}", "点击过 {template}"),
 }
 _TODAY: Final = {"weekday": ("today's weekday", "星期"), "hour": ("the hour", "当前小时"), "today": ("today", "今天")}
 
@@ -166,19 +166,19 @@ def _leaf(expr: Any, lang: str) -> str:
         case x.Path(root=root, parts=parts):
             return _ROOTS[root][zh] + " " + ".".join(parts)
         case x.HasTag(name=name):
-            return f"带有标签 {name}" if zh else f"is tagged {name}"
+            return f"带有标签 {name}" if zh else f"the customer is tagged {name}"
         case x.InSegment(name=name):
-            return f"属于人群 {name}" if zh else f"is in segment {name}"
+            return f"属于人群 {name}" if zh else f"the customer is in segment {name}"
         case x.Stage():
             return "生命周期阶段" if zh else "the lifecycle stage"
         case x.HasConsent(name=name):
-            return f"同意 {name}" if zh else f"allows {name}"
+            return f"同意 {name}" if zh else f"the customer allows {name}"
         case x.IsReachable(channel=channel):
-            return f"可通过 {channel} 触达" if zh else f"can be reached by {channel}"
+            return f"可通过 {channel} 触达" if zh else f"the customer can be reached by {channel}"
         case x.Journeyed(what=what, journey=journey):
             if what == "in_journey":
-                return f"正在旅程 {journey} 中" if zh else f"is in journey {journey}"
-            return f"走完过旅程 {journey}" if zh else f"completed journey {journey}"
+                return f"正在旅程 {journey} 中" if zh else f"the customer is in journey {journey}"
+            return f"走完过旅程 {journey}" if zh else f"the customer completed journey {journey}"
         case x.Today(what=what):
             return _TODAY[what][zh]
         case _:

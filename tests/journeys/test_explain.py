@@ -111,7 +111,7 @@ WAYS_IN: tuple[tuple[Entrance, str], ...] = (
         OnAnniversary(Path("customer", ("birthday",)), 10, 0, -3),
         "every year 3 days before the customer's birthday at 10:00",
     ),
-    (Once(1_772_366_400_000_000, HasTag("vip")), "once, at 2026-03-01 12:00 UTC, if is tagged vip"),
+    (Once(1_772_366_400_000_000, HasTag("vip")), "once, at 2026-03-01 12:00 UTC, if the customer is tagged vip"),
     (Every("0 10 * * MON", "UTC"), "on the schedule 0 10 * * MON (UTC)"),
     (Manual(), "by the API, the command line or another journey"),
 )  # fmt: skip
@@ -130,9 +130,9 @@ def test_every_step_of_the_language_is_told_with_its_ways() -> None:
         "1. wait up to 7 days for all of profile_completed and (deposit, if the event's sum is above 5) "
         "(or in the 1 hour before): then → 2; else → 3",
         "2. wait up to 1 day for 3 times product_viewed: then → 3; else → 3",
-        "3. wait up to 1 day while is not tagged vip: then → 4; else → the end",
-        "4. wait while is tagged vip → 5",
-        "5. repeat every 7 days, at most 4 times, until is tagged vip: each round → 5.1; afterwards → 6",
+        "3. wait up to 1 day while the customer is not tagged vip: then → 4; else → the end",
+        "4. wait while the customer is tagged vip → 5",
+        "5. repeat every 7 days, at most 4 times, until the customer is tagged vip: each round → 5.1; afterwards → 6",
         "5.1. send news by email to the account's decision_maker",
         "6. issue one code of SPRING10; when none is left → 8",
         "7. start journey other",
@@ -152,8 +152,8 @@ def test_every_step_of_the_language_is_told_in_chinese() -> None:
 
 def test_a_plan_is_told_step_by_step() -> None:
     said = explain_plan(PLAN)
-    assert "Enters: on the schedule 0 10 * * MON (Asia/Shanghai), if is tagged vip" in said
-    assert "Leaves: as soon as is not tagged vip" in said
+    assert "Enters: on the schedule 0 10 * * MON (Asia/Shanghai), if the customer is tagged vip" in said
+    assert "Leaves: as soon as the customer is not tagged vip" in said
     assert "1. wait 1 month 3 days" in said
     assert "2. wait until Monday 09:30" in said
     assert "4. wait up to 1 hour for order_paid or link_clicked: then → 5; else → 6" in said
@@ -174,7 +174,7 @@ def test_a_plan_is_told_in_chinese_without_english_left_over() -> None:
 def test_mixed_conditions_are_bracketed() -> None:
     tree = AllOf((HasTag("a"), AnyOf((HasTag("b"), Compare(">", Measured("k1", "last"), Duration(30 * DAY))))))
     assert condition(tree, {"k1": ORDERS}) == (
-        "is tagged a and (is tagged b or the time since the last order_paid is above 30 days)"
+        "the customer is tagged a and (the customer is tagged b or the time since the last order_paid is above 30 days)"
     )
 
 
