@@ -50,6 +50,11 @@ def _head(plan: Plan, lang: str) -> Iterable[str]:
         yield ("目标：" if zh else "Aim: ") + plan.programme.goal
     yield ("进入：" if zh else "Enters: ") + entrance_in_words(plan, lang)
     yield ("再次进入：" if zh else "Again: ") + _again(plan.again, lang)
+    if plan.key is not None:
+        one = phrases.condition(plan.key, measures_of(plan), lang)
+        yield f"每个 {one} 各走一次" if zh else f"One run per customer and value of {one}"
+    if plan.purpose != "marketing":
+        yield ("目的：" if zh else "Purpose: ") + plan.purpose
     if plan.holdout:
         share = f"{plan.holdout:.0%}"
         yield f"对照组：{share} 只经过不接收" if zh else f"Control group: {share} travel and receive nothing"
@@ -59,6 +64,11 @@ def _head(plan: Plan, lang: str) -> Iterable[str]:
         yield ("转化：" if zh else "Goal: ") + _goal(plan.goal, plan, lang)
     if plan.quiet is not None:
         yield _quiet(plan.quiet, lang)
+    if plan.expires is not None:
+        span = phrases.span(plan.expires, lang)
+        yield f"消息有效期：{span}" if zh else f"Messages are dropped when they have waited {span}"
+    if plan.priority:
+        yield f"优先级：{plan.priority}" if zh else f"Priority: {plan.priority}"
 
 
 def _again(again: Again, lang: str) -> str:
@@ -157,7 +167,7 @@ def _run_line(run: Run, zone: ZoneInfo, lang: str) -> str:
 def _touch_line(row: TouchRow, zone: ZoneInfo, lang: str) -> str:
     touch, zh = row.touch, lang == "zh"
     state = state_in_words(row.state, lang)
-    why = "" if not row.reason else f"（{reason(row.reason, lang)}）" if zh else f" ({row.reason})"
+    why = "" if not row.reason else f"（{reason(row.reason, lang)}）" if zh else f" ({reason(row.reason, lang)})"
     return f"  {phrases.instant(row.updated, zone)}  {touch.template} / {touch.channel}: {state}{why}"
 
 

@@ -103,10 +103,10 @@ def short_words(node: Node, plan: Plan, lang: str = "en") -> str:
         case Task() | Webhook() | Coupon() | Start() | Leave():
             return _outward(node, plan, lang)
         case Tag() | Set() | Stop():
-            return _inward(node, lang)
+            return _inward(node, plan, lang)
 
 
-def _inward(node: Tag | Set | Stop, lang: str) -> str:
+def _inward(node: Tag | Set | Stop, plan: Plan, lang: str) -> str:
     """What changes the customer, or ends the road."""
     zh = lang == "zh"
     match node:
@@ -117,7 +117,8 @@ def _inward(node: Tag | Set | Stop, lang: str) -> str:
             )
             return f"标签 {marks}{until}" if zh else f"tag {marks}{until}"
         case Set(traits=traits):
-            return f"设置 {', '.join(traits)}" if zh else f"set {', '.join(traits)}"
+            values = ", ".join(f"{name} = {_plainly(value, plan, lang)}" for name, value in traits.items())
+            return f"设置 {values}" if zh else f"set {values}"
         case Stop():
             return "结束" if zh else "stop"
 
@@ -194,6 +195,8 @@ def _sending(node: Send, lang: str) -> str:
     said = f"通过 {channels} 发送 {node.template}" if zh else f"send {node.template} by {channels}"
     if node.role:
         said += f"，收件人为 {node.role}" if zh else f" to the account's {node.role}"
+    if node.purpose:
+        said += f"，目的为 {node.purpose}" if zh else f" as {node.purpose}"
     if node.expires is None:
         return said
     span = phrases.span(node.expires, lang)

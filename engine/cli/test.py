@@ -104,8 +104,15 @@ def _play(invocation: Invocation, paths: list[Path], only: str) -> "list[StoryRe
     audience, problems = load_audience(root / "audience", invocation.lang, _policy(root))
     for problem in problems:
         remark(str(problem))
-    reports = [run_story_file(file, audience, invocation.lang, only=only) for file in _stories(root, paths)]
+    files = [_as_read(root, file) for file in _stories(root, paths)]
+    reports = [run_story_file(file, audience, invocation.lang, only=only) for file in files]
     return [report for report in reports if not only or report.results or not report.passed]
+
+
+def _as_read(root: Path, file: Path) -> Path:
+    """Return the path as lint writes it, below the workspace, where that leads to the same file from here."""
+    short = file.relative_to(root) if file.is_relative_to(root) else file
+    return short if Path.cwd() == root else file
 
 
 def _policy(root: Path) -> Any:
