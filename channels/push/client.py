@@ -12,6 +12,7 @@ import msgspec
 
 from channels import content as contents
 from channels.access_token import AccessToken, TokenRefused
+from channels.connection import CLOSED, connect, unanswered
 from channels.content import PushContent
 from channels.push.account import ServiceAccount
 from channels.push.settings import FcmSettings
@@ -19,7 +20,6 @@ from engine.core.delivery import Retry
 from engine.core.ids import DAY, MINUTE, SECOND, Micros
 from engine.ports import Clock, Message, NotSent, Result, Sent, Unclear
 
-_NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _RETRY: Final = {
     "UNREGISTERED": Retry.PERMANENT,
     "INVALID_ARGUMENT": Retry.CONTENT,
@@ -54,12 +54,7 @@ class Fcm:
     async def open(self) -> None:
         """Make the HTTP client; proxies of the environment are ignored."""
         if self._client is None:
-            settings = self._settings
-            self._client = httpx.AsyncClient(
-                trust_env=False,
-                timeout=httpx.Timeout(settings.timeout, connect=settings.connect_timeout),
-                limits=httpx.Limits(max_connections=settings.connections, keepalive_expiry=10),
-            )
+            self._client = connect(self._settings)
 
     async def close(self) -> None:
         """Release the connections."""
@@ -85,7 +80,7 @@ class Fcm:
         """Return the result, and the token if it was refused as stale."""
         client = self._client
         if client is None:
-            return NotSent(Retry.TRANSIENT, "the channel is closed", "closed"), ""
+            return CLOSED, ""
         try:
             token = await self._token.get(client)
         except TokenRefused as refused:
@@ -96,10 +91,8 @@ class Fcm:
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         try:
             response = await client.post(url, content=body, headers=headers)
-        except _NEVER_LEFT as failed:
-            return NotSent(Retry.TRANSIENT, f"{type(failed).__name__}: {failed}"[:300], "connect"), ""
         except httpx.HTTPError as failed:
-            return Unclear(f"{type(failed).__name__}"), ""
+            return unanswered(failed), ""
         result = _read(response)
         is_stale = response.status_code == 401 and isinstance(result, NotSent) and result.code == "401"
         return result, token if is_stale else ""

@@ -13,6 +13,7 @@ import httpcore
 import msgspec
 
 from channels import content as contents
+from channels.connection import CLOSED
 from channels.content import WebhookContent
 from channels.webhook import guard
 from channels.webhook.answers import ANSWER_LIMIT, read
@@ -68,7 +69,7 @@ class Webhooks:
         """Post the message; never raises for what the receiver or its network does."""
         pool = self._pool
         if pool is None:
-            return NotSent(Retry.TRANSIENT, "the channel is closed", "closed")
+            return CLOSED
         try:
             content = contents.decode(message.content, WebhookContent)
             target = guard.check_url(diverted(content.url, self._settings.divert), self._settings.allow)

@@ -11,26 +11,14 @@ import httpx
 import msgspec
 
 from channels.access_token import AccessToken, TokenRefused
+from channels.connection import CLOSED, Dials, connect, unanswered
 from engine.core.delivery import Retry
 from engine.core.ids import MINUTE, Micros
 from engine.ports import NotSent, Unclear
 
-NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-"""What httpx raises before a byte of the request was written."""
-
-CLOSED: Final = NotSent(Retry.TRANSIENT, "the channel is closed", "closed")
 LIFETIME: Final = 7_200  # seconds of a token that does not say
 
 RetryOf: TypeAlias = Callable[[int], tuple[Retry, Micros]]
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """Where the platform is and how long it may take, in seconds."""
-
-    base_url: str
-    connections: int
-    connect_timeout: float
-    timeout: float
 
 
 class Codes(msgspec.Struct, frozen=True):
@@ -55,19 +43,14 @@ class Answer(msgspec.Struct, frozen=True):
 class Platform:
     """The calls of one account. `open` first; `call` never raises for what the platform does."""
 
-    def __init__(self, limits: Limits, codes: Codes, token: AccessToken) -> None:
-        self._limits, self._codes, self._token = limits, codes, token
+    def __init__(self, dials: Dials, codes: Codes, token: AccessToken) -> None:
+        self._dials, self._codes, self._token = dials, codes, token
         self._client: httpx.AsyncClient | None = None
 
     async def open(self) -> None:
         """Make the HTTP client; proxies of the environment are ignored."""
         if self._client is None:
-            limits = self._limits
-            self._client = httpx.AsyncClient(
-                trust_env=False,
-                timeout=httpx.Timeout(limits.timeout, connect=limits.connect_timeout),
-                limits=httpx.Limits(max_connections=limits.connections, keepalive_expiry=10),
-            )
+            self._client = connect(self._dials)
 
     async def close(self) -> None:
         """Release the connections."""
@@ -95,15 +78,13 @@ class Platform:
             return self._no_token(refused), ""
         try:
             response = await client.post(
-                f"{self._limits.base_url.rstrip('/')}{path}",
+                f"{self._dials.base_url.rstrip('/')}{path}",
                 params={"access_token": token},
                 content=body,
                 headers={"content-type": "application/json; charset=utf-8"},
             )
-        except NEVER_LEFT as failed:
-            return NotSent(Retry.TRANSIENT, f"{type(failed).__name__}: {failed}"[:300], "connect"), ""
         except httpx.HTTPError as failed:
-            return Unclear(f"{type(failed).__name__}"), ""
+            return unanswered(failed), ""
         return _read(response), token
 
     def _no_token(self, refused: TokenRefused) -> NotSent:

@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from channels import content as contents
+from channels.connection import CLOSED, connect, unanswered
 from channels.content import SmsContent
 from channels.sms.aliyun import codes, details, signing
 from channels.sms.aliyun.numbers import is_number, to_provider
@@ -19,7 +20,6 @@ from engine.core.ids import MINUTE, Micros, derive
 from engine.ports import Clock, Message, NotSent, Result, Sent, Unclear
 
 _VERSION: Final = "2017-05-25"
-_NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _params = msgspec.json.Encoder()
 
 
@@ -40,12 +40,7 @@ class AliyunSms:
     async def open(self) -> None:
         """Make the HTTP client; proxies of the environment are ignored."""
         if self._client is None:
-            settings = self._settings
-            self._client = httpx.AsyncClient(
-                trust_env=False,
-                timeout=httpx.Timeout(settings.timeout, connect=settings.connect_timeout),
-                limits=httpx.Limits(max_connections=settings.connections, keepalive_expiry=10),
-            )
+            self._client = connect(self._settings)
 
     async def close(self) -> None:
         """Release the connections."""
@@ -56,7 +51,7 @@ class AliyunSms:
     async def send(self, message: Message) -> Result:
         """Hand the message over; never raises for what the provider does."""
         if self._client is None:
-            return NotSent(Retry.TRANSIENT, "the channel is closed", "closed")
+            return CLOSED
         if not is_number(message.address):
             return NotSent(Retry.PERMANENT, f"{message.address!r} is not a phone number", "bad_address")
         try:
@@ -69,10 +64,8 @@ class AliyunSms:
         request = self._request(message, content)
         try:
             response = await self._client.send(request)
-        except _NEVER_LEFT as failed:
-            return NotSent(Retry.TRANSIENT, f"{type(failed).__name__}: {failed}"[:300], "connect")
         except httpx.HTTPError as failed:
-            return Unclear(f"{type(failed).__name__}: {failed}"[:300])
+            return unanswered(failed)
         return _read(response)
 
     async def look_up(self, message_key: str, address: str, at: Micros) -> Sent | None:

@@ -14,7 +14,7 @@ from channels.access_token import AccessToken
 from channels.content import WechatContent
 from channels.wechat.official import codes, token
 from channels.wechat.official.settings import WechatSettings
-from channels.wechat.platform import Answer, Codes, Limits, Platform
+from channels.wechat.platform import Answer, Codes, Platform
 from engine.core.delivery import Retry
 from engine.core.ids import MINUTE, Micros
 from engine.ports import Clock, Message, NotSent, Result, Sent
@@ -31,9 +31,8 @@ class WechatOfficial:
     key_window: Micros = 9 * MINUTE
 
     def __init__(self, settings: WechatSettings, clock: Clock) -> None:
-        limits = Limits(settings.base_url, settings.connections, settings.connect_timeout, settings.timeout)
         access = AccessToken(partial(token.fetch, settings=settings), clock)
-        self._platform = Platform(limits, Codes(codes.TOKEN, codes.retry_of), access)
+        self._platform = Platform(settings, Codes(codes.TOKEN, codes.retry_of), access)
 
     async def open(self) -> None:
         """Make the HTTP client; proxies of the environment are ignored."""

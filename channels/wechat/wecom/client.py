@@ -13,7 +13,7 @@ import msgspec
 from channels import content as contents
 from channels.access_token import AccessToken
 from channels.content import WecomContent
-from channels.wechat.platform import Answer, Codes, Limits, Platform, token_in
+from channels.wechat.platform import Answer, Codes, Platform, token_in
 from channels.wechat.wecom import codes
 from channels.wechat.wecom.settings import WecomSettings
 from engine.core.delivery import Retry
@@ -34,9 +34,8 @@ class Wecom:
 
     def __init__(self, settings: WecomSettings, clock: Clock) -> None:
         self._agent = settings.agent_id
-        limits = Limits(settings.base_url, settings.connections, settings.connect_timeout, settings.timeout)
         access = AccessToken(partial(_fetch, settings=settings), clock)
-        self._platform = Platform(limits, Codes(codes.TOKEN, codes.retry_of), access)
+        self._platform = Platform(settings, Codes(codes.TOKEN, codes.retry_of), access)
 
     async def open(self) -> None:
         """Make the HTTP client; proxies of the environment are ignored."""
