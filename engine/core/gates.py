@@ -151,14 +151,6 @@ def release(customer: Customer, touch_id: str) -> Customer:
     )
 
 
-def prune(customer: Customer, policy: Policy, now: Micros) -> Customer:
-    """Return the customer without the reservations that no cap can count any more."""
-    kept = _countable(list(customer.reserved), policy, now)
-    if len(kept) == len(customer.reserved):
-        return customer
-    return msgspec.structs.replace(customer, reserved=tuple(kept))
-
-
 def describe(cap: Cap) -> str:
     """Return the cap in words for the delivery log.
 

@@ -12,7 +12,7 @@ from engine.core.expression import AllOf, AnyOf, Arithmetic, Compare, Constant, 
 from engine.core.expression import Path as Read
 from engine.core.plan import Branch, Node, OnEvent, Plan, Repeat, WaitFor, WaitWhile
 from journeys.flow import ways_on
-from journeys.lint.satisfy import Claim, is_impossible
+from journeys.lint.satisfy import Claim, is_impossible, taken_apart
 from journeys.lint.scene import Scene
 from journeys.lint.sites import arm_paths, exit_path, of_step
 from journeys.positions import Path
@@ -153,22 +153,7 @@ def _ways_with_facts(node: Node) -> Iterator[tuple[str, list[Claim]]]:
 
 def _lasting(claims: list[Claim]) -> list[Claim]:
     """Keep what no step and no time can change: claims about the entering event alone."""
-    found: list[Claim] = []
-    ahead = list(claims)
-    while ahead:
-        expr, holds = ahead.pop()
-        match expr:
-            case Not(part=part):
-                ahead.append((part, not holds))
-            case AllOf(parts=parts) if holds:
-                ahead += [(part, holds) for part in parts]
-            case AnyOf(parts=parts) if not holds:
-                ahead += [(part, holds) for part in parts]
-            case _ if _is_about_entering(expr):
-                found.append((expr, holds))
-            case _:
-                pass
-    return found
+    return [claim for claim in taken_apart(claims) if _is_about_entering(claim[0])]
 
 
 def _is_about_entering(expr: Expr) -> bool:

@@ -5,7 +5,7 @@ own comparisons. Relations between different terms are not looked at. Used by `c
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
@@ -49,6 +49,26 @@ def is_impossible(claims: Iterable[Claim]) -> bool:
     return not _Search().is_possible(list(claims), _Facts())
 
 
+def taken_apart(claims: Iterable[Claim]) -> Iterator[Claim]:
+    """Yield the single claims that must all be true for these to be: a disjunction that is left is a choice.
+
+    >>> list(taken_apart([(Not(AnyOf((Stage(), Constant(7)))), True)]))
+    [(Constant(value=7), False), (Stage(), False)]
+    """
+    ahead = list(claims)
+    while ahead:
+        expr, holds = ahead.pop()
+        match expr:
+            case Not(part=part):
+                ahead.append((part, not holds))
+            case AllOf(parts=parts) if holds:
+                ahead += [(part, holds) for part in parts]
+            case AnyOf(parts=parts) if not holds:
+                ahead += [(part, holds) for part in parts]
+            case _:
+                yield expr, holds
+
+
 @dataclass(frozen=True)
 class _Facts:
     """What is claimed of single terms: tests with the constants they know, and plain truths."""
@@ -64,17 +84,9 @@ class _Search:
         self.budget = _BUDGET
 
     def is_possible(self, claims: list[Claim], facts: _Facts) -> bool:
-        ahead = list(claims)
         choices: list[list[Claim]] = []
-        while ahead:
-            expr, holds = ahead.pop()
+        for expr, holds in taken_apart(claims):
             match expr:
-                case Not(part=part):
-                    ahead.append((part, not holds))
-                case AllOf(parts=parts) if holds:
-                    ahead += [(part, holds) for part in parts]
-                case AnyOf(parts=parts) if not holds:
-                    ahead += [(part, holds) for part in parts]
                 case AllOf(parts=parts) | AnyOf(parts=parts):
                     choices.append([(part, holds) for part in parts])
                 case Constant(value=bool() as value):

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from engine.core.audience import accounts, identity
+from engine.core.audience import accounts, identity, profile
+from engine.core.audience.traits import MAX_TRAITS
 from engine.core.context import Context
 from engine.core.events import Event, encode
 from engine.core.expression import AllOf, Compare, Constant, HasTag, Measure, Measured, Path
@@ -30,11 +31,17 @@ def test_the_later_word_about_an_account_wins_however_late_it_comes() -> None:
 
 
 def test_an_account_holds_a_bounded_number_of_traits_for_ever() -> None:
-    account = accounts.fold(None, told(5, **{f"t{n}": n for n in range(accounts.MAX_TRAITS + 50)}))
-    assert len(account.traits) == accounts.MAX_TRAITS
+    account = accounts.fold(None, told(5, **{f"t{n}": n for n in range(MAX_TRAITS + 50)}))
+    assert len(account.traits) == MAX_TRAITS
     account = accounts.fold(account, told(6, **dict.fromkeys(account.traits)))
     account = accounts.fold(account, told(7, t0="back", more="new"))
-    assert (account.traits, len(account.traits_at)) == ({"t0": "back"}, accounts.MAX_TRAITS)
+    assert (account.traits, len(account.traits_at)) == ({"t0": "back"}, MAX_TRAITS)
+
+
+def test_what_is_remembered_of_a_customers_removed_traits_is_bounded_too() -> None:
+    nothing = Event("m1", "identify", 5, 5, traits={f"t{n}": None for n in range(MAX_TRAITS + 50)})
+    customer = profile.fold(Playbook([], Audience()), MEI, nothing)
+    assert (customer.traits, len(customer.traits_at)) == ({}, MAX_TRAITS)
 
 
 def test_the_latest_to_come_to_a_role_is_its_contact_until_it_is_lost() -> None:

@@ -8,11 +8,9 @@ from typing import Any
 
 import msgspec
 
+from engine.core.audience import traits
 from engine.core.events import Event
 from engine.core.state import Account, Customer
-
-MAX_TRAITS = 300
-"""Traits an account may hold; further new ones are left out, so that one producer cannot bloat an account."""
 
 
 def fold(account: Account | None, event: Event) -> Account:
@@ -24,16 +22,8 @@ def fold(account: Account | None, event: Event) -> Account:
     known = Account(event.account) if account is None else account
     if not event.account_traits:
         return known
-    traits, said = dict(known.traits), dict(known.traits_at)
-    for name, value in event.account_traits.items():
-        if said.get(name, 0) > event.at or (name not in said and len(said) >= MAX_TRAITS):
-            continue
-        said[name] = event.at
-        if value is None:
-            traits.pop(name, None)
-        else:
-            traits[name] = value
-    return msgspec.structs.replace(known, traits=traits, traits_at=said)
+    told, said = traits.fold(known, event.account_traits, event.at)
+    return msgspec.structs.replace(known, traits=told, traits_at=said)
 
 
 def appoint(account: Account, customer: Customer, roles: Collection[str], *, before: Collection[str] = ()) -> Account:

@@ -4,14 +4,11 @@ from typing import Any
 
 import msgspec
 
-from engine.core.audience import behaviour, identity
+from engine.core.audience import behaviour, identity, traits
 from engine.core.events import Event
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
 from engine.core.state import Consent, Customer, Heard, Recalled
-
-MAX_TRAITS = 300
-"""Traits a customer may hold; further new ones are left out, so that one producer cannot bloat a customer."""
 
 _HEARS = {"message_sent": 0, "message_opened": 1, "link_clicked": 2}
 
@@ -28,7 +25,7 @@ def fold(playbook: Playbook, customer: Customer, event: Event) -> Customer:
     if event.at > customer.seen:
         fields["seen"] = event.at
     if event.traits:
-        fields |= _traits(customer, event)
+        fields["traits"], fields["traits_at"] = traits.fold(customer, event.traits, event.at)
     if event.consents:
         fields["consents"] = _consents(customer, event)
     if event.name in _HEARS:
@@ -42,19 +39,6 @@ def fold(playbook: Playbook, customer: Customer, event: Event) -> Customer:
     if measures is not None:
         fields["behaviour"] = behaviour.fold(customer.behaviour, measures, event)
     return msgspec.structs.replace(customer, **fields) if fields else customer
-
-
-def _traits(customer: Customer, event: Event) -> dict[str, Any]:
-    traits, said = dict(customer.traits), dict(customer.traits_at)
-    for name, value in event.traits.items():
-        if said.get(name, 0) > event.at or (name not in traits and len(traits) >= MAX_TRAITS):
-            continue
-        said[name] = event.at
-        if value is None:
-            traits.pop(name, None)
-        else:
-            traits[name] = value
-    return {"traits": traits, "traits_at": said}
 
 
 def _consents(customer: Customer, event: Event) -> dict[str, Consent]:
