@@ -58,6 +58,8 @@ def _meant(invocation: Invocation, name: str, kind: Kind | None) -> Kind:
     written = {path.stem for path in (root / "journeys").rglob("*.yaml") if ".story." not in path.name}
     workspace = invocation.workspace()
     if not (workspace.data / "store.db").exists():
+        if ":" in name:  # a customer, asked for before there is any
+            workspace.read_store()
         return "journey"
     from engine.cli.explained import find_meant
 

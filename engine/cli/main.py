@@ -38,6 +38,7 @@ from engine.cli import (
 from engine.cli import run as daemon
 from engine.cli.invocation import Invocation
 from engine.cli.output import remark
+from engine.cli.refusals import refusal_in
 from engine.core.errors import JourneydError
 
 _GLOBAL: Final = ("--lang", "--workspace", "-w")
@@ -51,7 +52,8 @@ class Front(TyperGroup):
         try:
             return super().invoke(ctx)
         except JourneydError as error:
-            remark(f"{error.code}: {str(error) or _first_line(error)}")
+            lang = ctx.obj.lang if isinstance(ctx.obj, Invocation) else "en"
+            remark(f"{error.code}: {refusal_in(lang, error) or _first_line(error)}")
         except BrokenPipeError:
             sys.stderr.close()  # the reader of a pipe has seen enough
         except OSError as error:
