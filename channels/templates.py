@@ -7,7 +7,7 @@ It renders nothing: `render.py` does. Lint, publish and the renderer call it.
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -31,7 +31,7 @@ from channels.template_files import (
     read_wecom,
     texts_in,
 )
-from channels.text import BadTemplate, Text, Variable
+from channels.text import BadTemplate, Text
 from engine.core.errors import Place, TemplateProblem
 
 FILES: Final = (
@@ -39,10 +39,6 @@ FILES: Final = (
     *("wechat.yaml", "wecom.yaml", "push.yaml", "webhook.yaml"),
 )
 CHANNELS: Final = ("email", "sms", "wechat", "wecom", "push", "webhook")
-SUPPLIED: Final = frozenset({
-    *("customer", "contact", "account", "enter", "journey", "arms", "coupon", "unsubscribe_url"),
-})  # fmt: skip
-"""The names every template may use; the others come from the step's `with:`."""
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 T = TypeVar("T")
@@ -106,24 +102,6 @@ class Library:
             raise TemplateProblem(
                 f"{self.root / template}: there is no such template{_nearest(template, self)}"
             ) from None
-
-    def variables(self, template: str) -> list[Variable]:
-        """Return the variables a template uses, in the order of files and places."""
-        found = [variable for text in self.get(template).texts() for variable in text.variables()]
-        return sorted(found, key=lambda v: (v.place.file, v.place.line, v.place.column))
-
-    def undefined(self, template: str, given: Collection[str] = ()) -> list[TemplateProblem]:
-        """Return a problem per variable that neither the engine nor `given` (the names of `with:`) supplies.
-
-        One with a `default`, or that an `if` asks for, may be missing.
-        """
-        return [
-            BadTemplate(
-                v.place, f"nothing supplies {v.path!r}", f"give {v.root!r} with `with:`, or add `| default: ...`"
-            )
-            for v in self.variables(template)
-            if v.root not in SUPPLIED and v.root not in given and not v.is_guarded
-        ]
 
     def _load(self, folder: Path, files: Files) -> Template:
         if not _ID.fullmatch(folder.name):

@@ -1,14 +1,13 @@
-"""One piece of Liquid text: parsed once, rendered many times within limits, able to say which variables it wants.
+"""One piece of Liquid text: parsed once, rendered many times within limits.
 
 No includes, no clock, no objects: the context is plain values, and a customer's data is only ever a value, never
 parsed. `templates.py` reads the files, `render.py` supplies the context.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
 from liquid import BoundTemplate, Environment, Mode
 from liquid.exceptions import LiquidError
 
@@ -19,8 +18,6 @@ SOURCE_LIMIT: Final = 200_000
 _REMOVED: Final = frozenset({"include", "render"})
 _BLOCKS: Final = frozenset({"if", "unless", "for", "case", "capture", "tablerow", "comment", "raw"})
 _TAG: Final = re.compile(r"\{%-?\s*(\w+)")
-_CONDITION: Final = re.compile(r"\{%-?\s*(if|unless|elsif|case|when)\b[^%]*$")
-_DEFAULT: Final = re.compile(r"^[^|}%]*\|\s*default\b")
 
 
 class BadTemplate(TemplateProblem):
@@ -29,19 +26,6 @@ class BadTemplate(TemplateProblem):
     def __init__(self, place: Place, problem: str, remedy: str = "") -> None:
         super().__init__(f"{place}: {problem}" + (f"; {remedy}" if remedy else ""))
         self.place, self.problem, self.remedy = place, problem, remedy
-
-
-class Variable(msgspec.Struct, frozen=True):
-    """A variable a text uses, such as customer.name. `is_guarded`: it has a `default`, or is what an `if` asks."""
-
-    path: str
-    place: Place
-    is_guarded: bool
-
-    @property
-    def root(self) -> str:
-        """Its first name."""
-        return re.split(r"[.\[]", self.path, maxsplit=1)[0]
 
 
 class _Limited(Environment):
@@ -90,16 +74,6 @@ class Text:
         except Exception as error:
             # Filters meet whatever a customer's traits hold; their own surprises are the template's problem.
             raise BadTemplate(self.place, f"cannot render: {type(error).__name__}: {error}") from error
-
-    def variables(self) -> Iterator[Variable]:
-        """Return the variables it takes from its context, in no order."""
-        for uses in self._parsed.analyze(include_partials=False).globals.values():
-            for use in uses:
-                yield Variable(str(use), self._at(use.span.index), self._is_guarded(use.span.index))
-
-    def _is_guarded(self, index: int) -> bool:
-        before, after = self.source[:index], self.source[index:]
-        return bool(_DEFAULT.match(after)) or bool(_CONDITION.search(before[max(0, index - 500) :]))
 
     def _refuse_unclosed(self) -> None:
         """Find a tag that never ends before the parser does: its search for the end is quadratic."""

@@ -33,11 +33,6 @@ def key_of(secret: Secret) -> bytes:
     return key
 
 
-def secret_from(key: bytes) -> str:
-    """Return the key as a secret is written."""
-    return PREFIX + b64encode(key).decode("ascii")
-
-
 def sign(keys: Sequence[bytes], id_: str, timestamp: int, body: bytes) -> str:
     """Return the header `webhook-signature`: a signature per key, parted by spaces. `timestamp` is in seconds.
 

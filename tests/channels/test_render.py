@@ -19,6 +19,7 @@ from channels.text import BadTemplate, Text
 from engine.core.commands import Touch
 from engine.core.errors import Place, TemplateProblem
 from engine.core.state import Customer
+from journeys.lint.liquid import SUPPLIED
 
 CUSTOMER = Customer(
     "c1", 1, identifiers={"email": ("old@brand.example", "mei@brand.example")}, traits={"name": "Mei & <Co>", "age": 30}
@@ -127,17 +128,12 @@ def test_a_customers_data_is_never_a_template_nor_markup(name: str) -> None:
     assert Text("{{ name }}", Place("t", 1, 1)).render({"name": name}) == name
 
 
-def test_undefined_variables_are_told_with_their_place(make: Make) -> None:
-    library = make(
-        subject="{{ product }}",
-        email__txt="{{ customer.x }}\n  {{ voucher.code }}\n{% if gift %}{{ gift | default: '-' }}{% endif %}",
-        sms__yaml="text: |\n  {{ shop }}\n",
-    )
-    told = [str(problem).partition("hello/")[2] for problem in library.undefined("hello", {"product"})]
-    assert told == [
-        "email.txt:2:6: nothing supplies 'voucher.code'; give 'voucher' with `with:`, or add `| default: ...`",
-        "sms.yaml:2:4: nothing supplies 'shop'; give 'shop' with `with:`, or add `| default: ...`",
-    ]
+def test_every_name_that_the_lint_lets_a_template_use_is_supplied(make: Make) -> None:
+    names = sorted({*SUPPLIED, "coupon"})
+    library = make(sms__yaml="text: '" + "".join(f"{{% if {name} %}}{name} {{% endif %}}" for name in names) + "'")
+    touch = replace(TOUCH, channel="sms", coupon="SAVE-1", pool="SAVE")
+    rendered = Renderer(library, Links(), SETTINGS).render(touch, CUSTOMER)
+    assert contents.decode(rendered.content, SmsContent).text.split() == names
 
 
 @pytest.mark.parametrize(
@@ -297,7 +293,6 @@ def test_dates_are_written_without_a_clock_or_the_machines_zone(value: object, w
 def test_no_template_is_a_surprise(source: str) -> None:
     try:
         text = Text(source, Place("t", 1, 1), is_html=True)
-        list(text.variables())
         text.render({"a": {"a": [1, "x", None]}})
     except BadTemplate as problem:
         assert str(problem).startswith("t:")

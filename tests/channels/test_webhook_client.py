@@ -17,7 +17,7 @@ from channels.secret import Secret
 from channels.webhook.answers import ANSWER_LIMIT, read
 from channels.webhook.client import Webhooks, diverted
 from channels.webhook.settings import WebhookSettings
-from channels.webhook.signing import key_of, secret_from, sign
+from channels.webhook.signing import key_of, sign
 from engine.core.delivery import Retry
 from engine.core.errors import BadSetting
 from engine.core.ids import DAY, HOUR, MINUTE
@@ -25,7 +25,8 @@ from engine.ports import Message, NotSent, Sent, Unclear
 from engine.runtime.clock import ManualClock
 
 NOW = 1_772_328_600_000_000
-NEW, OLD = Secret(secret_from(b"n" * 32)), Secret(secret_from(b"o" * 32))
+NEW, OLD = (Secret("whsec_" + b64encode(letter * 32).decode()) for letter in (b"n", b"o"))
+TOO_LONG = "whsec_" + b64encode(b"x" * 65).decode()
 BODY = '{"type":"journey.webhook","data":{"name":"小明"}}'.encode()
 
 
@@ -60,7 +61,7 @@ def test_the_published_example_is_signed_as_published() -> None:
     assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-@pytest.mark.parametrize("wrong", ["", "whsec_", "whsec_short", "whsec_!!!!", "plain text", secret_from(b"x" * 65)])
+@pytest.mark.parametrize("wrong", ["", "whsec_", "whsec_short", "whsec_!!!!", "plain text", TOO_LONG])
 def test_a_secret_that_is_none_is_refused_without_being_shown(wrong: str) -> None:
     with pytest.raises(BadSetting) as refused:
         key_of(Secret(wrong))

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from channels.templates import SUPPLIED
 from journeys.check import lint_workspace
-from journeys.lint import liquid
 
 HEAD = "journey: a\nstage: acquire\nenter: {on: signed_up}\n"
 
@@ -72,10 +70,6 @@ def test_a_template_in_one_language_among_others_in_two_is_told(tmp_path: Path) 
     assert found(tmp_path, text, templates__hello__sms="text: Hello to you all", **files) == [("sms", "J117", 1, 1)]
     (problem,) = lint_workspace(tmp_path, "zh")
     assert "缺少中文版本" in str(problem)
-
-
-def test_the_names_that_every_template_may_use_are_the_renderers() -> None:
-    assert liquid.SUPPLIED | {"coupon"} == SUPPLIED
 
 
 # --- coupons and timing ------------------------------------------------------------------------------

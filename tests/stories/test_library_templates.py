@@ -88,15 +88,13 @@ def test_the_templates_have_no_problems(name: str) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_every_variable_is_given_by_the_journey_that_sends_it(folder: Path) -> None:
-    library = LIBRARIES[folder.name]
+def test_every_variable_that_a_journey_gives_is_one_of_these_tests(folder: Path) -> None:
     for path in (path for stage in STAGES for path in (folder / stage).glob("*.yaml") if ".story." not in path.name):
         plan = load_journey(path.read_bytes(), path.name).plan
         assert plan is not None
         for node in plan.nodes:
             if isinstance(node, Send):
                 assert node.variables.keys() <= VARIABLES.keys()
-                assert [str(one) for one in library.undefined(node.template, node.variables)] == []
 
 
 @pytest.mark.parametrize("case", CASES, ids="/".join)
