@@ -9,11 +9,10 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from engine.core import expression as x
-from engine.core.ids import DAY, HOUR, MILLISECOND, MINUTE, SECOND, WEEK, Micros
+from engine.core.ids import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Micros
 from engine.core.plan import Span
 
-_UNITS: Final = (
-    (WEEK, "week", "周"),
+_UNITS: Final = (  # no weeks: of two lengths in days, one sees which is longer
     (DAY, "day", "天"),
     (HOUR, "hour", "小时"),
     (MINUTE, "minute", "分钟"),
@@ -75,8 +74,7 @@ def length(micros: Micros, lang: str = "en") -> str:
     ('36 hours', '1 天')
     """
     for unit, en, zh in _UNITS:
-        # Sixty days read better than "8.57 weeks", and 7 days better than a week when sevens do not come out.
-        if unit != WEEK and micros >= unit and micros % unit == 0:
+        if micros >= unit and micros % unit == 0:
             number = micros // unit
             return f"{number} {zh}" if lang == "zh" else f"{number} {en}{'' if number == 1 else 's'}"
     return f"{micros} 微秒" if lang == "zh" else f"{micros} microseconds"

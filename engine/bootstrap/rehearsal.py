@@ -16,8 +16,7 @@ from engine.core.plan import Coupon, Send, Split
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
 from engine.rehearsal.difference import MOST_CHANGES, Chosen, Difference, Say, Telling, choose, explained
-from engine.rehearsal.figures import Figures, Past, Terms
-from engine.rehearsal.ledger import MILLION
+from engine.rehearsal.figures import Figures, Terms
 from engine.rehearsal.passing import Passed, Span, live_through, only
 from engine.rehearsal.reckoning import figures
 from engine.rehearsal.sorting import in_order, sort
@@ -62,7 +61,7 @@ def rehearse(
     stages = [_stage(one, orders) for one in scripts]
     calm()
     passed = live_through(_ordered(history, orders), stages, orders.span, progress=progress)
-    told = figures(stages[0], _past(stages[0], passed), orders.terms)
+    told = figures(stages[0], passed, orders.terms)
     if against is None:
         return Rehearsed(told)
     return Rehearsed(told, _compare(stages, (script, against), history, _fixed(orders, passed)))
@@ -79,23 +78,6 @@ def _ordered(history: History, orders: Orders) -> Iterable[Event]:
 def _fixed(orders: Orders, passed: Passed) -> Orders:
     """Return the orders with the stretch of time that was lived through, for a second pass with fewer events."""
     return msgspec.structs.replace(orders, span=Span(passed.start, passed.end + 1))
-
-
-def _past(stage: Stage, passed: Passed) -> Past:
-    ledger = stage.ledger
-    return Past(
-        customers=len(stage.people.customers),
-        events=passed.counted,
-        known=passed.known,
-        repeats=passed.repeats,
-        refused=passed.nobody,
-        first=passed.first,
-        last=passed.last,
-        start=passed.start,
-        end=passed.end,
-        names=dict(sorted(ledger.events.items())),
-        sums={f"{name}.{field}": total / MILLION for (name, field), total in sorted(ledger.sums.items())},
-    )
 
 
 # --- against another version

@@ -14,14 +14,15 @@ from engine.core.plan import Plan
 from engine.rehearsal import funnel
 from engine.rehearsal.figures import Channel, Day, Figures, Group, Journey, Message, Past, Silence, Step, Terms
 from engine.rehearsal.ledger import MILLION, Ledger, Track
+from engine.rehearsal.passing import Passed
 from engine.rehearsal.stage import Stage
 
 _Lines: TypeAlias = Mapping[tuple[str, str, tuple[Any, ...]], int]
 """(code, step, details) -> how often, of one journey."""
 
 
-def figures(stage: Stage, past: Past, terms: Terms) -> Figures:
-    """Return the report of a stage that has ended."""
+def figures(stage: Stage, passed: Passed, terms: Terms) -> Figures:
+    """Return the report of a stage that has ended, with what passed by it."""
     ledger = stage.ledger
     view = _View(stage, terms)
     journeys = [view.journey(compiled.plan) for compiled in stage.playbook.plans()]
@@ -34,7 +35,7 @@ def figures(stage: Stage, past: Past, terms: Terms) -> Figures:
     costs = [one.cost for one in channels if one.sent]
     return Figures(
         zone=terms.zone,
-        past=past,
+        past=_past(stage, passed),
         sent=sum(ledger.sent.values()),
         reached=view.customers(Track("sent")),
         cost=sum(cost for cost in costs if cost is not None) if any(cost is not None for cost in costs) else None,
@@ -47,6 +48,23 @@ def figures(stage: Stage, past: Past, terms: Terms) -> Figures:
         coupons=_sorted(stage.scene.issued),
         silent=_silences(journeys, ledger),
         faults=ledger.faults,
+    )
+
+
+def _past(stage: Stage, passed: Passed) -> Past:
+    ledger = stage.ledger
+    return Past(
+        customers=len(stage.people.customers),
+        events=passed.counted,
+        known=passed.known,
+        repeats=passed.repeats,
+        refused=passed.nobody,
+        first=passed.first,
+        last=passed.last,
+        start=passed.start,
+        end=passed.end,
+        names=dict(sorted(ledger.events.items())),
+        sums={f"{name}.{field}": total / MILLION for (name, field), total in sorted(ledger.sums.items())},
     )
 
 

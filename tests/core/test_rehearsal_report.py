@@ -35,7 +35,7 @@ from engine.core.plan import (
 from engine.core.playbook import Playbook
 from engine.rehearsal import passing
 from engine.rehearsal.difference import Difference, Telling, choose, explained
-from engine.rehearsal.figures import Figures, Journey, Past, Silence, Terms
+from engine.rehearsal.figures import Figures, Journey, Silence, Terms
 from engine.rehearsal.ledger import MOST_LINES, Ledger
 from engine.rehearsal.page import page
 from engine.rehearsal.reckoning import figures
@@ -71,20 +71,7 @@ def rehearsed(
 ) -> Figures:
     stage = Stage(Playbook(plans, Audience()), dials)
     passed = passing.live_through(events, [stage], passing.Span(end=end))
-    past = Past(
-        customers=len(stage.people.customers),
-        events=passed.counted,
-        known=passed.known,
-        repeats=passed.repeats,
-        refused=passed.nobody,
-        first=passed.first,
-        last=passed.last,
-        start=passed.start,
-        end=passed.end,
-        names=stage.ledger.events,
-        sums={},
-    )
-    return figures(stage, past, terms or Terms())
+    return figures(stage, passed, terms or Terms())
 
 
 ROAD = plan(
