@@ -29,9 +29,9 @@ PARKING: Final = (Wait, WaitUntil, WaitFor, WaitWhile, Repeat)
 def align(old: Plan, new: Plan, said: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return old step -> new step for every step of `old` that a run can stand at and that has a counterpart.
 
-    `said` is the marketer's word and wins ("" lets the runs at that step finish where they are). Else a step with an `id:` of its own is its namesake, and the others are
-    found by what they do and where they stand: an added step moves nobody, and a wait whose length was edited is still
-    the same wait. Two that could be meant are none.
+    `said` is the marketer's word and wins ("" lets the runs at that step finish where they are). Else a step with an
+    `id:` of its own is its namesake, and the others are found by what they do and where they stand: an added step
+    moves nobody, and a wait whose length was edited is still the same wait. Two that could be meant are none.
 
     >>> from engine.core.plan import Manual, Send, Span, Tag
     >>> letter = Send("1", "hello", ("email",), next="2")

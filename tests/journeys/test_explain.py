@@ -81,7 +81,10 @@ BUSY = Plan(
     (
         WaitFor(
             "1",
-            (Awaited(("profile_completed",)), Awaited(("deposit",), Compare(">", Path("event", ("sum",)), Constant(5)))),
+            (
+                Awaited(("profile_completed",)),
+                Awaited(("deposit",), Compare(">", Path("event", ("sum",)), Constant(5))),
+            ),
             Span(7 * DAY), "all", lookback=HOUR, then="2", otherwise="3",
         ),
         WaitFor("2", (Awaited(("product_viewed",)),), Span(DAY), count=3, then="3", otherwise="3"),
