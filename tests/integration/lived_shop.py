@@ -1,7 +1,6 @@
 """A workspace of the library that has lived through some days of events in the sandbox, for tests of what reads it."""
 
 import json
-import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from engine.cli.main import app
+from tests.integration.served_shop import free_ports
 
 
 def journeyd(shop: Path, *arguments: str) -> Result:
@@ -16,21 +16,19 @@ def journeyd(shop: Path, *arguments: str) -> Result:
     return CliRunner().invoke(app, ["-w", str(shop), *arguments])
 
 
-def data(shop: Path, *arguments: str) -> Any:
-    """Run a command with --json and return what it says."""
+def data(shop: Path, *arguments: str, code: int = 0) -> Any:
+    """Run a command with --json, which must exit with `code`, and return what it says."""
     result = journeyd(shop, *arguments, "--json")
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == code, result.output
     return json.loads(result.stdout)
 
 
 def make_shop(folder: Path) -> Path:
     """Return a fresh workspace on ports that nobody holds."""
     assert CliRunner().invoke(app, ["init", str(folder)]).exit_code == 0
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
     settings = (folder / "journeyd.yaml").read_text()
-    for said, one in zip(("8025", "8027", "8028"), sockets, strict=True):
-        settings = settings.replace(said, str(one.getsockname()[1]))
-        one.close()
+    for said, port in zip(("8025", "8027", "8028"), free_ports(3), strict=True):
+        settings = settings.replace(said, str(port))
     (folder / "journeyd.yaml").write_text(settings)
     return folder
 

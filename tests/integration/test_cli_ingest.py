@@ -2,10 +2,8 @@
 
 import gzip
 import json
-import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +13,7 @@ from engine.cli.csv_shape import Column, CsvShape
 from engine.cli.daemon import ATTEMPTS, Daemon, Unreachable
 from engine.cli.main import app
 from engine.core.errors import BadInput
+from tests.integration.lived_shop import data, make_shop
 
 PURCHASES = """\
 customer_id,date,cds,dollars
@@ -31,28 +30,11 @@ MAPPING = (
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    folder = tmp_path / "shop"
-    assert CliRunner().invoke(app, ["init", str(folder)]).exit_code == 0
-    # Ports that nobody holds, so that neither a daemon nor another test's sandbox is met.
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    port, smtp, http = (one.getsockname()[1] for one in sockets)
-    settings = (folder / "journeyd.yaml").read_text()
-    for said, free in (("8025", port), ("8027", smtp), ("8028", http)):
-        settings = settings.replace(said, str(free))
-    (folder / "journeyd.yaml").write_text(settings)
-    for one in sockets:
-        one.close()
-    return folder
+    return make_shop(tmp_path / "shop")
 
 
 def ingest(shop: Path, *arguments: str) -> Result:
     return CliRunner().invoke(app, ["-w", str(shop), "ingest", *arguments])
-
-
-def data(shop: Path, *arguments: str) -> Any:
-    result = CliRunner().invoke(app, ["-w", str(shop), *arguments, "--json"])
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_history_is_lived_through_in_virtual_time(shop: Path, tmp_path: Path) -> None:

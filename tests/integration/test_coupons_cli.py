@@ -1,14 +1,11 @@
 """Pools from files: beside the journeys, by the command, through the daemon or into the log; who got which code."""
 
-import json
-import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from engine.bootstrap.coupons import CodeFile, pool_files, stock_entries, stock_on_start
 from engine.bootstrap.workspace import Workspace
@@ -20,7 +17,8 @@ from engine.core.plan import Audience
 from engine.core.playbook import Playbook
 from engine.store.sqlite import SqliteLog
 from engine.usecases.advance import advance
-from tests.integration.test_cli_daemon import Running, free_ports, start, until
+from tests.integration.lived_shop import journeyd
+from tests.integration.served_shop import Running, serving, until
 
 GIFT = """
 journey: gift
@@ -32,16 +30,6 @@ steps:
   - coupon: GIFT
   - stop
 """
-
-
-def journeyd(root: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(app, ["-w", str(root), *arguments])
-
-
-def data(root: Path, *arguments: str) -> Any:
-    result = journeyd(root, *arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 @pytest.fixture
@@ -170,15 +158,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     assert CliRunner().invoke(app, ["init", str(root)]).exit_code == 0
     (root / "journeys" / "gift.yaml").write_text(GIFT, encoding="utf-8")
     (root / "coupons" / "GIFT.csv").write_text("code,value\nG1,10\nG2,10\n")
-    port, smtp, http = free_ports(3)
-    environ = {"JOURNEYD_SANDBOX__SMTP_PORT": str(smtp), "JOURNEYD_SANDBOX__HTTP_PORT": str(http)}
-    process = start(root, environ, port)
-    assert process.stdout is not None
-    said = json.loads(process.stdout.readline())
-    yield Running(root, said["address"], said["inbox"], process, environ)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
-    process.stdout.close()
+    with serving(root) as served:
+        yield served
 
 
 def pools(running: Running) -> dict[str, tuple[int, int]]:

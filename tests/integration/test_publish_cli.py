@@ -1,29 +1,18 @@
 """The marketer's way of changing a journey: plan, publish, versions, rollback, pause; the daemon running or stopped."""
 
 import json
-import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from engine.cli.main import app
 from engine.core.ids import SECOND
 from engine.runtime.clock import SystemClock
-from tests.integration.test_cli_daemon import Running, accepted, free_ports, sign_up, start, until
-
-
-def journeyd(root: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(app, ["-w", str(root), *arguments])
-
-
-def data(root: Path, *arguments: str, code: int = 0) -> Any:
-    result = journeyd(root, *arguments, "--json")
-    assert result.exit_code == code, result.output
-    return json.loads(result.stdout)
+from tests.integration.lived_shop import data, journeyd
+from tests.integration.served_shop import Running, accepted, serving, sign_up, until
 
 
 def edit(root: Path, journey: str, old: str, new: str) -> None:
@@ -157,15 +146,8 @@ def test_a_journey_that_left_the_folder_can_still_be_stopped_while_it_is_travell
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     root = tmp_path_factory.mktemp("publish") / "shop"
     assert CliRunner().invoke(app, ["init", str(root)]).exit_code == 0
-    port, smtp, http = free_ports(3)
-    environ = {"JOURNEYD_SANDBOX__SMTP_PORT": str(smtp), "JOURNEYD_SANDBOX__HTTP_PORT": str(http)}
-    process = start(root, environ, port)
-    assert process.stdout is not None
-    said = json.loads(process.stdout.readline())
-    yield Running(root, said["address"], said["inbox"], process, environ)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
-    process.stdout.close()
+    with serving(root) as served:
+        yield served
 
 
 def subjects(running: Running, who: str) -> list[str]:

@@ -5,7 +5,6 @@ Only the clock is ours. A process that dies between lease and outcome is played 
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Callable
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -27,6 +26,7 @@ from engine.core.ids import DAY, HOUR, MINUTE, SECOND, Micros
 from engine.ports import TouchQuery, TouchRow
 from engine.runtime.clock import ManualClock
 from engine.runtime.embedded import Embedded
+from tests.integration.served_shop import free_ports
 
 TEN: Final = 1_772_416_800_000_000  # 2026-03-02 10:00 in Shanghai
 EVERY: Final = 5  # touches of the journey
@@ -73,7 +73,7 @@ class Shop:
         for name, text in FILES.items():
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
             (self.root / name).write_text(text, encoding="utf-8")
-        smtp, http = _free_ports(2)
+        smtp, http = free_ports(2)
         (self.root / "journeyd.yaml").write_text(
             f"sandbox: {{enabled: true, smtp_port: {smtp}, http_port: {http}}}\ndefault_zone: Asia/Shanghai\n"
         )
@@ -126,14 +126,6 @@ class Shop:
 
     def accepted(self, provider: str) -> list[Accepted]:
         return read_record(self.sandbox.settings.record, RecordQuery(provider=provider, bodies=True))
-
-
-def _free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
 
 
 @pytest.fixture
