@@ -4,7 +4,8 @@ Reads files only; the daemon is stopped. The claims:
 A1 every planned touch has ended or is uncertain. A2 sent means that a provider has it; a provider has it means sent or
 uncertain. A3 no provider has a touch twice. A4 nothing is lost in silence: every acknowledged sign-up has its three
 touches. A5 every doubt has a cause. A6 what was acknowledged is in the journal and was applied, once. A7 the files are
-whole and the kept totals equal a recount.
+whole and the kept totals equal a recount. A8 no code of the pool was given twice, and none is lost. A9 every run
+travels a version that exists, what was published last is in force, and its work is done.
 """
 
 from collections import Counter
@@ -19,7 +20,7 @@ from engine.core.delivery import TERMINAL, TouchState
 from engine.core.events import Event, decode
 from engine.ports import Counts, RunQuery, TouchQuery, TouchRow
 from engine.store.sqlite import SqliteLog, SqliteStore
-from tests.crash.ground import CHANNELS, CONCURRENCY, PROVIDERS, Ground
+from tests.crash.ground import CHANNELS, CONCURRENCY, POOL, PROVIDERS, Ground
 
 ALL: Final = 10_000_000
 _SHOWN: Final = 5
@@ -32,6 +33,14 @@ class Toll(msgspec.Struct):
     left_in_flight: set[str] = set()
     freezes: int = 0
     doubtful_faults: int = 0
+
+
+class Promised(msgspec.Struct, frozen=True):
+    """What clients and operators were told: sign-ups taken, the release to be in force, codes in the pool."""
+
+    sign_ups: Sequence[int]
+    release: str
+    codes: frozenset[str]
 
 
 class Findings(msgspec.Struct):
@@ -48,6 +57,8 @@ class Findings(msgspec.Struct):
     uncertain_delivered: int = 0
     journal: int = 0
     repeated: int = 0
+    coupons: int = 0
+    moved: int = 0
 
     @property
     def is_clean(self) -> bool:
@@ -70,9 +81,9 @@ class Findings(msgspec.Struct):
         return "\n".join(lines)
 
 
-def audit(ground: Ground, acknowledged: Sequence[int], toll: Toll) -> Findings:
+def audit(ground: Ground, promised: Promised, toll: Toll) -> Findings:
     """Hold the store, the journal and the providers' record against each other."""
-    found = Findings()
+    found, acknowledged = Findings(), promised.sign_ups
     store = SqliteStore.open_readonly(ground.data / "store.db")
     log = SqliteLog.open_readonly(ground.data / "journal.db")
     try:
@@ -82,6 +93,8 @@ def audit(ground: Ground, acknowledged: Sequence[int], toll: Toll) -> Findings:
         _doubts(found, rows, toll)
         _promises(found, store, acknowledged, rows)
         _journal(found, store, log, acknowledged)
+        found.charge("A8", _coupons(found, store, promised.codes))
+        found.charge("A9", _releases(found, store, promised.release))
         found.charge("A7", _miscounts(store.counts(), rows, store))
     finally:
         store.close()
@@ -133,7 +146,7 @@ def _promises(found: Findings, store: SqliteStore, acknowledged: Sequence[int], 
     planned: dict[str, Counter[str]] = {}
     for row in rows:
         planned.setdefault(row.touch.customer, Counter())[row.touch.channel] += 1
-    runs = Counter(customer for customer, _ in store.runs(RunQuery(limit=ALL)))
+    runs = Counter(customer for customer, _ in store.runs(RunQuery(journey="sign-up", limit=ALL)))
     wanted = Counter(CHANNELS)
     for name in names:
         customer = people.get(ids.get(name, ""))
@@ -141,7 +154,7 @@ def _promises(found: Findings, store: SqliteStore, acknowledged: Sequence[int], 
             found.charge("A6", [f"{name} was acknowledged and is unknown"])
             continue
         counts = [tally.count for tally in customer.behaviour.values()]
-        if counts != [1] or runs[customer.id] != 1:
+        if set(counts) != {1} or runs[customer.id] != 1:
             found.charge("A6", [f"{name} signed up {counts} times and has {runs[customer.id]} runs, once was said"])
         if planned.get(customer.id, Counter()) != wanted:
             said = dict(planned.get(customer.id, Counter()))
@@ -160,6 +173,37 @@ def _journal(found: Findings, store: SqliteStore, log: SqliteLog, acknowledged: 
     missing = (f"{kind}{n}" for n in acknowledged for kind in "is" if not said[f"{kind}{n}"])
     found.charge("A6", (f"message {name} was acknowledged and is not in the journal" for name in missing))
     found.charge("A6", (f"dead letter: {dead.reason}" for dead in store.dead_letters()))
+
+
+def _coupons(found: Findings, store: SqliteStore, stocked: frozenset[str]) -> Iterator[str]:
+    """A8: a code goes to one run, a run gets one code, and what was stocked is issued or free."""
+    issued = store.coupons(pool=POOL, limit=ALL)
+    found.coupons = len(issued)
+    codes, runs = Counter(row.code for row in issued), Counter(row.run for row in issued)
+    yield from (f"code {code} was given {n} times" for code, n in codes.items() if n > 1)
+    yield from (f"run {run} got {n} codes" for run, n in runs.items() if n > 1)
+    known = {*codes, *store.codes(POOL, ALL)}
+    yield from (f"code {code} was stocked and is gone" for code in sorted(stocked - known))
+    yield from (f"code {code} is both given and free" for code in sorted(codes.keys() & {*store.codes(POOL, ALL)}))
+    held = {
+        code: customer for customer in store.scan("", ALL) for run in customer.runs for code in run.coupons.values()
+    }
+    others = [row.code for row in issued if row.code in held and held[row.code].id != row.customer]
+    yield from (f"code {code} is held by another customer than it was given to" for code in others)
+
+
+def _releases(found: Findings, store: SqliteStore, promised: str) -> Iterator[str]:
+    """A9: versions exist, what was published last is in force, its work is done."""
+    runs = [run for _, run in store.runs(RunQuery(limit=ALL))]
+    plans = {(run.journey, run.version) for run in runs}
+    yield from (f"runs travel {place}, which nobody published" for place in plans if store.plan(*place) is None)
+    found.moved = sum(note.code == "moved" for one in store.scan("", ALL) for note in store.notes(one.id, "sign-up"))
+    in_force = [release.id for release in store.releases(1)]
+    if in_force != [promised]:
+        yield f"{in_force} is in force, {promised} was promised"
+    yield from (f"job {job.name} is left in {job.phase}" for job in store.jobs())
+    if paused := store.flags():
+        yield f"left over: {paused}"
 
 
 def _miscounts(counts: Counts, rows: Sequence[TouchRow], store: SqliteStore) -> Iterator[str]:

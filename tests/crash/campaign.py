@@ -19,10 +19,11 @@ from engine.core.ids import share
 from engine.ports import RunQuery, TouchQuery
 from engine.runtime.embedded import POINTS
 from engine.store.sqlite import SqliteStore
-from tests.crash.audit import Findings, Toll, audit
+from tests.crash.audit import Findings, Promised, Toll, audit
 from tests.crash.daemon import REFUSED, Daemon, nursery
 from tests.crash.feeder import Feeder
 from tests.crash.ground import LEASE, Ground, prepare
+from tests.crash.operators import Operators
 from tests.crash.providers import Providers
 
 KILL_AT_LATEST: Final = 4.0
@@ -57,6 +58,7 @@ class Result(msgspec.Struct):
     acknowledged: int = 0
     unanswered: int = 0
     retried: int = 0
+    published: int = 0
     refusals: list[str] = []
     drained_after: float = 0.0
     exit_code: int | None = None
@@ -74,7 +76,9 @@ def fight(root: Path, orders: Orders, tell: Callable[[str], None] = lambda _: No
     finally:
         campaign.close()
     result = campaign.result
-    result.findings = audit(ground, campaign.feeder.acknowledged, campaign.toll)
+    operators = campaign.operators
+    promised = Promised(campaign.feeder.acknowledged, operators.last.id, frozenset(operators.codes))
+    result.findings = audit(ground, promised, campaign.toll)
     result.took = time.monotonic() - started
     return result
 
@@ -83,6 +87,7 @@ class _Campaign:
     def __init__(self, ground: Ground, orders: Orders, tell: Callable[[str], None]) -> None:
         self.ground, self.orders, self.tell = ground, orders, tell
         self.result, self.toll = Result(), Toll()
+        self.operators = Operators(ground)
         self.providers = Providers(ground)
         self.feeder = Feeder(ground, orders.rate, orders.seed)
         self.daemon: Daemon | None = None
@@ -91,6 +96,7 @@ class _Campaign:
         nursery()
         self.providers.storm(0, is_early=False)
         self.feeder.start()
+        self.operators.start()
         for number in range(self.orders.kills):
             if self.orders.storms and number % 7 == 0:
                 is_early = number < self.orders.kills * 0.4
@@ -102,6 +108,7 @@ class _Campaign:
 
     def close(self) -> None:
         self.feeder.finish(0)
+        self.operators.finish(0)
         if self.daemon is not None:
             self.daemon.close()
         self.providers.close()
@@ -189,8 +196,11 @@ class _Campaign:
         assert daemon.wait_ready(30), "the daemon does not start again, see daemon.log"
         self.result.restarts.append(daemon.ready_after)
         self.feeder.finish(60)
+        self.operators.finish(60)
         self.result.acknowledged, self.result.unanswered = len(self.feeder.acknowledged), len(self.feeder.unanswered)
-        self.result.retried, self.result.refusals = self.feeder.repeats, self.feeder.refusals
+        self.result.retried = self.feeder.repeats
+        self.result.refusals = [*self.feeder.refusals, *self.operators.refusals]
+        self.result.published = self.operators.published
         self._wait_until_quiet(daemon, began + QUIET_AT_LATEST + self.orders.kills / 2)
         self.result.drained_after = time.monotonic() - began
         daemon.signal(signal.SIGTERM)
@@ -203,7 +213,11 @@ class _Campaign:
         headers = {"Authorization": f"Bearer {self.ground.ops_key}"}
         with httpx.Client(base_url=self.ground.url, headers=headers, trust_env=False, timeout=10) as ops:
             try:
-                while store.runs(RunQuery(active="yes", limit=1)) or any(_has(ops, state) for state in _BUSY):
+                while (
+                    store.jobs()
+                    or store.runs(RunQuery(active="yes", limit=1))
+                    or any(_has(ops, state) for state in _BUSY)
+                ):
                     assert time.monotonic() < deadline, "touches stay open, see the audit of the store"
                     assert not daemon.wait_dead(0.2), f"the daemon died while draining: {daemon.exit_code}"
             finally:
@@ -211,6 +225,10 @@ class _Campaign:
 
 
 _BUSY: Final = sorted(OPEN - {TouchState.UNCERTAIN})
+
+
+def _is_underway(store: SqliteStore) -> bool:
+    return bool(store.jobs() or store.runs(RunQuery(active="yes", limit=1)))
 
 
 def _has(ops: httpx.Client, state: TouchState) -> bool:

@@ -25,6 +25,7 @@ write_keys:
   - {{name: shop, key: file:write.key, rate: 5000, burst: 5000}}
 ops_key: file:ops.key
 server: {{port: {port}, base_url: "http://127.0.0.1:{port}"}}
+publish: {{on_start: false}}
 sandbox: {{enabled: true, smtp_port: {smtp}, http_port: {http}}}
 delivery:
   lease: {lease:.0f}s
@@ -32,12 +33,18 @@ delivery:
   attempts: 50
 """
 
-_JOURNEY: Final = """\
+POOL: Final = "PERK"
+"""A pool with fewer codes than customers: whoever finds it empty goes on without."""
+
+JOURNEY: Final = """\
 journey: sign-up
 title: Three messages to everybody who signs up
 stage: acquire
 enter: {on: signed_up, again: always}
+in_flight: migrate
 steps:
+  - coupon: PERK
+    else: [{tag: +without}]
   - {send: hello, via: email}
   - wait: 1s
   - {send: hello, via: sms}
@@ -45,8 +52,24 @@ steps:
   - {send: hello, via: wechat}
 """
 
+EDITED: Final = JOURNEY.replace("  - wait: 1s\n", "  - tag: +edited\n  - wait: 2s\n").replace(
+    "  - wait: 3s\n",
+    '  - wait: 2s\n  - if: \'count("signed_up", within="1d") >= 1\'\n    then: [{tag: +counted}]\n',
+)
+"""The same three messages, at other times, with steps between them and a statistic more."""
+
+_SIDE: Final = """\
+journey: side
+title: A journey that is paused now and then
+stage: acquire
+enter: {on: signed_up, again: always}
+steps:
+  - tag: +side
+"""
+
 _FILES: Final[Mapping[str, str]] = {
-    "journeys/sign-up.yaml": _JOURNEY,
+    "journeys/sign-up.yaml": JOURNEY,
+    "journeys/side.yaml": _SIDE,
     "audience/lifecycle.yaml": "stages:\n  acquire: {when: 'count(\"signed_up\") >= 1'}\n",
     "audience/consent.yaml": "purposes:\n  marketing: opt_in\nchannels:\n  email: opt_out\n  sms: opt_out\n"
     "  wechat: opt_out\n",

@@ -21,6 +21,7 @@ def table(result: Result) -> str:
         ("freezes, second starts refused", f"{result.freezes}, {_second_starts(result)}"),
         ("sign-ups acknowledged", f"{result.acknowledged:,} ({result.unanswered} never answered)"),
         ("posts repeated by clients", f"{result.retried:,}; {found.repeated:,} messages twice in the journal"),
+        ("releases published", f"{result.published}; {found.moved:,} runs moved; {found.coupons} codes given"),
         ("touches", f"{found.touches:,}: {states}"),
         ("accepted by providers", f"{accepted}; {found.deduped} resends collapsed by key"),
         ("duplicates", f"{found.duplicates}"),

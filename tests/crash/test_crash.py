@@ -31,6 +31,9 @@ def _was_no_walk_in_the_park(result: Result) -> None:
     assert max(result.second_starts) < 1.0
     assert result.acknowledged >= KILLS
     assert result.findings.repeated > 0, "no client had to repeat anything"
+    assert result.published >= 10
+    assert result.findings.moved > 0, "no run was taken into another version"
+    assert result.findings.coupons >= 50
     assert result.findings.deduped > 0, "no doubtful message was sent again under its key"
     assert result.findings.uncertain_delivered > 0
     assert min(result.findings.accepted.values()) >= KILLS
