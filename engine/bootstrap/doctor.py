@@ -12,7 +12,7 @@ from channels.templates import Library
 from channels.webhook.guard import Forbidden, check_url
 from engine.bootstrap.providers import channels_of
 from engine.bootstrap.workspace import Workspace
-from engine.core.errors import JourneydError
+from engine.core.errors import BadInput, JourneydError
 from engine.core.plan import Send, Webhook
 from engine.runtime.clock import SystemClock
 
@@ -112,17 +112,24 @@ def _data(workspace: Workspace) -> Iterator[Finding]:
         path = workspace.data / name
         if path.exists() and path.stat().st_mode & 0o077:
             yield Finding(name, "problem", "others on this machine can read it", f"chmod 600 {path}")
-    try:
-        store = workspace.read_store()
-    except JourneydError:
+    if not (workspace.data / "store.db").exists():
         yield Finding("data", "ok", "no data yet")
         return
     try:
-        counts = store.counts()
+        store = workspace.read_store()
+    except JourneydError as problem:
+        is_older = isinstance(problem, BadInput)
+        yield Finding("data", "warning" if is_older else "problem", str(problem))
+        return
+    try:
+        counts, jobs = store.counts(), store.jobs()
     finally:
         store.close()
     doubtful = sum(n for (_, _, state), n in counts.touches.items() if state == "uncertain")
     yield Finding("data", "ok", f"{counts.customers} customers, {sum(counts.touches.values())} touches")
+    for job in jobs:
+        detail = f"{job.name.partition(':')[0]} at {job.done:,} of {job.total:,}: a publish is being worked in"
+        yield Finding("jobs", "warning", detail, "wait: events are accepted meanwhile; see `journeyd status`")
     if counts.dead:
         yield Finding("dead letters", "warning", f"{counts.dead} entries could not be applied", "see `journeyd status`")
     if doubtful:
