@@ -12,6 +12,7 @@ from journeys.audience_forms import FORMS
 from journeys.compile import Loaded, load_journey
 from journeys.expressions import TRAVEL, parse_condition, parse_value
 from journeys.parse import parse_form
+from journeys.step_compiler import MAX_STEPS
 
 GOOD = """\
 journey: cart-rescue
@@ -210,10 +211,19 @@ def test_a_wrong_way_in_is_told(enter: str, code: str) -> None:
         ("send: x\n    via: email\n    purpose: Sales calls", [("J032", 14)]),
         ("wait: 1h\n    coupon: SPRING10", [("J016", 5)]),
         ("coupn: SPRING10", [("J010", 5)]),
+        ("set: {customer.x: {y: 1}}", [("J058", 23)]),
+        ("set: {customer.x: [[1]]}", [("J058", 23)]),
+        ("choose: [{if: tag('a')}]", [("J076", 14)]),
+        ("choose: [{if: tag('a'), then: [stop]}, {else: [stop], then: [stop]}]", [("J076", 44)]),
     ],
 )
 def test_a_wrong_step_is_told_where_it_stands(step: str, expected: list[tuple[str, int]]) -> None:
     assert [(code, column) for code, _, column in problems(f"{HEAD}steps:\n  - {step}\n")] == expected
+
+
+def test_a_journey_of_more_steps_than_may_be_is_told() -> None:
+    assert problems(f"{HEAD}steps:\n" + "  - wait: 1h\n" * MAX_STEPS) == []
+    assert problems(f"{HEAD}steps:\n" + "  - wait: 1h\n" * (MAX_STEPS + 1)) == [("J079", 5, 3)]
 
 
 @pytest.mark.parametrize(

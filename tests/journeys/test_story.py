@@ -256,6 +256,12 @@ def test_unknown_keys_arms_and_empty_files_are_refused() -> None:
     assert run_stories(RESCUE, AUDIENCE, "stories: [", "x").problems
 
 
+def test_two_stories_of_one_name_are_refused() -> None:
+    story = "  - story: twin\n    happens: [2026-03-02 10:00: signed_up]\n    expect: [not entered]\n"
+    found = run_stories(RESCUE, AUDIENCE, "stories:\n" + story * 2, "rescue.story.yaml").problems
+    assert [(problem.code, problem.place.line) for problem in found] == [("S010", 5)]
+
+
 def test_the_shorthand_is_quoted_and_comments_stay() -> None:
     assert quoted("- +1h: order_paid {note: it's}") == "- +1h: 'order_paid {note: it''s}'"
     assert quoted("- +1h: order_paid {a: '}'}  # x") == "- +1h: 'order_paid {a: ''}''}'  # x"
