@@ -12,7 +12,7 @@ from engine.core.commands import CountArm, Touch
 from engine.core.draft import Draft
 from engine.core.errors import RunawayJourney
 from engine.core.events import Event
-from engine.core.ids import Micros
+from engine.core.ids import Micros, derive
 from engine.core.plan import (
     Branch,
     Coupon,
@@ -219,6 +219,14 @@ def _act(draft: Draft, compiled: CompiledPlan, run: Run, node: Tag | Set | Start
     return run
 
 
+def _of_any_version(draft: Draft, run: Run) -> Run:
+    """Return the run under a name that no version is part of: an edited journey deals the same arms to the same people.
+
+    Otherwise a rehearsal of an edited wait would report every other customer as changed.
+    """
+    return msgspec.structs.replace(run, id=derive("arm", run.journey, draft.customer.id, run.key, run.entered))
+
+
 def _split(draft: Draft, run: Run, node: Split) -> tuple[Run, str]:
     """Return the run with its arm, and where that leads; a run that comes again keeps the arm it took."""
     taken = run.arms.get(node.name)
@@ -226,7 +234,8 @@ def _split(draft: Draft, run: Run, node: Split) -> tuple[Run, str]:
     if arm is None:
         winner = node.winner
         results = None if winner is None else draft.world.results(run.journey, node.name)
-        arm = experiment.arm_of(node, run) if results is None else experiment.arm_of(node, run, results)
+        drawn = _of_any_version(draft, run)
+        arm = experiment.arm_of(node, drawn) if results is None else experiment.arm_of(node, drawn, results)
         run = msgspec.structs.replace(run, arms={**run.arms, node.name: arm.name})
         if winner is not None and winner.by == "convert" and not run.holdout:
             draft.command(CountArm(run.journey, node.name, arm.name, tried=1))

@@ -51,9 +51,11 @@ def _let_go(work: Work, directive: Directive) -> None:
     """
     journey = "" if directive.subject == "*" else directive.subject
     held = work.unit.runs(RunQuery(journey=journey, active="yes", limit=1_000_000_000))
-    for customer_id in dict.fromkeys(customer_id for customer_id, run in held if not run.wake):
+    # Who was held by an entry of this very batch is not in the store yet.
+    asked = [customer_id for customer_id, run in held if not run.wake] + list(work.customers)
+    for customer_id in dict.fromkeys(asked):
         customer = work.customer(customer_id)
-        if customer is None:
+        if customer is None or all(run.wake or not run.is_active for run in customer.runs):
             continue
         at = directive.received
         runs = tuple(

@@ -3,7 +3,7 @@
 from engine.core.events import Directive, Event, encode
 from engine.core.expression import Compare, Constant, Path
 from engine.core.ids import HOUR, MINUTE
-from engine.core.plan import Audience, OnEvent, Plan, Policy, Send, WaitWhile, seal
+from engine.core.plan import Audience, OnEvent, Plan, Policy, Send, Span, Wait, WaitWhile, seal
 from engine.core.playbook import Playbook
 from engine.ports import TouchQuery
 from engine.store.memory import MemoryLog, MemoryStore
@@ -46,3 +46,16 @@ def test_a_condition_that_ended_while_the_journey_was_stopped_is_seen_when_it_go
     assert wake(store, playbook(), NOON + HOUR).customers == 1
     [row] = store.find_touches(TouchQuery())
     assert (row.touch.template, row.touch.planned) == ("hello", NOON + HOUR)
+
+
+def test_who_was_held_in_the_batch_that_resumes_goes_on_too() -> None:
+    plan = seal(Plan("j", "J", "retain", OnEvent(("began",)), (Wait("1", Span(HOUR), "2"), PLAN.nodes[1])))
+    book = Playbook([plan], Audience(policy=Policy()), {"j": "holidays"})
+    store, log = MemoryStore(), MemoryLog()
+    log.append([said("began", NOON, "busy")])
+    assert advance(store, log, Playbook([plan], Audience(policy=Policy()))) is not None
+    late = NOON + 2 * HOUR
+    log.append([encode(Directive("d1", "resume", late, late, subject="j"))])
+    assert advance(store, log, book) is not None
+    [customer] = store.scan("", 10)
+    assert all(run.wake for run in customer.runs if run.is_active)
