@@ -19,7 +19,8 @@ from engine.core import errors, trace
 from engine.core.delivery import TouchState, diagram
 from engine.core.errors import JourneydError
 from engine.telemetry import LOG_EVENTS, METRICS
-from journeys import story_wording, wording
+from journeys import wording
+from journeys.stories import wording as story_wording
 
 DOCS: Final = Path(__file__).parent
 _BLOCK: Final = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -14,14 +14,14 @@ import msgspec
 from engine.core.errors import Place
 from engine.core.expression import Expr, Measure
 from engine.core.plan import STAGES, Audience, Cap, Policy, StageName, TagRule
-from journeys.audience_forms import AccountsForm, CapsForm, ConsentForm, LifecycleForm, SegmentsForm, TagsForm
 from journeys.circles import circles, negations, segments_in
 from journeys.expressions import CUSTOMER, parse_condition
+from journeys.forms.audience import AccountsForm, CapsForm, ConsentForm, LifecycleForm, SegmentsForm, TagsForm
+from journeys.forms.reading import Form
 from journeys.functions import merge
 from journeys.parse import Parsed, parse_form
 from journeys.positions import read_file
 from journeys.problems import Problem, nearest
-from journeys.reading import Form
 
 LIFECYCLE: Final[dict[StageName, str]] = {
     "acquire": 'ever("signed_up") or exists(customer.phone)',

@@ -15,7 +15,7 @@ from engine.core.ids import DAY
 from engine.core.plan import Plan
 from journeys import flow
 from journeys.entrances import again_of, entrance
-from journeys.entry_forms import key_of, where_of
+from journeys.forms.entries import key_of, where_of
 from journeys.parse import Parsed, parse_journey
 from journeys.positions import Document, read_file
 from journeys.problems import Problem, has_errors, nearest

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from engine.core import plan
 from engine.core.ids import Micros
-from journeys.entry_forms import (
+from journeys.forms.entries import (
     AnniversaryForm,
     AnyEntry,
     ChangedForm,

@@ -1,7 +1,7 @@
 """A plan, and what became of one customer, in plain words (English and Chinese).
 
 Called by `journeyd explain`, the console and the docs. The sentences of the trace stand in `core/trace.py`; those of
-conditions in `phrases.py`. Nothing is decided here.
+conditions in `words/phrases.py`. Nothing is decided here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,11 @@ from engine.core.plan import Again, Exit, Goal, Plan, Quiet
 from engine.core.state import Run
 from engine.core.trace import say
 from engine.ports import TouchRow
-from journeys import phrases
-from journeys.reasons import reason
 from journeys.road import if_so, measures_of
-from journeys.steps_in_words import step_in_words
-from journeys.ways_in import entrance_in_words
+from journeys.words import phrases
+from journeys.words.reasons import reason
+from journeys.words.steps import step_in_words
+from journeys.words.ways_in import entrance_in_words
 
 _INSTANTS: Final = frozenset({"until", "due"})
 _STATES: Final[dict[TouchState, str]] = {

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from engine.core.errors import Place
 from engine.core.expression import Measure
+from journeys.forms.reading import Form, Reading, complaints
 from journeys.functions import merge
 from journeys.look_alikes import slips
 from journeys.positions import Document, read_document
 from journeys.problems import Problem
 from journeys.quoting import with_quotes
-from journeys.reading import Form, Reading, complaints
 from journeys.syntax import JourneyForm
 
 MAX_PROBLEMS: Final = 100

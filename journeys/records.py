@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from engine.core.expression import Expr, Measure
 from engine.core.plan import Record
 from journeys.expressions import RUN, Located, Scope, Steps, parse_value
-from journeys.reading import VALUE_SCHEMA, ReadCondition
+from journeys.forms.reading import VALUE_SCHEMA, ReadCondition
 from journeys.scalars import kind_of
 
 MAX_FIELDS: Final = 100

@@ -1,6 +1,6 @@
 """The ways of a plan's graph: where each step may lead, and by what name. The shared ground of words and drawings.
 
-The words of the steps themselves stand in `steps_in_words.py`; the graph is `core/plan.py`.
+The words of the steps themselves stand in `words/steps.py`; the graph is `core/plan.py`.
 """
 
 from collections.abc import Mapping

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from journeys.audience_forms import FORMS
-from journeys.reading import CONDITION_DEFINITION, CONDITION_SCHEMA, Form
-from journeys.story_schema import STORY_FILE
+from journeys.forms.audience import FORMS
+from journeys.forms.reading import CONDITION_DEFINITION, CONDITION_SCHEMA, Form
+from journeys.stories.schema import STORY_FILE
 from journeys.syntax import JourneyForm
 
 FILE: Final = Path(__file__).with_name("schema.json")

@@ -10,7 +10,7 @@ from engine.core import plan
 from engine.core.errors import Place
 from engine.core.expression import Expr
 from engine.core.plan import Node
-from journeys.action_forms import (
+from journeys.forms.actions import (
     Action,
     DateForm,
     LeaveForm,
@@ -24,9 +24,7 @@ from journeys.action_forms import (
     WaitUntilForm,
     WebhookStepForm,
 )
-from journeys.positions import Document, Path
-from journeys.problems import Problem
-from journeys.step_forms import (
+from journeys.forms.steps import (
     AllForm,
     AnyForm,
     AnyStep,
@@ -40,6 +38,8 @@ from journeys.step_forms import (
     WaitForForm,
     WaitWhileForm,
 )
+from journeys.positions import Document, Path
+from journeys.problems import Problem
 
 MAX_STEPS: Final = 1_000
 

@@ -14,15 +14,15 @@ from engine.core.plan import Audience, Plan, Split
 from journeys.compile import Loaded, load_journey
 from journeys.explain import explain_note
 from journeys.problems import Problem
-from journeys.story_beside import Beside
-from journeys.story_cast import Setting
-from journeys.story_coverage import Coverage, cover
-from journeys.story_diff import side_by_side
-from journeys.story_expect import judge
-from journeys.story_run import Played, StoryNeverEnds, play
-from journeys.story_syntax import Story, read_stories
-from journeys.story_timeline import timeline
-from journeys.story_wording import StoryProblem
+from journeys.stories.beside import Beside
+from journeys.stories.cast import Setting
+from journeys.stories.coverage import Coverage, cover
+from journeys.stories.diff import side_by_side
+from journeys.stories.judge import judge
+from journeys.stories.play import Played, StoryNeverEnds, play
+from journeys.stories.syntax import Story, read_stories
+from journeys.stories.timeline import timeline
+from journeys.stories.wording import StoryProblem
 
 __all__ = ["Failure", "StoryReport", "StoryResult", "run_on", "run_stories", "run_story_file", "story_files"]
 

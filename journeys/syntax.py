@@ -1,7 +1,7 @@
 """What a marketer may write in a journey file: one pydantic model per block, the source of schema.json.
 
 Values arrive read (durations are `Span`, conditions are trees); `compile.py` turns these models into a plan. The ways
-in are in `entry_forms.py`, steps in `step_forms.py`.
+in are in `forms/entries.py`, steps in `forms/steps.py`.
 """
 
 from typing import Annotated, ClassVar
@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from engine.core.plan import InFlight, StageName
-from journeys.entry_forms import Entry
-from journeys.fields import (
+from journeys.forms.entries import Entry
+from journeys.forms.fields import (
     Amount,
     Events,
     MaybeExact,
@@ -23,8 +23,8 @@ from journeys.fields import (
     QuietHours,
     TravelWhere,
 )
-from journeys.reading import Form, OneOrMany, complaint
-from journeys.step_forms import Steps
+from journeys.forms.reading import Form, OneOrMany, complaint
+from journeys.forms.steps import Steps
 
 
 class ProgrammeForm(Form):

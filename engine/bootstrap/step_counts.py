@@ -7,7 +7,7 @@ from typing import Final
 from engine.core.delivery import Fact, TouchState
 from engine.core.plan import Plan
 from engine.ports import Reader, TouchQuery, TouchRow
-from journeys.marks import JourneyCount, StepCount
+from journeys.drawing.marks import JourneyCount, StepCount
 
 MOST_TOUCHES: Final = 100_000
 """Messages that are counted, newest first: a drawing need not wait for millions."""

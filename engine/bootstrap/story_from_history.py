@@ -19,11 +19,11 @@ from engine.core.events import KINDS, Event
 from engine.core.ids import SECOND, Micros
 from engine.core.state import Customer, Run
 from engine.ports import Reader
+from journeys.stories.cast import Setting
+from journeys.stories.masks import Masks
+from journeys.stories.syntax import OWN_WORDS
+from journeys.stories.writing import Line, Written, write_story
 from journeys.story import run_on
-from journeys.story_cast import Setting
-from journeys.story_masks import Masks
-from journeys.story_syntax import OWN_WORDS
-from journeys.story_writing import Line, Written, write_story
 
 MOST_BEFORE: Final = 500
 """Earlier events that a story tells, the newest: what conditions of the journey may ask for."""

@@ -19,7 +19,7 @@ from engine.core.plan import Audience, Plan
 from engine.core.state import Account, Customer, Run
 from engine.ports import Reader, RunQuery, TouchQuery, TouchRow
 from engine.usecases.receive import NAMES
-from journeys.story_writing import Line
+from journeys.stories.writing import Line
 
 LONGEST_CAP: Final = 7 * DAY
 """How far around a message that a cap stopped others are looked for."""

@@ -87,7 +87,7 @@ def issued(
     from engine.cli.instants import shown_zone
     from engine.cli.show import table
     from engine.cli.who import find_customer
-    from journeys.phrases import instant
+    from journeys.words.phrases import instant
 
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()

@@ -17,7 +17,7 @@ def dead(
 ) -> None:
     """List the dead letters: what came in, and why it could not be applied."""
     from engine.cli.instants import shown_zone
-    from journeys.phrases import instant
+    from journeys.words.phrases import instant
 
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()

@@ -11,7 +11,7 @@ from engine.cli.output import emit, remark, tell
 
 if TYPE_CHECKING:
     from engine.core.plan import Plan
-    from journeys.marks import JourneyCount
+    from journeys.drawing.marks import JourneyCount
 
 
 def diagram(
@@ -24,7 +24,7 @@ def diagram(
     as_json: AsJson = False,
 ) -> None:
     """Draw JOURNEY: a tree here, a Mermaid flowchart, or an SVG file; with live counts per step when asked."""
-    from journeys.marks import endings, marks_of
+    from journeys.drawing.marks import endings, marks_of
 
     invocation: Invocation = ctx.obj
     plan = _plan(invocation, journey)
@@ -34,14 +34,14 @@ def diagram(
         _write_svg(svg, plan, invocation, marks)
         return
     if mermaid:
-        from journeys.mermaid import mermaid as drawn
+        from journeys.drawing.mermaid import mermaid as drawn
 
         tell(drawn(plan, invocation.lang, marks).rstrip("\n"))
         return
     if as_json:
         emit(_described(plan, found, invocation.lang))
         return
-    from journeys.outline import outline
+    from journeys.drawing.outline import outline
 
     tell(f"{plan.title} ({plan.journey}, {plan.version})")
     for line in outline(plan, invocation.lang, marks):
@@ -66,7 +66,7 @@ def _counted(invocation: Invocation, plan: "Plan") -> "JourneyCount":
 
 
 def _write_svg(path: Path, plan: "Plan", invocation: Invocation, marks: dict[str, str]) -> None:
-    from journeys.svg import svg
+    from journeys.drawing.svg import svg
 
     drawn = svg(plan, invocation.lang, marks)
     if str(path) == "-":
@@ -80,7 +80,7 @@ def _described(plan: "Plan", found: "JourneyCount | None", lang: str) -> dict[st
     from dataclasses import asdict
 
     from journeys.road import edges
-    from journeys.steps_in_words import short_words
+    from journeys.words.steps import short_words
 
     steps = [
         {

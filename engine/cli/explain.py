@@ -102,8 +102,8 @@ def _unknown(name: str, journeys: set[str], fault: BadInput) -> BadInput:
 
 def _journey(invocation: Invocation, name: str, drawing: bool, as_json: bool) -> None:
     from engine.core.plan import describe
+    from journeys.drawing.mermaid import mermaid
     from journeys.explain import explain_plan
-    from journeys.mermaid import mermaid
 
     plan = written_plan(invocation, name)
     words = explain_plan(plan, invocation.lang)
@@ -224,7 +224,7 @@ def _touch(invocation: Invocation, asked: str, as_json: bool) -> None:
     from engine.core import calendar
     from engine.core.state import Customer
     from engine.ports import RunQuery
-    from journeys.explain_touch import TouchStory, explain_touch
+    from journeys.words.touch import TouchStory, explain_touch
 
     workspace = invocation.workspace()
     with closing(workspace.read_store()) as store:

@@ -39,9 +39,9 @@ class Change:
 
 def mended_files(root: Path, is_asked: Callable[[Path], bool]) -> Iterator[Change]:
     """Yield the files of journeys/ and audience/ that mending changes; nothing is written."""
-    from journeys.audience_forms import FORMS
     from journeys.check import known_names, lint_journeys
     from journeys.compile import journey_files, load_journey
+    from journeys.forms.audience import FORMS
     from journeys.parse import parse_form
 
     known = known_names(root)

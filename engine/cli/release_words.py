@@ -11,8 +11,8 @@ from engine.cli.output import console, plain, tell
 from engine.core.plan import Plan
 from engine.core.release import Difference, Release
 from engine.usecases.plan_publish import Preview, Underway
-from journeys import phrases
 from journeys.explain import explain_plan
+from journeys.words import phrases
 
 if TYPE_CHECKING:
     from engine.core.expression import Measure

@@ -42,7 +42,7 @@ def inbox(
     from engine.bootstrap.providers import sandbox_settings
     from engine.cli import show
     from engine.cli.instants import shown_zone
-    from journeys.phrases import instant
+    from journeys.words.phrases import instant
 
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()

@@ -14,7 +14,7 @@ from engine.core.delivery import Fact, TouchState
 from engine.core.ids import Micros
 from engine.core.state import Customer, Run
 from engine.ports import Attempt, Counts, FactRow, TouchRow
-from journeys.phrases import instant
+from journeys.words.phrases import instant
 
 _COLOURS = {
     TouchState.SENT: "green",

@@ -49,7 +49,7 @@ def from_history(
 def _made(invocation: Invocation, asked: str, journey: str, *, keep: bool) -> "FromHistory":
     from engine.bootstrap.story_from_history import story_from_history
     from engine.cli.who import find_customer
-    from journeys.story_masks import Masks
+    from journeys.stories.masks import Masks
 
     workspace = invocation.workspace()
     with closing(workspace.read_store()) as store:

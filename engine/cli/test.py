@@ -33,7 +33,7 @@ def test(
         return
     reports = _play(invocation, chosen, only)
     if junit is not None:
-        from journeys import story_report
+        from journeys.stories import report as story_report
 
         junit.write_text(story_report.junit(reports), encoding="utf-8")
     thin = [report for report in reports if _coverage(report) < min_coverage]
@@ -50,7 +50,7 @@ def test(
 
 
 def _show(invocation: Invocation, reports: "list[StoryReport]") -> None:
-    from journeys import story_report
+    from journeys.stories import report as story_report
 
     for report in reports:
         tell(f"{report.journey or report.file}")

@@ -43,7 +43,7 @@ def _print(invocation: Invocation, rows: "list[tuple[Release, Difference]]", jou
 
     from engine.cli.instants import shown_zone
     from engine.cli.release_words import in_short
-    from journeys.phrases import instant
+    from journeys.words.phrases import instant
 
     say, zone = invocation.say, shown_zone(invocation.workspace().settings)
     table = Table()

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from engine.core.plan import Audience
-from journeys.fields import Events
+from journeys.forms.fields import Events
+from journeys.forms.reading import Form
 from journeys.lint.liquid import Wording, read_wording
 from journeys.parse import parse_form
 from journeys.positions import MAX_BYTES, read_file
 from journeys.problems import Problem
-from journeys.reading import Form
 
 FORMS: Final[dict[str, tuple[str, ...]]] = {
     "email": ("email.html", "email.txt"),

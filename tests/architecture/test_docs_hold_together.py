@@ -8,10 +8,10 @@ import pytest
 
 from engine.core.plan import Audience
 from journeys.audience import load_audience
-from journeys.audience_forms import FORMS
 from journeys.compile import load_journey
+from journeys.forms.audience import FORMS
+from journeys.stories.report import render
 from journeys.story import run_stories
-from journeys.story_report import render
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "journeys" / "README.md"})

@@ -16,9 +16,10 @@ from engine.core.errors import JourneydError
 from engine.http.settings import BATCH_LIMIT, BATCH_MESSAGES, EVENT_LIMIT, WIRE_LIMIT
 from engine.http.strict import DEPTH, KEYS
 from engine.telemetry import LOG_EVENTS, METRICS
-from journeys import story_wording, wording
-from journeys.entry_forms import WAYS
-from journeys.step_forms import FORMS
+from journeys import wording
+from journeys.forms.entries import WAYS
+from journeys.forms.steps import FORMS
+from journeys.stories import wording as story_wording
 from journeys.syntax import JourneyForm
 
 ROOT = Path(__file__).parents[2]

@@ -13,10 +13,11 @@ from engine.cli.main import app
 from engine.core import trace
 from engine.core.nodes import Node
 from engine.core.plan import Entrance
-from journeys import story_wording, wording
+from journeys import wording
 from journeys.compile import load_folder
-from journeys.entry_forms import WAYS
-from journeys.step_forms import FORMS
+from journeys.forms.entries import WAYS
+from journeys.forms.steps import FORMS
+from journeys.stories import wording as story_wording
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = sorted(p for folder in ("engine", "journeys", "channels", "config") for p in (ROOT / folder).rglob("*.py"))

@@ -12,10 +12,10 @@ import pytest
 from engine.bootstrap.story_from_history import FromHistory, story_from_history
 from engine.bootstrap.workspace import Workspace
 from engine.core.ids import share
+from journeys.stories.cast import Setting
+from journeys.stories.masks import Masks
+from journeys.stories.report import render
 from journeys.story import run_on
-from journeys.story_cast import Setting
-from journeys.story_masks import Masks
-from journeys.story_report import render
 from tests.integration.lived_shop import data, did, journeyd, known, live, make_shop
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.core import plan
-from journeys.audience_forms import FORMS
 from journeys.compile import Loaded, load_journey
 from journeys.expressions import TRAVEL, parse_condition, parse_value
+from journeys.forms.audience import FORMS
 from journeys.parse import parse_form
 from journeys.step_compiler import MAX_STEPS
 

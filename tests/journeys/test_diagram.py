@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from engine.core.ids import DAY, HOUR
 from engine.core.plan import Arm, OnEvent, Plan, Repeat, Send, Span, Split, Stop, Wait
 from journeys.compile import load_journey
-from journeys.layering import GAP_X, Size, lay_out
-from journeys.marks import JourneyCount, StepCount, endings, marks_of
-from journeys.mermaid import mermaid
-from journeys.outline import outline
-from journeys.svg import svg
+from journeys.drawing.layering import GAP_X, Size, lay_out
+from journeys.drawing.marks import JourneyCount, StepCount, endings, marks_of
+from journeys.drawing.mermaid import mermaid
+from journeys.drawing.outline import outline
+from journeys.drawing.svg import svg
 from journeys.widths import width, wrap
 
 LIBRARY = sorted(

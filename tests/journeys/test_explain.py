@@ -47,10 +47,10 @@ from engine.core.plan import (
 from engine.core.state import Run
 from engine.core.trace import CODES
 from engine.ports import TouchRow
+from journeys.drawing.mermaid import mermaid
 from journeys.explain import explain_customer, explain_plan
-from journeys.mermaid import mermaid
-from journeys.phrases import condition
-from journeys.ways_in import entrance_in_words
+from journeys.words.phrases import condition
+from journeys.words.ways_in import entrance_in_words
 
 ORDERS = Measure("k1", "order_paid")
 PLAN = Plan(

@@ -29,7 +29,7 @@ from engine.core.ids import DAY
 from journeys.compile import load_journey
 from journeys.expressions import CUSTOMER, EVENT, RUN, TRAVEL, Scope, parse_condition, parse_formula, parse_value
 from journeys.functions import SINCE_ENTER, merge
-from journeys.phrases import condition
+from journeys.words.phrases import condition
 
 
 def tree(raw: Any, scope: Scope = TRAVEL) -> Expr:

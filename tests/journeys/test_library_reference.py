@@ -9,13 +9,13 @@ import pytest
 
 from engine.core.plan import Audience, Plan
 from journeys.audience import load_audience
-from journeys.audience_forms import FORMS
 from journeys.compile import load_journey
+from journeys.drawing.mermaid import mermaid
 from journeys.explain import explain_plan
-from journeys.mermaid import mermaid
+from journeys.forms.audience import FORMS
 from journeys.positions import read_document
+from journeys.stories.report import render
 from journeys.story import run_stories
-from journeys.story_report import render
 
 README = Path(__file__).parents[2] / "journeys" / "README.md"
 BLOCKS = re.findall(r"^```yaml (\w+)\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)

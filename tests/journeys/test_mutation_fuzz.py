@@ -13,7 +13,6 @@ import pytest
 from channels import leaves
 from channels.text import BadTemplate
 from engine.core.plan import Policy
-from journeys.audience_forms import AccountsForm, CapsForm, ConsentForm, LifecycleForm, SegmentsForm, TagsForm
 from journeys.check import Known, lint_journeys
 from journeys.compile import load_journey
 from journeys.expressions import (
@@ -27,12 +26,13 @@ from journeys.expressions import (
     parse_formula,
     parse_value,
 )
+from journeys.forms.audience import AccountsForm, CapsForm, ConsentForm, LifecycleForm, SegmentsForm, TagsForm
+from journeys.forms.reading import Form
 from journeys.lint.liquid import read_wording
 from journeys.parse import parse_form
 from journeys.positions import read_document
 from journeys.problems import Problem
-from journeys.reading import Form
-from journeys.story_syntax import read_stories
+from journeys.stories.syntax import read_stories
 from tests.journeys.mutants import Dice, condition_mutant, file_mutant
 
 LIBRARY = Path(__file__).parents[2] / "journeys" / "library"

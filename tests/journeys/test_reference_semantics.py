@@ -7,8 +7,8 @@ import pytest
 from engine.core.expression import Compare, Constant, HasTag, Path
 from engine.core.plan import Audience, Policy
 from journeys.compile import load_journey
+from journeys.stories.report import render
 from journeys.story import run_stories
-from journeys.story_report import render
 
 AUDIENCE = Audience(
     segments={"gold": Compare(">=", Path("customer", ("points",)), Constant(100)), "tagged": HasTag("vip")},

@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 from engine.cli.main import app
 from journeys import schema
-from journeys.audience_forms import FORMS
+from journeys.forms.audience import FORMS
 from journeys.positions import read_document
 from journeys.quoting import with_quotes
-from journeys.story_schema import STORY_KEYS
-from journeys.story_syntax import _STORY
-from journeys.story_times import quoted
+from journeys.stories.schema import STORY_KEYS
+from journeys.stories.syntax import _STORY
+from journeys.stories.times import quoted
 from tests.journeys.json_schema import Schema
 from tests.journeys.test_bad_yaml import GOOD
 from tests.journeys.test_compile import CART_RESCUE

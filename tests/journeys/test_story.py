@@ -28,9 +28,9 @@ from engine.core.plan import (
     WaitFor,
     seal,
 )
+from journeys.stories.report import junit, render, summary
+from journeys.stories.times import quoted
 from journeys.story import StoryReport, run_stories
-from journeys.story_report import junit, render, summary
-from journeys.story_times import quoted
 
 AUDIENCE = Audience(policy=Policy(default_zone="Asia/Shanghai"))
 

@@ -29,9 +29,9 @@ from engine.core.plan import (
     Webhook,
     Winner,
 )
+from journeys.stories.cast import Setting
+from journeys.stories.report import junit, render
 from journeys.story import StoryReport, run_on, run_stories
-from journeys.story_cast import Setting
-from journeys.story_report import junit, render
 
 AUDIENCE = Audience(segments={"big": Compare(">", Path("customer", ("cart",)), Constant(5))}, policy=Policy())
 BUSY = Plan(

@@ -7,8 +7,8 @@ import pytest
 from engine.core import plan
 from journeys.audience import load_audience
 from journeys.compile import load_journey
+from journeys.drawing.mermaid import mermaid
 from journeys.explain import explain_plan
-from journeys.mermaid import mermaid
 
 HEAD = "journey: a\nstage: acquire\n"
 CART_RESCUE = """\

@@ -6,8 +6,8 @@ import pytest
 
 from engine.core.plan import Audience, Policy
 from journeys.audience import load_audience
+from journeys.stories.report import render
 from journeys.story import run_story_file, story_files
-from journeys.story_report import render
 
 LANGUAGE = Path(__file__).parent / "language"
 STORIES = story_files(LANGUAGE)

@@ -10,8 +10,8 @@ from engine.core.plan import STAGES, Audience, Coupon, Plan, Send
 from journeys.audience import load_audience
 from journeys.compile import load_journey
 from journeys.lint.known import FORMS, POOL_LEAST, pools_of
+from journeys.stories.report import render
 from journeys.story import run_story_file, story_files
-from journeys.story_report import render
 
 SHELF = Path(__file__).parents[2] / "journeys" / "library"
 LIBRARIES = sorted(SHELF.iterdir())

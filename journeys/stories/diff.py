@@ -1,6 +1,6 @@
 """What was expected beside what happened, as two columns whose lines meet where they match.
 
-Called by `story_report.py` through `story.py`. `=` as expected, `~` the nearest to what was expected, `-` did not
+Called by `stories/report.py` through `story.py`. `=` as expected, `~` the nearest to what was expected, `-` did not
 happen, `+` happened besides.
 """
 
@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from journeys.phrases import instant
-from journeys.story_expectations import TIMED, Expects
-from journeys.story_timeline import Happened, fits, nearest
+from journeys.stories.expectations import TIMED, Expects
+from journeys.stories.timeline import Happened, fits, nearest
 from journeys.widths import pad, width
+from journeys.words.phrases import instant
 
 MOST: Final = 60
 """Columns of the left side; longer lines are given room and push the right side."""

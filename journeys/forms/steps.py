@@ -1,6 +1,6 @@
 """The steps a marketer may write that hold steps of their own, and the choice of the form by the step's word.
 
-Part of the syntax; see `syntax.py` for the file and `action_forms.py` for the steps without blocks. Two words in one
+Part of the syntax; see `syntax.py` for the file and `forms/actions.py` for the steps without blocks. Two words in one
 step are told apart.
 """
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field, ValidationInfo, WrapValidator, model_validator
 
-from journeys.action_forms import (
+from journeys.forms.actions import (
     Action,
     LeaveForm,
     SendForm,
@@ -22,7 +22,7 @@ from journeys.action_forms import (
     WaitUntilForm,
     WebhookStepForm,
 )
-from journeys.fields import (
+from journeys.forms.fields import (
     Back,
     Events,
     Length,
@@ -36,8 +36,8 @@ from journeys.fields import (
     Tries,
     Weight,
 )
+from journeys.forms.reading import Form, OrText, complaint
 from journeys.problems import nearest
-from journeys.reading import Form, OrText, complaint
 
 
 class EachForm(Form):

@@ -1,6 +1,6 @@
 """Places boxes and arrows of a directed graph on layers, top down: rank by longest path, order by barycentre.
 
-Pure geometry for `svg.py`; it knows nothing of journeys. Deterministic: the same graph gives the same picture.
+Pure geometry for `drawing/svg.py`; it knows nothing of journeys. Deterministic: the same graph gives the same picture.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

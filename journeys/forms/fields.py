@@ -8,7 +8,7 @@ from engine.core.ids import Micros
 from engine.core.plan import Again, InFlight, Quiet, Span
 from journeys import scalars
 from journeys.expressions import CUSTOMER, ENTRANCE, EVENT, RUN, TRAVEL, Located, Parsed, Scope, parse_value
-from journeys.reading import Read, ReadCondition, condition, formula, value
+from journeys.forms.reading import Read, ReadCondition, condition, formula, value
 
 _SPAN: Final[dict[str, Any]] = {
     "type": "string",

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from engine.core.commands import Note
 from journeys.explain import explain_note
-from journeys.phrases import instant
-from journeys.story_expectations import Expects
-from journeys.story_run import Played
-from journeys.story_timeline import Happened, fits, nearest, timeline
+from journeys.stories.expectations import Expects
+from journeys.stories.play import Played
+from journeys.stories.timeline import Happened, fits, nearest, timeline
+from journeys.words.phrases import instant
 
 _NOTHING: Final = {"en": "nothing", "zh": "什么都没有发生"}
 _LIVES: Final = ("entered", "skipped.", "held_out", "exited.", "completed")

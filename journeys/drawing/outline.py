@@ -5,9 +5,9 @@ from typing import Final
 
 from engine.core.plan import Node, Plan
 from journeys.road import edges
-from journeys.steps_in_words import short_words
-from journeys.ways_in import entrance_in_words
 from journeys.widths import pad, width
+from journeys.words.steps import short_words
+from journeys.words.ways_in import entrance_in_words
 
 WIDEST: Final = 76
 """Columns of the tree; figures of longer lines follow after two spaces."""

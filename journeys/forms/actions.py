@@ -1,13 +1,13 @@
 """The steps that hold no steps of their own: waiting, sending, tags, traits, other journeys, tasks and webhooks.
 
-Part of the syntax: `step_forms.py` holds those with blocks inside, and the choice by the step's word.
+Part of the syntax: `forms/steps.py` holds those with blocks inside, and the choice by the step's word.
 """
 
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field, ValidationInfo, WrapValidator, model_validator
 
-from journeys.fields import (
+from journeys.forms.fields import (
     Assignee,
     Clock,
     Days,
@@ -23,7 +23,7 @@ from journeys.fields import (
     Value,
     Weekday,
 )
-from journeys.reading import Form, OneOrMany, OrText, Read, complaint
+from journeys.forms.reading import Form, OneOrMany, OrText, Read, complaint
 from journeys.records import Body
 from journeys.scalars import BadValue, clock, label
 

@@ -5,8 +5,8 @@ from html import escape
 from typing import Final
 
 from journeys.road import label_in
+from journeys.stories.coverage import Way
 from journeys.story import StoryReport, StoryResult
-from journeys.story_coverage import Way
 
 MAX_TRACE: Final = 30
 """Lines of trace shown under a failed story; the newest are kept."""

@@ -1,6 +1,6 @@
 """Who and what is there before a story begins: its customer, the journeys that play, the rules, and the world beyond.
 
-Called by `story_run.py`. The dice are fixed here: nobody is held out and no arm is drawn unless the story says so.
+Called by `stories/play.py`. The dice are fixed here: nobody is held out and no arm is drawn unless the story says so.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ from engine.core.plan import Again, Audience, Coupon, Leave, Manual, Plan, Split
 from engine.core.playbook import Playbook
 from engine.core.state import Account, Consent, Customer, Held
 from engine.core.world import ArmResult, Given
-from journeys.story_syntax import Company, Happens, Person, Story
+from journeys.stories.syntax import Company, Happens, Person, Story
 
 ENDLESS: Final = 1_000
 """Codes of a pool that the story says nothing of: CODE-1, CODE-2 and so on."""

@@ -1,4 +1,4 @@
-"""The times of a story, and the one shorthand that YAML itself cannot hold. Called by `story_syntax.py`.
+"""The times of a story, and the one shorthand that YAML itself cannot hold. Called by `stories/syntax.py`.
 
 `- +30m: order_paid {total: 260}` reads well and is no YAML (a plain value may not hold ": "), so `quoted` puts the
 quotes in before the file is parsed. Lines and the columns of keys stay where they are.

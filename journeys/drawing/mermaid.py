@@ -1,14 +1,14 @@
 """A plan as a Mermaid flowchart. Called by `journeyd diagram`, `journeyd explain --mermaid` and the docs.
 
-The same drawing as SVG is made by `svg.py`.
+The same drawing as SVG is made by `drawing/svg.py`.
 """
 
 from collections.abc import Mapping
 
 from engine.core.plan import Branch, Node, Plan, Repeat, Send, Split, WaitFor, WaitWhile
 from journeys.road import edges
-from journeys.steps_in_words import short_words
-from journeys.ways_in import entrance_in_words
+from journeys.words.steps import short_words
+from journeys.words.ways_in import entrance_in_words
 
 
 def mermaid(plan: Plan, lang: str = "en", marks: Mapping[str, str] | None = None) -> str:

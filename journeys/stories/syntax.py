@@ -19,9 +19,9 @@ from engine.core.state import Customer
 from journeys.positions import Document, Path, read_document
 from journeys.problems import Problem
 from journeys.scalars import kind_of
-from journeys.story_expectations import KNOWN, WORDS, Expects, read_expectation, written
-from journeys.story_times import after, quoted, wall
-from journeys.story_wording import StoryProblem
+from journeys.stories.expectations import KNOWN, WORDS, Expects, read_expectation, written
+from journeys.stories.times import after, quoted, wall
+from journeys.stories.wording import StoryProblem
 
 _STORY: Final = (
     *("story", "customer", "with", "account", "before", "happens", "expect"),

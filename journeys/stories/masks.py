@@ -1,6 +1,6 @@
 """Personal data out of stories that are made from recorded events: the same value always gets the same stand-in.
 
-Called by `story_writing.py`'s callers. Identifiers, e-mail addresses, phone numbers and the traits that name a person
+Called by `stories/writing.py`'s callers. Identifiers, e-mail addresses, phone numbers and the traits that name a person
 are replaced wherever they stand; the rest is kept, for conditions read it.
 """
 

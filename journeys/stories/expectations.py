@@ -1,6 +1,6 @@
-"""The lines of a story's `expect`: which words there are, and how one is read. Called by `story_syntax.py`.
+"""The lines of a story's `expect`: which words there are, and how one is read. Called by `stories/syntax.py`.
 
-Whether an expectation held is judged in `story_expect.py`.
+Whether an expectation held is judged in `stories/judge.py`.
 """
 
 import re
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from engine.core.errors import Place
 from engine.core.ids import Micros
-from journeys.story_times import after, wall
+from journeys.stories.times import after, wall
 
 BARE: Final = (
     *("no touches", "entered", "not entered", "held out", "still in", "exited", "completed"),

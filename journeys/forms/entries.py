@@ -6,7 +6,7 @@ from pydantic import ValidationInfo, WrapValidator
 
 from engine.core.expression import Expr
 from engine.core.plan import StageName
-from journeys.fields import (
+from journeys.forms.fields import (
     AgainRule,
     Anniversary,
     CalledKey,
@@ -26,8 +26,8 @@ from journeys.fields import (
     Trait,
     Zone,
 )
+from journeys.forms.reading import Form, complaint
 from journeys.problems import nearest
-from journeys.reading import Form, complaint
 
 
 class EntryForm(Form):

@@ -17,8 +17,8 @@ from engine.core.plan import (
     OnTag,
     Plan,
 )
-from journeys import phrases
 from journeys.road import if_so, measures_of
+from journeys.words import phrases
 
 
 def entrance_in_words(plan: Plan, lang: str = "en") -> str:

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from engine.core.events import KINDS
 from engine.core.plan import ConsentMode, StageName
-from journeys.fields import (
+from journeys.forms.fields import (
     CustomerWhen,
     Exact,
     Fraction,
@@ -19,7 +19,7 @@ from journeys.fields import (
     Times,
     Zone,
 )
-from journeys.reading import Form, Read, complaint
+from journeys.forms.reading import Form, Read, complaint
 from journeys.scalars import BadValue
 
 

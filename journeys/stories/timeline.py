@@ -1,6 +1,6 @@
 """What happened in a story, line by line in the words of an expectation: what judges and diffs compare with.
 
-Called by `story_expect.py` and `story_diff.py`.
+Called by `stories/judge.py` and `stories/diff.py`.
 """
 
 from collections.abc import Iterable
@@ -10,9 +10,9 @@ from typing import Final
 from engine.core.commands import Note, Touch
 from engine.core.ids import MINUTE, SECOND, Micros
 from engine.core.trace import say
-from journeys.reasons import reason
-from journeys.story_expectations import TIMED, Expects
-from journeys.story_run import Played
+from journeys.stories.expectations import TIMED, Expects
+from journeys.stories.play import Played
+from journeys.words.reasons import reason
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ What a line of `happens` or `expect` says is left to `journeyd test`; an editor 
 from typing import Any, Final
 
 from engine.core.events import KINDS
-from journeys.story_expectations import BARE, KEYED
+from journeys.stories.expectations import BARE, KEYED
 
 _TEXTS: Final[dict[str, Any]] = {"type": "array", "items": {"type": ["string", "number"]}}
 _CONSENTS: Final[dict[str, Any]] = {
@@ -85,7 +85,7 @@ STORY_KEYS: Final[dict[str, Any]] = {
         },
     },
 }
-"""The keys of one story; a test holds them to the words that `story_syntax.py` knows."""
+"""The keys of one story; a test holds them to the words that `stories/syntax.py` knows."""
 
 STORY_FILE: Final[dict[str, Any]] = {
     "type": "object",

@@ -1,4 +1,4 @@
-"""A story as the text of a story file: the way back from `story_syntax.py`. Called by `story_from_history.py`.
+"""A story as the text of a story file: the way back from `stories/syntax.py`. Called by `story_from_history.py`.
 
 Text that YAML would read as something else is quoted; what is written here reads back as the same story.
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND, Micros
-from journeys.story_times import wall as read_wall
+from journeys.stories.times import wall as read_wall
 
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.@/-]*|-?(?:0|[1-9]\d{0,14})(?:\.\d{1,12})?")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")

@@ -1,7 +1,7 @@
 """A plan as an SVG drawing of our own: boxes on layers, arrows with their labels, light and dark.
 
-Called by `journeyd diagram` and the console. Every text is escaped; nothing is fetched. `layering.py` says where things
-stand.
+Called by `journeyd diagram` and the console. Every text is escaped; nothing is fetched. `drawing/layering.py` says
+where things stand.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from itertools import pairwise
 from typing import Final
 
 from engine.core.plan import Branch, Node, Plan, Repeat, Send, Split, Task, WaitFor, WaitWhile, Webhook
-from journeys.layering import Layout, Point, Size, lay_out
+from journeys.drawing.layering import Layout, Point, Size, lay_out
 from journeys.road import edges
-from journeys.steps_in_words import short_words
-from journeys.ways_in import entrance_in_words
 from journeys.widths import width, wrap
+from journeys.words.steps import short_words
+from journeys.words.ways_in import entrance_in_words
 
 COLUMN: Final = 7.4
 """Pixels of a Latin letter at the font size used; a Chinese character takes two."""

@@ -14,10 +14,10 @@ from engine.core.ids import DAY, HOUR, MINUTE, Micros
 from engine.core.plan import Plan
 from engine.core.state import Run
 from engine.ports import Attempt, FactRow, TouchRow
-from journeys import phrases
 from journeys.explain import explain_note, state_in_words
-from journeys.reasons import reason
-from journeys.steps_in_words import short_words
+from journeys.words import phrases
+from journeys.words.reasons import reason
+from journeys.words.steps import short_words
 
 _FACTS: Final[dict[Fact, tuple[str, str]]] = {
     Fact.ACCEPTED: ("the provider accepted it", "服务商已接收"),

@@ -1,6 +1,6 @@
 """What can be wrong in a story file: codes S0xx, each with its sentence and its remedy, in English and Chinese.
 
-Made by `story_syntax.py`, printed by `journeyd test` and `journeyd lint` beside the journeys' own complaints.
+Made by `stories/syntax.py`, printed by `journeyd test` and `journeyd lint` beside the journeys' own complaints.
 """
 
 from typing import Any, Final, Literal

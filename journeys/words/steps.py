@@ -29,8 +29,8 @@ from engine.core.plan import (
     Webhook,
     Winner,
 )
-from journeys import phrases
 from journeys.road import if_so, measures_of
+from journeys.words import phrases
 
 WEEKDAYS: Final = (
     ("Monday", "周一"),
