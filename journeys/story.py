@@ -20,7 +20,8 @@ from journeys.stories.coverage import Coverage, cover
 from journeys.stories.diff import side_by_side
 from journeys.stories.judge import judge
 from journeys.stories.play import Played, StoryNeverEnds, play
-from journeys.stories.syntax import Story, read_stories
+from journeys.stories.script import Story
+from journeys.stories.syntax import read_stories
 from journeys.stories.timeline import timeline
 from journeys.stories.wording import StoryProblem
 

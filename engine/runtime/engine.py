@@ -13,8 +13,8 @@ from engine.core.playbook import Playbook
 from engine.ports import EventLog, JobRow, Store
 from engine.ports.window import WINDOW
 from engine.usecases.advance import Advanced, advance
-from engine.usecases.backfill import Heard
 from engine.usecases.follow_up import is_blocking, proceed
+from engine.usecases.heard import Heard
 from engine.usecases.launch import NEVER, launch
 from engine.usecases.wake import wake
 

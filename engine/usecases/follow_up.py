@@ -18,7 +18,8 @@ from engine.core.state import Customer
 from engine.ports import DeadLetter, EventLog, JobRow, Store
 from engine.usecases import backfill
 from engine.usecases.apply import catch_up, happen
-from engine.usecases.backfill import Heard, is_backfill
+from engine.usecases.backfill import is_backfill
+from engine.usecases.heard import Heard
 from engine.usecases.publish import is_sweep, moves_of
 from engine.usecases.work import Work
 

@@ -16,7 +16,7 @@ from engine.core.plan import Again, Audience, Coupon, Leave, Manual, Plan, Split
 from engine.core.playbook import Playbook
 from engine.core.state import Account, Consent, Customer, Held
 from engine.core.world import ArmResult, Given
-from journeys.stories.syntax import Company, Happens, Person, Story
+from journeys.stories.script import Company, Happens, Person, Story
 
 ENDLESS: Final = 1_000
 """Codes of a pool that the story says nothing of: CODE-1, CODE-2 and so on."""

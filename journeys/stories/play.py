@@ -34,7 +34,7 @@ from engine.core.plan import Every, Once, Plan, Policy
 from engine.core.predicates import Context
 from engine.core.state import Customer, Run
 from journeys.stories.cast import Setting, customer_of, is_ours, playbook_of, playing, tagger, world_of
-from journeys.stories.syntax import Happens, Story
+from journeys.stories.script import Happens, Story
 
 LIMIT: Final = 100_000
 """Instants one story may take: a timer that never stands still ends here instead of hanging the test."""

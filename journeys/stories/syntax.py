@@ -5,13 +5,11 @@ Called by `story.py`. Reading goes on after a complaint, so that one run of `jou
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from engine.core import calendar
-from engine.core.errors import Place
 from engine.core.events import KINDS
 from engine.core.ids import Micros
 from engine.core.plan import Policy
@@ -20,79 +18,20 @@ from journeys.positions import Document, Path, read_document
 from journeys.problems import Problem
 from journeys.scalars import kind_of
 from journeys.stories.expectations import KNOWN, WORDS, Expects, read_expectation, written
+from journeys.stories.script import Company, Happens, Person, Story
 from journeys.stories.times import after, quoted, wall
 from journeys.stories.wording import StoryProblem
 
-_STORY: Final = (
+STORY: Final = (
     *("story", "customer", "with", "account", "before", "happens", "expect"),
     *("holdout", "arms", "fails", "coupons", "results"),
 )
+"""The keys of a story."""
 OWN_WORDS: Final = ("traits", "consents")
 """What the braces of an event may say besides its properties."""
 _ABOUT: Final = ("identifiers", "consents", "tags", "traits", "suppressed", "segments")
 _TAGGING: Final = re.compile(r"tag((?:\s+[+-][^\s,+-][^\s,]*)+)")
 _EVENT: Final = re.compile(r"([^\W\d][^\s{]*)\s*(\{.*\})?", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Happens:
-    """One line of `happens`: an event, time that passes (`wait`), a call into the journey (`enter`), or tags.
-
-    `tags` of a `tag` line are "+vip" or "-vip".
-    """
-
-    place: Place
-    at: Micros
-    kind: Literal["event", "wait", "enter", "tag"]
-    event: str = ""
-    properties: dict[str, Any] = field(default_factory=dict)
-    traits: dict[str, Any] = field(default_factory=dict)
-    consents: dict[str, bool] = field(default_factory=dict)
-    tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Company:
-    """The customer's account: its traits, and what is known of the contact in each role."""
-
-    id: str
-    traits: dict[str, Any]
-    contacts: dict[str, "Person"]
-
-
-@dataclass(frozen=True)
-class Person:
-    """What is known of somebody before the story begins. `segments`: those it is in, whatever their rules say."""
-
-    identifiers: dict[str, str]
-    traits: dict[str, Any]
-    consents: dict[str, bool]
-    tags: tuple[str, ...]
-    suppressed: tuple[str, ...]
-    segments: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Story:
-    """One story, ready to be played.
-
-    `before` is what happened earlier: it makes the customer known and starts nothing. `others` are journeys that play
-    along. `results` says how the arms of a `winner` split did so far: split -> arm -> (tried, won).
-    """
-
-    name: str
-    place: Place
-    customer: Person
-    happens: tuple[Happens, ...]
-    expects: tuple[Expects, ...]
-    before: tuple[Happens, ...] = ()
-    others: tuple[str, ...] = ()
-    account: Company | None = None
-    holdout: Literal["", "journey", "global"] = ""
-    arms: dict[str, str] = field(default_factory=dict)
-    fails: dict[str, str] = field(default_factory=dict)
-    coupons: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    results: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
 
 
 Stories: TypeAlias = tuple[list[Story], list[Problem]]
@@ -136,7 +75,7 @@ class _Reader:
         if not isinstance(data, dict):
             self._complain("S007", path, key="stories", expected="a list of maps", found=kind_of(data))
             return None
-        self._check_keys(data, path, _STORY)
+        self._check_keys(data, path, STORY)
         person = self._person(self._map(data, path, "customer"), (*path, "customer"))
         zone = calendar.zone_of(Customer("", 0, traits=person.traits), self.policy)
         before = self._happens(self._list(data, path, "before", needed=False), (*path, "before"), zone)

@@ -7,7 +7,8 @@ from engine.core.plan import Audience
 from engine.core.playbook import Playbook
 from engine.ports import EventLog, Store
 from engine.usecases.advance import advance
-from engine.usecases.backfill import Heard, begin, needs, proceed
+from engine.usecases.backfill import begin, needs, proceed
+from engine.usecases.heard import Heard
 
 VALUES = Measure("v", "order_paid", "brand", window=30 * DAY, kind="values")
 TOTALS = Measure("t", "order_paid", "total", window=30 * DAY)

@@ -17,7 +17,8 @@ from engine.ports import Changes, JobRow
 from engine.store.memory import MemoryLog, MemoryStore
 from engine.store.memory.store import MemoryUnit
 from engine.usecases.advance import advance
-from engine.usecases.backfill import Heard, begin, is_backfill, needs, proceed
+from engine.usecases.backfill import begin, is_backfill, needs, proceed
+from engine.usecases.heard import Heard
 
 PAID = Measure("paid", "order_paid", "total", window=30 * DAY)
 BOTH = Measure("both", "viewed", window=DAY, kind="sequence", others=("order_paid",))

@@ -13,7 +13,7 @@ from journeys.forms.audience import FORMS
 from journeys.positions import read_document
 from journeys.quoting import with_quotes
 from journeys.stories.schema import STORY_KEYS
-from journeys.stories.syntax import _STORY
+from journeys.stories.syntax import STORY
 from journeys.stories.times import quoted
 from tests.journeys.json_schema import Schema
 from tests.journeys.test_bad_yaml import GOOD
@@ -51,7 +51,7 @@ def test_keys_stand_as_they_are_written() -> None:
     assert made["$defs"]["WaitForForm"]["required"] == ["wait for"]
     assert set(made["$defs"]["IfForm"]["properties"]) == {"id", "if", "then", "else"}
     assert made["additionalProperties"] is False
-    assert STORY_KEYS.keys() == set(_STORY)
+    assert STORY_KEYS.keys() == set(STORY)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

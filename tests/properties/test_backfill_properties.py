@@ -12,7 +12,8 @@ from engine.core.playbook import Playbook
 from engine.core.state import Customer, Tally
 from engine.store.memory import MemoryLog, MemoryStore
 from engine.usecases.advance import advance
-from engine.usecases.backfill import Heard, begin, needs, proceed
+from engine.usecases.backfill import begin, needs, proceed
+from engine.usecases.heard import Heard
 
 WINDOW, START = 60, 10_000
 DEAR = Compare(">", Path("event", ("total",)), Constant(2))
