@@ -29,8 +29,9 @@ from engine.core.expression import (
 )
 from engine.core.expression import Function as Behaviour
 from engine.core.ids import DAY, Micros, short
-from journeys.scalars import BadValue, events, label, length, name
+from journeys.scalars import BadValue, events, label, name
 from journeys.terms import Kind, Term
+from journeys.times import length
 from journeys.tokens import Fault
 
 SINCE_ENTER: Final = 90 * DAY

@@ -11,7 +11,8 @@ import re2
 
 from engine.core.expression import AllOf, AnyOf, Compare, Constant, Duration, Expr, Stage, Text, Today
 from engine.core.plan import STAGES
-from journeys.scalars import WEEKDAYS, BadValue, length
+from journeys.scalars import BadValue
+from journeys.times import WEEKDAYS, length
 from journeys.tokens import Fault
 
 Kind: TypeAlias = Literal["truth", "number", "text", "list", "age", "any"]

@@ -25,7 +25,8 @@ from journeys.forms.fields import (
 )
 from journeys.forms.reading import Form, OneOrMany, OrText, Read, complaint
 from journeys.records import Body
-from journeys.scalars import BadValue, clock, label
+from journeys.scalars import BadValue, label
+from journeys.times import clock
 
 
 class StepForm(Form):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from engine.core.expression import Constant, Expr
 from engine.core.ids import Micros
 from engine.core.plan import Again, InFlight, Quiet, Span
-from journeys import scalars
+from journeys import scalars, times
 from journeys.expressions import CUSTOMER, ENTRANCE, EVENT, RUN, TRAVEL, Located, Parsed, Scope, parse_value
 from journeys.forms.reading import Read, ReadCondition, condition, formula, value
 
@@ -37,20 +37,20 @@ PlainText = Annotated[str, Read(scalars.plain_text, {"type": ["string", "number"
 Line = Annotated[str, Read(scalars.line, {"type": ["string", "number"], "maxLength": 200})]
 Note = Annotated[str, Read(scalars.note, {"type": ["string", "number"], "maxLength": 4000})]
 StepId = Annotated[str, Read(scalars.step_id, {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"})]
-Length = Annotated[Span, Read(scalars.span, _SPAN)]
-MaybeLength = Annotated[Span | None, Read(scalars.span, _SPAN)]
-Exact = Annotated[Micros, Read(scalars.length, _EXACT)]
-MaybeExact = Annotated[Micros | None, Read(scalars.length, _EXACT)]
-Days = Annotated[int, Read(scalars.days, {"type": "string", "pattern": "^[-+]?[0-9]+[dw]$"})]
-Clock = Annotated[tuple[int, int], Read(scalars.clock, _CLOCK)]
-Weekday = Annotated[int | None, Read(scalars.weekday, {"enum": list(scalars.WEEKDAYS)})]
+Length = Annotated[Span, Read(times.span, _SPAN)]
+MaybeLength = Annotated[Span | None, Read(times.span, _SPAN)]
+Exact = Annotated[Micros, Read(times.length, _EXACT)]
+MaybeExact = Annotated[Micros | None, Read(times.length, _EXACT)]
+Days = Annotated[int, Read(times.days, {"type": "string", "pattern": "^[-+]?[0-9]+[dw]$"})]
+Clock = Annotated[tuple[int, int], Read(times.clock, _CLOCK)]
+Weekday = Annotated[int | None, Read(times.weekday, {"enum": list(times.WEEKDAYS)})]
 Events = Annotated[
     tuple[str, ...], Read(scalars.events, {"anyOf": [_EVENT, {"type": "array", "items": _EVENT, "minItems": 1}]})
 ]
 QuietHours = Annotated[
     Quiet | None,
     Read(
-        scalars.quiet,
+        times.quiet,
         {
             "anyOf": [
                 _HOURS,
@@ -65,14 +65,14 @@ QuietHours = Annotated[
     ),
 ]
 AgainRule = Annotated[
-    Again | None, Read(scalars.again, {"type": "string", "pattern": "^(never|always|after +([0-9]+(mo|[smhdw]))+)$"})
+    Again | None, Read(times.again, {"type": "string", "pattern": "^(never|always|after +([0-9]+(mo|[smhdw]))+)$"})
 ]
 Fraction = Annotated[float, Read(scalars.fraction, _SHARE)]
 Weight = Annotated[float, Read(scalars.weight, _SHARE)]
 Times = Annotated[int, Read(scalars.whole(1, 1_000), {"type": "integer", "minimum": 1, "maximum": 1000})]
 Tries = Annotated[int, Read(scalars.whole(10, 1_000_000), {"type": "integer", "minimum": 10, "maximum": 1_000_000})]
 Priority = Annotated[int, Read(scalars.whole(-1_000, 1_000), {"type": "integer", "minimum": -1000, "maximum": 1000})]
-Back = Annotated[Micros, Read(scalars.lookback, _EXACT)]
+Back = Annotated[Micros, Read(times.lookback, _EXACT)]
 Onward = Annotated[
     InFlight,
     Read(
@@ -92,9 +92,9 @@ Onward = Annotated[
         },
     ),
 ]
-Zone = Annotated[str, Read(scalars.zone, {"type": "string", "examples": ["Asia/Shanghai", "Europe/Berlin"]})]
-Instant = Annotated[datetime, Read(scalars.instant, {"type": "string", "examples": ["2026-11-11T00:00+08:00"]})]
-Cron = Annotated[str, Read(scalars.cron, {"type": "string", "examples": ["0 10 * * MON"]})]
+Zone = Annotated[str, Read(times.zone, {"type": "string", "examples": ["Asia/Shanghai", "Europe/Berlin"]})]
+Instant = Annotated[datetime, Read(times.instant, {"type": "string", "examples": ["2026-11-11T00:00+08:00"]})]
+Cron = Annotated[str, Read(times.cron, {"type": "string", "examples": ["0 10 * * MON"]})]
 
 
 def _assignee(raw: Any) -> Parsed:

@@ -27,7 +27,7 @@ from engine.core.expression import (
     Today,
 )
 from engine.core.plan import STAGES
-from journeys.scalars import WEEKDAYS
+from journeys.times import WEEKDAYS
 
 Claim: TypeAlias = tuple[Expr, bool]
 """A condition, and whether it is said to hold."""

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from engine.core import calendar
 from engine.core.ids import Micros
-from journeys import scalars
+from journeys import scalars, times
 
 _SHORT: Final = re.compile(r"(\s*-\s+[+0-9][^{}#'\"]*?:\s+)([^\W\d]\S*\s*)(\{.*)")
 _WALL: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{1,2}:\d{2}(?::\d{2})?)?")
@@ -73,6 +73,6 @@ def after(text: str, start: Micros, zone: ZoneInfo) -> Micros | None:
     if not text.startswith("+"):
         return None
     try:
-        return calendar.add_span(start, scalars.span(text[1:]), zone)
+        return calendar.add_span(start, times.span(text[1:]), zone)
     except scalars.BadValue:
         return None
