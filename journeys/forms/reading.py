@@ -1,7 +1,7 @@
 """The bridge between pydantic and the file: forms that know their keys, values that read themselves.
 
 `Form` refuses unknown keys by naming the nearest known one; `Read` turns a reader of `scalars.py` or `times.py`, or a
-condition, into a field type with its own JSON Schema. Complaints gather in a `Reading`, with the paths of `positions.Document`.
+condition, into a field type with its own JSON Schema. Complaints gather in a `Reading`, with the paths of a `Document`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
