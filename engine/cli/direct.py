@@ -4,7 +4,7 @@ import getpass
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec.structs import replace
 
@@ -17,20 +17,26 @@ from engine.runtime.inbox import last_received
 if TYPE_CHECKING:
     from engine.bootstrap.workspace import Workspace
 
+_SPOKEN: Final = ("id", "verb", "subject", "value", "by", "identifiers", "properties")
+
 
 def say(
     workspace: "Workspace", *, verb: Literal["stop", "pause", "resume", "resolve"], subject: str, value: str = ""
 ) -> dict[str, Any]:
     """Put the word into the log; return {id, offset, through: daemon | log}."""
-    by = operator()
+    return put(workspace, Directive("", verb, 0, 0, subject=subject, value=value))
+
+
+def put(workspace: "Workspace", word: Directive) -> dict[str, Any]:
+    """Put the word into the log as of now, by this shell's user; return {id, offset, through: daemon | log}."""
+    word = replace(word, id=mint_id(), by=operator())
     try:
         files = workspace.files()
     except AlreadyRunning:
-        return _through_daemon(workspace, {"verb": verb, "subject": subject, "value": value, "by": by})
+        return _through_daemon(workspace, word)
     with closing(files):
         received = max(last_received(files.log), SystemClock().now())
-        word = Directive(mint_id(), verb, received, received, subject=subject, value=value, by=by)
-        offset = files.log.append([encode(word)])
+        offset = files.log.append([encode(replace(word, at=received, received=received))])
     return {"id": word.id, "offset": offset, "through": "log"}
 
 
@@ -56,9 +62,10 @@ def hand_over(
     return "log"
 
 
-def _through_daemon(workspace: "Workspace", word: dict[str, str]) -> dict[str, Any]:
+def _through_daemon(workspace: "Workspace", word: Directive) -> dict[str, Any]:
+    fields = {name: getattr(word, name) for name in _SPOKEN}
     with closing(Daemon(address_of(workspace), time.sleep)) as daemon:
-        said = daemon.direct(ops_key_of(workspace), {name: value for name, value in word.items() if value})
+        said = daemon.direct(ops_key_of(workspace), {name: value for name, value in fields.items() if value})
     return {**said, "through": "daemon"}
 
 

@@ -18,6 +18,7 @@ from engine.cli import (
     dead,
     diagram,
     doctor,
+    enter,
     explain,
     ingest,
     init,
@@ -110,6 +111,7 @@ app.command("rollback", rich_help_panel=_PUBLISH)(publish.rollback)
 app.add_typer(coupons.app, name="coupons", rich_help_panel=_PUBLISH)
 app.command("run", rich_help_panel=_RUN)(daemon.run)
 app.command("ingest", rich_help_panel=_RUN)(ingest.ingest)
+app.command("enter", rich_help_panel=_RUN)(enter.enter)
 app.command("pause", rich_help_panel=_RUN)(pause.pause)
 app.command("stop", rich_help_panel=_RUN)(stop.stop)
 app.command("resume", rich_help_panel=_RUN)(stop.resume)

@@ -70,6 +70,16 @@ _SENTENCES: Final[dict[str, str]] = {
     "Nobody is known as {}": "没有客户 {}",
     "Name a OneID or an identifier ({}), like user_id:u1; see `journeyd customers list`": "请写 OneID 或标识（{}），"
     "例如 user_id:u1；见 `journeyd customers list`",
+    # entering by hand
+    "No journey {} is published": "没有已发布的旅程 {}",
+    "Publish it with `journeyd publish`": "请用 `journeyd publish` 发布",
+    "{} is not entered by hand": "{} 不能手动进入",
+    "Write `manual: true` under `enter` and publish it. Entered by hand: {}": "请在 `enter` 下写 `manual: true` "
+    "并发布。可手动进入的旅程：{}",
+    "{} has no identifier to enter by": "{} 没有可用的标识",
+    "Send an identify that names the customer first": "请先发送一条 identify 写明该客户",
+    "{} is not NAME=VALUE": "{} 不是 名称=值",
+    "Write --property total=80, for example": "例如 --property total=80",
     # publishing and holding
     "Nothing was published yet": "尚未发布",
     "Publish with `journeyd publish`": "请用 `journeyd publish` 发布",
