@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from engine.core.commands import Note
 from engine.core.delivery import TouchState
 from engine.core.plan import Again, Exit, Goal, Plan, Quiet
+from engine.core.reasons import reason
 from engine.core.state import Run
 from engine.core.trace import say
 from engine.ports import TouchRow
 from journeys.road import if_so, measures_of
 from journeys.words import phrases
-from journeys.words.reasons import reason
 from journeys.words.steps import step_in_words
 from journeys.words.ways_in import entrance_in_words
 

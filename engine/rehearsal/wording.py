@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from engine.core import reasons
 from engine.core.ids import SECOND, Micros
 from engine.rehearsal.difference import Change
 from engine.rehearsal.figures import Group, Silence
@@ -95,17 +96,8 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "leave": ("another journey", "被另一旅程移出"),
     "no_coupon": ("no code left in the pool", "券池已空"),
     "merged": ("merged into another run", "并入另一实例"),
-    "quiet hours": ("quiet hours", "安静时段"),
-    "quiet hours last past its expiry": ("quiet hours last past its expiry", "安静时段结束前已过期"),
-    "expired": ("expired", "已过期"),
 }
-
-_PREFIXES: Final = (
-    ("no consent for ", "未同意 "),
-    ("no address for ", "没有地址："),
-    ("frequency_cap: ", "频次上限："),
-    ("suppressed: ", "已屏蔽："),
-)
+"""Why somebody did not enter, or left; what a gate says is in `core/reasons.py`."""
 
 _SILENT: Final[dict[str, tuple[str, str]]] = {
     "never_opened": ("nothing in this history opens it", "历史数据中没有任何事件触发它"),
@@ -135,11 +127,7 @@ def reason(why: str, lang: str) -> str:
     """
     if why in REASONS:
         return REASONS[why][lang == "zh"]
-    if lang == "zh":
-        for prefix, said in _PREFIXES:
-            if why.startswith(prefix):
-                return said + why.removeprefix(prefix)
-    return why.replace("frequency_cap: ", "frequency cap: ")
+    return reasons.reason(why, lang).replace("frequency_cap: ", "frequency cap: ")
 
 
 def silence(one: Silence, lang: str) -> str:

@@ -9,10 +9,10 @@ from typing import Final
 
 from engine.core.commands import Note, Touch
 from engine.core.ids import MINUTE, SECOND, Micros
+from engine.core.reasons import reason
 from engine.core.trace import say
 from journeys.stories.expectations import TIMED, Expects
 from journeys.stories.play import Played
-from journeys.words.reasons import reason
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from engine.core.commands import Note
 from engine.core.delivery import Fact, TouchState
 from engine.core.ids import DAY, HOUR, MINUTE, Micros
 from engine.core.plan import Plan
+from engine.core.reasons import reason
 from engine.core.state import Run
 from engine.ports import Attempt, FactRow, TouchRow
 from journeys.explain import explain_note, state_in_words
 from journeys.words import phrases
-from journeys.words.reasons import reason
 from journeys.words.steps import short_words
 
 _FACTS: Final[dict[Fact, tuple[str, str]]] = {

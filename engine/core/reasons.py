@@ -1,6 +1,6 @@
-"""Why a gate held a touch, in Chinese: the reasons of `core/gates.py` and `core/sending.py` are written in English.
+"""Why a gate held a touch, in Chinese: `gates.py`, `sending.py` and the dispatcher write their reasons in English.
 
-Called by `explain.py` wherever a reason is shown; what is not known here (a provider's own words) stays as it is.
+Asked wherever a reason is shown: by `explain`, stories and rehearsals. A provider's own words stay as they are.
 """
 
 import re
