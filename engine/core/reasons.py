@@ -14,14 +14,20 @@ _EXACT: Final = {
     "exited": "已离开旅程",
     "no_customer": "客户已不存在",
     "nobody to give it to": "没有可交付的人",
-    "barred": "地址已被禁用",
-    "displaced": "为更高优先级的触达让位",
+    "barred": "闸门不允许再次发送",
+    # a run ended, and what it had planned went with it
+    "event": "退出事件",
+    "when": "退出条件成立",
+    "leave": "由另一旅程移出",
+    "no_coupon": "券池已空",
+    "merged": "并入另一实例",
 }
 _SHAPES: Final = (
     (re.compile(r"no consent for (\S+)"), "未同意 {0}"),
     (re.compile(r"no address for (\S+)"), "没有 {0} 的地址"),
     (re.compile(r"suppressed: (.+)"), "地址在黑名单中：{0}"),
     (re.compile(r"frequency_cap: at most (\d+)(?: by (\S+))?(?: for (\S+))? in (\S+)"), "频次上限：{3} 内最多 {0} 次"),
+    (re.compile(r"displaced by (\S+)"), "为 {0} 的更高优先级触达让位"),
     (re.compile(r"no account for the (\S+) to be of"), "没有企业客户，找不到 {0}"),
     (re.compile(r"the account has no (\S+)"), "企业客户没有 {0}"),
 )
