@@ -23,7 +23,7 @@ from engine.ports import Reader
 from journeys.audience import load_audience
 from journeys.check import load_workspace
 
-_VERSION: Final = re.compile(r"[0-9a-f]{12}")
+_VERSION: Final = re.compile(r"[0-9a-f]{1,12}")
 _FOLDERS: Final = ("journeys", "audience", "templates")
 _MOST_RELEASES: Final = 1_000
 
@@ -47,7 +47,8 @@ def written(workspace: Workspace, journeys: Collection[str] = ()) -> Script:
 
 
 def earlier(workspace: Workspace, said: str, now: Script, journeys: Collection[str] = ()) -> Script:
-    """Return the version meant by `said`: a release, a journey's version, or a revision of the workspace's git folder.
+    """Return the version meant by `said`: a release or how its id begins, a journey's version, or a revision of the
+    workspace's git folder, looked for in this order.
 
     Raises `BadInput` when it is none of them, `BadSetting` when what git remembers has errors.
     """
@@ -63,9 +64,11 @@ def _published(workspace: Workspace, said: str, now: Script, journeys: Collectio
 
 
 def _release(store: Reader, said: str, journeys: Collection[str]) -> Script | None:
-    for release in store.releases(_MOST_RELEASES):
-        if release.id == said:
-            return Script(_chosen(release.plans, journeys), release.audience, said)
+    found = {one.id: one for one in store.releases(_MOST_RELEASES) if one.id.startswith(said)}
+    if len(found) > 1:
+        raise BadInput(f"{said} begins the ids of several releases", "Write more of it")
+    for release in found.values():
+        return Script(_chosen(release.plans, journeys), release.audience, release.id)
     return None
 
 

@@ -81,6 +81,7 @@ _SENTENCES: Final[dict[str, str]] = {
     "{} is not NAME=VALUE": "{} 不是 名称=值",
     "Write --property total=80, for example": "例如 --property total=80",
     # publishing and holding
+    "The journey {} was never published": "旅程 {} 从未发布",
     "Nothing was published yet": "尚未发布",
     "Publish with `journeyd publish`": "请用 `journeyd publish` 发布",
     "There is no older release {}": "没有更早的版本 {}",

@@ -34,7 +34,9 @@ def simulate(
     journey: Annotated[Said, typer.Option(metavar="NAME", help="Only this journey; may be given again.")] = None,
     from_: Annotated[str, typer.Option("--from", help="Count from here; what came before is only known.")] = "",
     to: Annotated[str, typer.Option(help="Stop here; else with the last event.")] = "",
-    against: Annotated[str, typer.Option(metavar="REV|VERSION", help="Compare with a git revision or version.")] = "",
+    against: Annotated[
+        str, typer.Option(metavar="REV|RELEASE", help="Compare with a release, version or git revision.")
+    ] = "",
     html: Annotated[Path | None, typer.Option(help="Also write the report as one HTML page.")] = None,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write JSON; - prints it.")] = None,
     cost: Annotated[Said, typer.Option(metavar="CHANNEL=PRICE", help="What a message costs, like sms=0.045.")] = None,
@@ -69,9 +71,15 @@ def simulate(
     orders = msgspec.structs.replace(orders, is_sorted=not sort)
     found = _rehearse(invocation, workspace, source, orders, journeys=journey or (), against=against)
     found = _counted(found, source)
-    _report(invocation, found, html, json_, steps=steps)
+    past = found.figures.past
+    is_empty = not (past.known or past.events)
+    if not is_empty:
+        _report(invocation, found, html, json_, steps=steps)
     for fault in source.faults:
         remark(invocation.say(f"Left out: {fault}", f"已略过：{fault}"))
+    if is_empty:
+        remark(_nothing(invocation, to))
+        raise typer.Exit(1)
 
 
 # --- where the history comes from
@@ -224,6 +232,14 @@ def _counted(found: "Rehearsed", source: Source) -> "Rehearsed":
     past = found.figures.past
     past = msgspec.structs.replace(past, refused=past.refused + source.refused)
     return msgspec.structs.replace(found, figures=msgspec.structs.replace(found.figures, past=past))
+
+
+def _nothing(invocation: Invocation, to: str) -> str:
+    until = invocation.say(f" before {to}", f"在 {to} 之前") if to else ""
+    return invocation.say(
+        f"There is nothing to rehearse: the history holds no customer's event{until}. Give another with --history",
+        f"没有可预演的内容：历史数据{until}没有任何客户事件。请用 --history 给出其他历史",
+    )
 
 
 def _report(invocation: Invocation, found: "Rehearsed", html: Path | None, json_: Path | None, *, steps: bool) -> None:

@@ -1,21 +1,25 @@
 """`journeyd versions`: what was published, newest first: when, by whom, why and what it changed."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from engine.cli.invocation import AsJson, Invocation
 from engine.cli.output import console, emit, plain, tell
+from engine.core.errors import BadInput
 
 if TYPE_CHECKING:
     from engine.core.release import Difference, Release
+
+MOST: Final = 1_000
+"""Releases that are searched for a journey, newest first."""
 
 
 def versions(
     ctx: typer.Context,
     journey: Annotated[str, typer.Argument(metavar="[JOURNEY]", help="Only releases that changed it.")] = "",
     *,
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many releases.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many releases.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Show the releases, newest first: when, by whom, why and what each changed."""
@@ -24,11 +28,12 @@ def versions(
 
     invocation: Invocation = ctx.obj
     with reading(invocation.workspace()) as store:
-        found = store.releases(limit + 1)
-    pairs = [(one, found[place + 1] if place + 1 < len(found) else None) for place, one in enumerate(found[:limit])]
-    rows = [(one, compare(before, one)) for one, before in pairs]
+        found = store.releases((MOST if journey else limit) + 1)
+    rows = [(one, compare(before, one)) for one, before in zip(found, [*found[1:], None], strict=True)]
     if journey:
+        _check(journey, found)
         rows = [(one, change) for one, change in rows if journey in (*change.new, *change.changed, *change.removed)]
+    rows = rows[:limit]
     if as_json:
         emit([_data(one, change, journey) for one, change in rows])
         return
@@ -36,6 +41,12 @@ def versions(
         tell(invocation.say("Nothing was published yet.", "尚未发布。"))
         return
     _print(invocation, rows, journey)
+
+
+def _check(journey: str, releases: "list[Release]") -> None:
+    known = {plan.journey for release in releases for plan in release.plans}
+    if known and journey not in known:
+        raise BadInput(f"The journey {journey} was never published", f"Known: {', '.join(sorted(known))}")
 
 
 def _print(invocation: Invocation, rows: "list[tuple[Release, Difference]]", journey: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
 from engine.bootstrap.workspace import Workspace
@@ -161,6 +162,21 @@ def test_a_workspace_without_a_log_says_where_history_comes_from(shop: Path) -> 
     assert "--history" in result.stderr
 
 
+def test_a_history_without_events_is_nothing_to_rehearse(shop: Path, history: Path, tmp_path: Path) -> None:
+    page, empty = tmp_path / "report.html", tmp_path / "empty.jsonl"
+    empty.write_text("junk\n")
+    result = simulate(shop, "--history", str(empty), "--html", str(page))
+    assert (result.exit_code, result.stdout, page.exists()) == (1, "", False)
+    assert "Left out: " in result.stderr
+    assert "nothing to rehearse" in result.stderr
+    zh = ["-w", str(shop), "--lang", "zh", "simulate", "--history", str(history), "--to", "2020-01-01"]
+    result = CliRunner().invoke(app, zh)
+    assert (result.exit_code, "历史数据在 2020-01-01 之前没有任何客户事件" in result.stderr) == (1, True)
+    Workspace.open(shop, {}).files().close()
+    result = simulate(shop)
+    assert (result.exit_code, "nothing to rehearse" in result.stderr) == (1, True)
+
+
 # --- the daemon's own log
 
 
@@ -248,12 +264,27 @@ def test_a_published_release_is_compared_by_its_id(shop: Path, history: Path) ->
     finally:
         files.close()
     (shop / "journeys" / "cart.yaml").write_text(JOURNEY.format(least=100))
-    for said in (release.id, release.plans[0].version):
+    for said in (release.id, release.id[:5], release.plans[0].version):
         told = found(shop, "--history", str(history), "--against", said)["difference"]
         assert [(one["kind"], one["gained"], one["lost"]) for one in told["changes"]] == [
             ("sent", 1, 0),
             ("entered", 1, 0),
         ]
+
+
+def test_a_prefix_of_several_releases_is_refused(shop: Path, history: Path) -> None:
+    workspace = Workspace.open(shop, {})
+    release = seal(Release(tuple(workspace.plans()), workspace.audience()))
+    files = workspace.files()
+    try:
+        for number, id_ in enumerate(("abc000000000", "abd000000000", "abc000000000")):
+            with files.store.unit() as unit:
+                unit.commit(Changes(now=NOON + number, release=replace(release, id=id_), plans=list(release.plans)))
+    finally:
+        files.close()
+    refused = simulate(shop, "--history", str(history), "--against", "ab")
+    assert (refused.exit_code, "begins the ids of several releases" in refused.stderr) == (2, True)
+    assert found(shop, "--history", str(history), "--against", "abc")["difference"]["against"] == "abc000000000"
 
 
 def test_a_version_that_is_none_is_refused_in_words(shop: Path, history: Path) -> None:

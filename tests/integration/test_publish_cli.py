@@ -56,6 +56,9 @@ def test_an_edited_journey_is_shown_line_by_line_and_can_be_taken_back(shop: Pat
     assert any(line.startswith("+Our ") for line in changed["diff"])
     second = data(shop, "publish")["release"]
     assert [one["release"] for one in data(shop, "versions", "welcome")] == [second, first]
+    assert [one["release"] for one in data(shop, "versions", "welcome", "--limit", "1")] == [second]
+    never = journeyd(shop, "versions", "welcom")
+    assert (never.exit_code, "welcom was never published. Known: " in never.stderr) == (2, True)
     back = data(shop, "rollback")
     assert back["release"] == first
     newest = data(shop, "versions")[0]
