@@ -1,6 +1,6 @@
 """`journeyd coupons`: how full the pools are, new codes from a file, and who got which code."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -8,10 +8,11 @@ import typer
 
 from engine.cli.invocation import AsJson, Invocation
 from engine.cli.output import aside, console, emit, remark, tell
-from engine.core.errors import BadInput
+from engine.core.errors import BadInput, BadSetting
 
 if TYPE_CHECKING:
     from engine.bootstrap.coupons import CodeFile
+    from engine.bootstrap.workspace import Workspace
     from engine.ports import PoolRow, Reader
 
 app = typer.Typer(invoke_without_command=True, help="Coupon pools: what is free, new codes, and who got which.")
@@ -35,8 +36,9 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     from engine.cli.show import table
 
     invocation: Invocation = ctx.obj
-    with closing(invocation.workspace().read_store()) as store:
-        pools = _pools(store)
+    workspace = invocation.workspace()
+    with closing(workspace.read_store()) as store:
+        pools = _pools(store, workspace)
     if as_json:
         emit([{"pool": row.pool, "free": row.free, "issued": row.issued} for row in pools])
         return
@@ -55,18 +57,16 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
             )
 
 
-def _pools(store: "Reader") -> "list[PoolRow]":
+def _pools(store: "Reader", workspace: "Workspace") -> "list[PoolRow]":
     """Return the pools there are, and those that a journey takes codes of although nobody stocked them."""
     from engine.core.plan import Coupon
     from engine.ports import PoolRow
 
     current = store.current()
-    asked = {
-        node.pool
-        for plan in store.plans()
-        for node in plan.nodes
-        if isinstance(node, Coupon) and current.get(plan.journey) == plan.version
-    }
+    plans = [plan for plan in store.plans() if current.get(plan.journey) == plan.version]
+    with suppress(BadSetting):  # a look at the pools does not wait until the folder is mended
+        plans += workspace.plans()
+    asked = {node.pool for plan in plans for node in plan.nodes if isinstance(node, Coupon)}
     known = store.pools()
     missing = asked - {row.pool for row in known}
     return sorted([*known, *(PoolRow(pool, 0, 0) for pool in missing)], key=lambda row: row.pool)
@@ -92,7 +92,7 @@ def issued(
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()
     with closing(workspace.read_store()) as store:
-        names = [row.pool for row in store.pools()]
+        names = [row.pool for row in _pools(store, workspace)]
         if pool not in names:
             raise BadInput(f"There is no pool {pool}", f"Known: {', '.join(names) or 'none'}")
         id_ = find_customer(store, customer, workspace.settings.default_region).id if customer else ""

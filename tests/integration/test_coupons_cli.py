@@ -182,6 +182,19 @@ def test_a_journey_gives_the_workspaces_codes_and_the_command_says_to_whom(runni
     assert (unknown.exit_code, "GIFT" in unknown.stderr) == (2, True)
 
 
+def test_a_pool_that_nobody_stocked_is_shown_once_a_journey_is_written_that_asks_for_it(running: Running) -> None:
+    file = running.root / "journeys" / "thanks.yaml"
+    file.write_text(GIFT.replace("journey: gift", "journey: thanks").replace("GIFT", "THANKS"), encoding="utf-8")
+    try:
+        assert pools(running)["THANKS"] == (0, 0)
+        assert running.data("coupons", "issued", "THANKS") == []
+        assert "THANKS runs out of codes: 0 left" in running.journeyd("coupons").stderr
+        file.write_text("broken", encoding="utf-8")
+        assert "THANKS" not in pools(running)
+    finally:
+        file.unlink()
+
+
 def test_an_import_reaches_the_running_daemon_once(running: Running, tmp_path: Path) -> None:
     file = tmp_path / "more.txt"
     file.write_text("".join(f"MORE-{n:05}\n" for n in range(12_000)))
