@@ -5,6 +5,7 @@ Reads only, also while a daemon runs. Called by `journeyd simulate`.
 """
 
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
 import msgspec
 
@@ -23,6 +24,7 @@ from engine.rehearsal.sorting import in_order, sort
 from engine.rehearsal.stage import Dials, Stage
 from engine.runtime.collector import calm
 from journeys.explain import explain_note
+from journeys.words.steps import short_words
 
 History = Callable[[], Iterable[Event]]
 """Opens the history at its beginning; called twice when versions are compared."""
@@ -61,7 +63,7 @@ def rehearse(
     stages = [_stage(one, orders) for one in scripts]
     calm()
     passed = live_through(_ordered(history, orders), stages, orders.span, progress=progress)
-    told = figures(stages[0], passed, orders.terms)
+    told = figures(stages[0], passed, orders.terms, partial(short_words, lang=orders.lang))
     if against is None:
         return Rehearsed(told)
     return Rehearsed(told, _compare(stages, (script, against), history, _fixed(orders, passed)))

@@ -6,28 +6,15 @@ Pure. Steps without a choice leave no line of their own; who came to them follow
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from engine.core.ids import DAY, HOUR, MINUTE, SECOND
 from engine.core.plan import (
-    Awaited,
     Branch,
     Coupon,
-    Daily,
-    Leave,
     Node,
     Plan,
     Repeat,
-    Send,
-    Set,
-    Span,
     Split,
-    Start,
-    Tag,
-    Task,
-    Wait,
     WaitFor,
-    WaitUntil,
     WaitWhile,
-    Webhook,
 )
 
 Lines = Mapping[tuple[str, str, str], int]
@@ -104,77 +91,6 @@ def ways(node: Node, lines: Lines) -> list[Way]:
             return [Way("then", goes), Way("else", otherwise, took("coupon.empty"))]
         case _:
             return [Way("", getattr(node, "next", ""))]
-
-
-def describe(node: Node) -> str:
-    """Return the step in the language's own words, short.
-
-    >>> describe(Send("1", "welcome", ("email", "sms")))
-    'send welcome via email, sms'
-    """
-    match node:
-        case Send(template=template, channels=channels):
-            return f"send {template} via {', '.join(channels)}"
-        case Wait(span=span):
-            return f"wait {_length(span)}"
-        case WaitUntil(until=Daily(hour=hour, minute=minute)):
-            return f"wait until {hour:02d}:{minute:02d}"
-        case WaitFor(awaited=awaited, need=need, count=count):
-            return "wait for " + _awaited(awaited, need, count)
-        case Branch(arms=arms):
-            return "if" if len(arms) == 1 else "choose"
-        case WaitWhile():
-            return "wait while"
-        case WaitUntil():
-            return "wait until a date"
-        case _:
-            return _describe_deed(node)
-
-
-def _describe_deed(node: Node) -> str:
-    match node:
-        case Tag(add=add, remove=remove):
-            return "tag " + " ".join([*("+" + name for name in add), *("-" + name for name in remove)])
-        case Set(traits=traits):
-            return "set " + ", ".join(traits)
-        case Split(name=name):
-            return f"split {name}"
-        case Repeat(times=times):
-            return f"repeat {times} times"
-        case Coupon(pool=pool):
-            return f"coupon {pool}"
-        case Start(journey=journey):
-            return f"start {journey}"
-        case Leave(journey=journey):
-            return f"leave {journey}"
-        case Task(title=title):
-            return f"task {title}"
-        case Webhook(url=url):
-            return f"webhook {url}"
-        case _:
-            return "stop"
-
-
-_UNITS: Final = (("w", 7 * DAY), ("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND))
-
-
-def _length(span: Span) -> str:
-    """Return a span as the language writes it.
-
-    >>> _length(Span(90 * MINUTE, months=1))
-    '1mo 1h 30m'
-    """
-    said, rest = [f"{span.months}mo"] if span.months else [], span.micros
-    for unit, size in _UNITS:
-        if rest >= size and (unit != "w" or rest % size == 0):
-            said.append(f"{rest // size}{unit}")
-            rest %= size
-    return " ".join(said) or "0s"
-
-
-def _awaited(awaited: tuple[Awaited, ...], need: str, count: int) -> str:
-    said = (" and " if need == "all" else " or ").join(event for one in awaited for event in one.events)
-    return f"{count} x {said}" if count > 1 else said
 
 
 def _counted(arms: tuple[tuple[object, str], ...]) -> list[tuple[int, tuple[object, str]]]:

@@ -4,13 +4,13 @@ Called by `bootstrap/rehearsal.py` when a rehearsal has ended.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from engine.core.ids import HOUR, SECOND
-from engine.core.plan import Plan
+from engine.core.plan import Node, Plan
 from engine.rehearsal import funnel
 from engine.rehearsal.figures import Channel, Day, Figures, Group, Journey, Message, Past, Silence, Step, Terms
 from engine.rehearsal.ledger import MILLION, Ledger, Track
@@ -21,10 +21,14 @@ _Lines: TypeAlias = Mapping[tuple[str, str, tuple[Any, ...]], int]
 """(code, step, details) -> how often, of one journey."""
 
 
-def figures(stage: Stage, passed: Passed, terms: Terms) -> Figures:
+StepWords: TypeAlias = Callable[[Node, Plan], str]
+"""Says what a step does, in the report's language."""
+
+
+def figures(stage: Stage, passed: Passed, terms: Terms, step_words: StepWords) -> Figures:
     """Return the report of a stage that has ended, with what passed by it."""
     ledger = stage.ledger
-    view = _View(stage, terms)
+    view = _View(stage, terms, step_words)
     journeys = [view.journey(compiled.plan) for compiled in stage.playbook.plans()]
     journeys.sort(key=lambda one: one.journey)
     channels = [view.channel(name) for name in sorted({track.channel for track in ledger.sent} | view.touched)]
@@ -71,8 +75,8 @@ def _past(stage: Stage, passed: Passed) -> Past:
 class _View:
     """A ledger's lines by journey."""
 
-    def __init__(self, stage: Stage, terms: Terms) -> None:
-        self.ledger, self.terms = stage.ledger, terms
+    def __init__(self, stage: Stage, terms: Terms, step_words: StepWords) -> None:
+        self.ledger, self.terms, self.step_words = stage.ledger, terms, step_words
         self.zone = ZoneInfo(terms.zone)
         self.lines: dict[str, dict[tuple[str, str, tuple[Any, ...]], int]] = {}
         for (code, journey, step, details, _), times in self.ledger.told().items():
@@ -137,7 +141,7 @@ class _View:
         return [
             Step(
                 id=node.id,
-                what=funnel.describe(node),
+                what=self.step_words(node, plan),
                 arrived=came[node.id],
                 waiting=waiting.get(node.id, 0),
                 ways={way.name: way.taken for way in funnel.ways(node, told) if way.taken is not None},

@@ -42,6 +42,7 @@ from engine.rehearsal.reckoning import figures
 from engine.rehearsal.sorting import in_order, sort
 from engine.rehearsal.stage import Dials, Stage
 from engine.rehearsal.wording import REASONS, WORDS, silence
+from journeys.words.steps import short_words
 
 NOON: Micros = 1_772_366_400_000_000  # 2026-03-01T12:00Z
 BIG = Compare(">=", Path("event", ("total",)), Constant(100))
@@ -71,7 +72,7 @@ def rehearsed(
 ) -> Figures:
     stage = Stage(Playbook(plans, Audience()), dials)
     passed = passing.live_through(events, [stage], passing.Span(end=end))
-    return figures(stage, passed, terms or Terms())
+    return figures(stage, passed, terms or Terms(), short_words)
 
 
 ROAD = plan(

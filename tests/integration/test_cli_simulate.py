@@ -86,8 +86,8 @@ def test_the_report_says_who_would_get_what_and_what_it_costs(shop: Path, histor
     [one] = told["journeys"]
     assert (one["entered"], one["refused"], one["left"]) == (4, {"where": 1}, {"event": 1})
     assert [(step["what"], step["arrived"]) for step in one["steps"]] == [
-        ("wait 1h", 4),
-        ("send reminder via email", 3),
+        ("wait 1 hour", 4),
+        ("send reminder by email", 3),
     ]
     text = simulate(shop, "--history", str(history)).stdout
     assert "3 would be sent, 3 customers reached" in text
