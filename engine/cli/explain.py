@@ -166,6 +166,7 @@ def _run(invocation: Invocation, asked: str, as_json: bool) -> None:
     """What a run went through, step by step, and where it stands or how it ended."""
     from engine.cli.explained import find_run
     from engine.ports import TouchQuery
+    from journeys.words.phrases import outcome_in_words
 
     workspace = invocation.workspace()
     with closing(workspace.read_store()) as store:
@@ -177,7 +178,8 @@ def _run(invocation: Invocation, asked: str, as_json: bool) -> None:
         rows = store.find_touches(TouchQuery(run=asked, limit=LIMIT))[::-1]
     _tell_customer(invocation, (asked, found[1].journey), customer, (notes, [found[1]], rows), as_json)
     if found[1].ended and not as_json:
-        tell(invocation.say(f"Ended: {found[1].outcome}", f"已结束：{found[1].outcome}"))
+        how = outcome_in_words(found[1].outcome, invocation.lang)
+        tell(invocation.say(f"Ended: {how}", f"已结束：{how}"))
 
 
 def _tell_customer(

@@ -1,7 +1,7 @@
 """The delivery log, customers and totals as tables and as the JSON of `--json`. Shapes it, fetches nothing."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from msgspec import to_builtins
@@ -14,6 +14,7 @@ from engine.core.delivery import Fact, TouchState
 from engine.core.ids import Micros
 from engine.core.state import Customer, Run
 from engine.ports import Attempt, Counts, FactRow, TouchRow
+from journeys.explain import state_in_words
 from journeys.words.phrases import instant
 
 _COLOURS = {
@@ -228,15 +229,16 @@ def counts_data(counts: Counts) -> dict[str, Any]:
     }
 
 
-def touches_by_journey(counts: Counts) -> Table:
+def touches_by_journey(counts: Counts, lang: str = "en") -> Table:
     """Return the touches per journey and channel, a column per state that occurs."""
-    states = [state.value for state in TouchState if any(s == state for _, _, s in counts.touches)]
+    states = [state for state in TouchState if any(s == state.value for _, _, s in counts.touches)]
     places = sorted({(journey, channel) for journey, channel, _ in counts.touches})
-    rows = [(*place, *(counts.touches.get((*place, state), 0) or "" for state in states)) for place in places]
-    return table(("journey", "channel", *states), rows)
+    rows = [(*place, *(counts.touches.get((*place, state.value), 0) or "" for state in states)) for place in places]
+    heads = (state.value if lang == "en" else state_in_words(state, lang) for state in states)
+    return table((*_heads(("journey", "channel"), lang), *heads), rows)
 
 
-def funnel(counts: Counts, stages: Sequence[str]) -> Table:
+def funnel(counts: Counts, stages: Sequence[str], lang: str = "en") -> Table:
     """Return the lifecycle funnel: how many ever reached each stage, and how many stand in it now."""
     everybody = counts.customers or 1
     rows = [
@@ -244,10 +246,26 @@ def funnel(counts: Counts, stages: Sequence[str]) -> Table:
          counts.stages.get(stage, 0))
         for stage in stages
     ]  # fmt: skip
-    return table(("stage", "reached", "of all", "now"), rows)
+    return table(_heads(("stage", "reached", "of all", "now"), lang), rows)
 
 
-def conversions(counts: Counts) -> Table:
+def conversions(counts: Counts, lang: str = "en") -> Table:
     """Return what the journeys achieved."""
     rows = [(journey, n, f"{value:,.2f}") for journey, (n, value) in sorted(counts.conversions.items())]
-    return table(("journey", "conversions", "value"), rows)
+    return table(_heads(("journey", "conversions", "value"), lang), rows)
+
+
+_CHINESE: Final = {
+    "journey": "旅程",
+    "channel": "渠道",
+    "stage": "阶段",
+    "reached": "曾到达",
+    "of all": "占全部",
+    "now": "当前",
+    "conversions": "转化",
+    "value": "金额",
+}
+
+
+def _heads(names: Sequence[str], lang: str) -> list[str]:
+    return [_CHINESE[name] if lang == "zh" else name for name in names]

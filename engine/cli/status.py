@@ -44,12 +44,12 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     for name, why in paused.items():
         tell(invocation.say(f"paused: {name} ({why})", f"已暂停进入：{name}（{why}）"))
     out.print("")
-    out.print(show.funnel(counts, STAGES))
+    out.print(show.funnel(counts, STAGES, invocation.lang))
     if counts.touches:
         out.print("")
-        out.print(show.touches_by_journey(counts))
+        out.print(show.touches_by_journey(counts, invocation.lang))
     if counts.conversions:
         out.print("")
-        out.print(show.conversions(counts))
+        out.print(show.conversions(counts, invocation.lang))
     if counts.dead:
         tell(invocation.say(f"\n{counts.dead} dead letters", f"\n死信 {counts.dead}"))

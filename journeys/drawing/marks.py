@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.core.plan import Node, Plan, Send, Task, Webhook
+from journeys.words.phrases import outcome_in_words
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,12 @@ def endings(counts: JourneyCount, lang: str = "en") -> str:
     """Return how runs ended, in one line; "" when none has.
 
     >>> endings(JourneyCount(outcomes={"completed": 3, "exited:event": 1}))
-    '3 completed · 1 exited:event'
+    '3 completed · 1 left on an event'
     """
-    said = [f"{number:,} {outcome}" for outcome, number in sorted(counts.outcomes.items(), key=lambda one: -one[1])]
+    said = [
+        f"{number:,} {outcome_in_words(outcome, lang)}"
+        for outcome, number in sorted(counts.outcomes.items(), key=lambda one: -one[1])
+    ]
     if counts.converted:
         said.append(f"{counts.converted:,} {'转化' if lang == 'zh' else 'converted'}")
     if counts.elsewhere:

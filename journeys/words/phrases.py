@@ -217,3 +217,24 @@ def _value(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_value(item) for item in value)
     return str(value)
+
+
+def outcome_in_words(outcome: str, lang: str = "en") -> str:
+    """Return how a run ended.
+
+    >>> outcome_in_words("exited:no_coupon"), outcome_in_words("completed", "zh")
+    ('left without a coupon code', '走完')
+    """
+    en, zh = _OUTCOMES.get(outcome, (outcome.replace("exited:", "left: "), outcome.replace("exited:", "离开：")))
+    return zh if lang == "zh" else en
+
+
+_OUTCOMES: Final = {
+    "": ("ended", "已结束"),
+    "completed": ("completed", "走完"),
+    "exited:event": ("left on an event", "因事件离开"),
+    "exited:when": ("left on a condition", "因条件离开"),
+    "exited:leave": ("left by another journey", "被另一旅程移出"),
+    "exited:no_coupon": ("left without a coupon code", "因券池已空离开"),
+    "exited:merged": ("merged into another run", "并入另一实例"),
+}

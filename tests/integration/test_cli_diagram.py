@@ -1,4 +1,4 @@
-"""`journeyd diagram` and `journeyd explain` on a workspace that has lived through some events."""
+"""`journeyd diagram`, `journeyd explain` and `journeyd status` on a workspace that has lived through some events."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -31,6 +31,13 @@ def test_the_tree_is_printed_with_live_counts(shop: Path) -> None:
     assert "1 entered" in result.stdout
     assert "├ 2  send cart-reminder" in result.stdout
     assert "1 sent" in result.stdout
+
+
+def test_totals_have_their_headings_in_the_readers_language(shop: Path) -> None:
+    assert "of all" in journeyd(shop, "status").stdout
+    said = journeyd(shop, "--lang", "zh", "status").stdout
+    assert [word for word in ("阶段", "曾到达", "旅程", "渠道", "已发送") if word not in said] == []
+    assert [word for word in ("stage ", "reached", "channel", "sent") if word in said] == []
 
 
 def test_the_drawing_is_written_as_svg_and_printed_as_mermaid(shop: Path, tmp_path: Path) -> None:

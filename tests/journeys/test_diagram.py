@@ -75,6 +75,9 @@ def test_figures_stand_in_their_boxes() -> None:
     assert "800 sent · 70 clicked" in mermaid(ROUND, "en", marks)
     assert any(line.endswith("800 sent · 70 clicked") for line in outline(ROUND, "en", marks))
     assert endings(counts) == "9 completed"
+    left = JourneyCount(outcomes={"exited:no_coupon": 2, "exited:event": 1})
+    assert endings(left) == "2 left without a coupon code · 1 left on an event"
+    assert endings(left, "zh") == "2 因券池已空离开 · 1 因事件离开"
 
 
 def test_the_tree_shows_arms_with_and_without_steps() -> None:
