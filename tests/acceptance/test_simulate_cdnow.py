@@ -189,7 +189,7 @@ def test_windows_and_win_backs_are_those_of_a_plain_recount(shop: Path, tmp_path
     assert sent(told) == expected
     assert min(expected.values()) > 100
     steps = {step["what"]: step for one in told["journeys"] for step in one["steps"]}
-    assert steps["wait for order_paid"]["ways"] == {"then": expected["thanks"], "else": expected["nudge"]}
+    assert steps["wait up to 30 days for order_paid"]["ways"] == {"then": expected["thanks"], "else": expected["nudge"]}
     back = next(one for one in told["journeys"] if one["journey"] == "win-back")
     assert back["completed"] == expected["come-back"]
     assert back["entered"] == back["completed"] + sum(back["left"].values()) + back["waiting"]
