@@ -21,7 +21,7 @@ from journeys.forms.reading import Form
 from journeys.functions import merge
 from journeys.parse import Parsed, parse_form
 from journeys.positions import read_file
-from journeys.problems import Problem, nearest
+from journeys.problems import Problem, near_or_known
 
 LIFECYCLE: Final[dict[StageName, str]] = {
     "acquire": 'ever("signed_up") or exists(customer.phone)',
@@ -139,7 +139,7 @@ def _unknown_segments(
     rules: Mapping[str, Expr], places: Mapping[str, Place], segments: Mapping[str, Expr]
 ) -> list[Problem]:
     return [
-        Problem("J085", places[name], {"name": other, "near": nearest(other, segments) or "-"})
+        Problem("J085", places[name], {"name": other, **near_or_known(other, segments)})
         for name, rule in rules.items()
         for other in sorted(segments_in(rule) - segments.keys())
     ]

@@ -18,7 +18,7 @@ from journeys.entrances import again_of, entrance
 from journeys.forms.entries import key_of, where_of
 from journeys.parse import Parsed, parse_journey
 from journeys.positions import Document, read_file
-from journeys.problems import Problem, has_errors, nearest
+from journeys.problems import Problem, has_errors, near_or_known
 from journeys.step_compiler import StepCompiler
 from journeys.syntax import GoalForm, JourneyForm
 
@@ -167,7 +167,7 @@ def _needs_goal(node: plan.Node) -> bool:
 def _step_map_problems(onward: plan.InFlight, places: Mapping[str, Place], document: Document) -> list[Problem]:
     """A step that runs in flight are sent to must be there."""
     return [
-        Problem("J055", document.place(("in_flight", "migrate", old)), {"id": new, "near": nearest(new, places) or "-"})
+        Problem("J055", document.place(("in_flight", "migrate", old)), {"id": new, **near_or_known(new, places)})
         for old, new in onward.steps.items()
         if new and new not in places
     ]

@@ -4,18 +4,27 @@ from typing import Final, Literal, NamedTuple
 
 
 class Words(NamedTuple):
-    """A code's severity and its words; {names} are filled from the problem's data."""
+    """A code's severity and its words; {names} are filled from the problem's data.
+
+    `otherwise`: the remedy, English and Chinese, when nothing is `{near}`.
+    """
 
     severity: Literal["error", "warning"]
     en: str
     en_remedy: str
     zh: str
     zh_remedy: str
+    otherwise: tuple[str, str] = ("", "")
 
 
 def error(en: str, en_remedy: str, zh: str, zh_remedy: str) -> Words:
     """Return the row of a complaint that stops the journey from being published."""
     return Words("error", en, en_remedy, zh, zh_remedy)
+
+
+def unless_near(words: Words, en: str, zh: str) -> Words:
+    """Return the row with the remedy that is said when no known name is near the one written."""
+    return words._replace(otherwise=(en, zh))
 
 
 CONDITIONS: Final = {

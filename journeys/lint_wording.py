@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from journeys.condition_wording import Words, error
+from journeys.condition_wording import Words, error, unless_near
 
 
 def _warning(en: str, en_remedy: str, zh: str, zh_remedy: str) -> Words:
@@ -190,11 +190,16 @@ _USAGE: Final = {
         "没有规则使用标签 `{name}`",
         "请在旅程中使用，或删除",
     ),
-    "J128": _warning(
-        "nothing gives the tag `{name}`",
-        "Did you mean {near}? If a job brings it, write {name}: {{from: mined, model: import}} in audience/tags.yaml",
-        "没有规则或旅程给出标签 `{name}`",
-        "是否想写 {near}？若由导入产生，请写入 audience/tags.yaml：{name}: {{from: mined, model: import}}",
+    "J128": unless_near(
+        _warning(
+            "nothing gives the tag `{name}`",
+            "Did you mean {near}? If a job brings it, write {name}: {{from: mined, model: import}} "
+            "in audience/tags.yaml",
+            "没有规则或旅程给出标签 `{name}`",
+            "是否想写 {near}？若由导入产生，请写入 audience/tags.yaml：{name}: {{from: mined, model: import}}",
+        ),
+        "Known: {known}. If a job brings it, write {name}: {{from: mined, model: import}} in audience/tags.yaml",
+        "已有：{known}。若由导入产生，请写入 audience/tags.yaml：{name}: {{from: mined, model: import}}",
     ),
     "J129": _warning(
         "nobody reaches the stage `{name}`: lifecycle.yaml does not say how",
@@ -214,11 +219,15 @@ _USAGE: Final = {
         "无需任何同意：用途 `{purpose}` 与渠道 `{channel}` 均未要求",
         "请在 audience/consent.yaml 中将其一设为 opt_in 或 opt_out",
     ),
-    "J132": error(
-        "there is no role `{name}`",
-        "Add it under `roles:` in audience/accounts.yaml, or did you mean {near}?",
-        "没有角色 `{name}`",
-        "请写入 audience/accounts.yaml 的 `roles:`；是否想写 {near}？",
+    "J132": unless_near(
+        error(
+            "there is no role `{name}`",
+            "Add it under `roles:` in audience/accounts.yaml, or did you mean {near}?",
+            "没有角色 `{name}`",
+            "请写入 audience/accounts.yaml 的 `roles:`；是否想写 {near}？",
+        ),
+        "Add it under `roles:` in audience/accounts.yaml. Known: {known}",
+        "请写入 audience/accounts.yaml 的 `roles:`。已有：{known}",
     ),
 }
 

@@ -4,7 +4,7 @@ The words stand in `wording.py`; this module only fills them in. Made by everyth
 `journeyd lint`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Final, Literal
@@ -42,8 +42,10 @@ class Problem:
     @property
     def remedy(self) -> str:
         """What to write instead, in the problem's language."""
-        words = CODES[self.code]
-        return self._fill(words.zh_remedy if self.lang == "zh" else words.en_remedy)
+        words, is_zh = CODES[self.code], self.lang == "zh"
+        if self.data.get("near") == "" and words.otherwise[is_zh]:
+            return self._fill(words.otherwise[is_zh])
+        return self._fill(words.zh_remedy if is_zh else words.en_remedy)
 
     def in_language(self, lang: str) -> "Problem":
         """Return the same problem told in `en` or `zh`."""
@@ -89,6 +91,18 @@ def nearest(word: str, known: Iterable[str]) -> str:
     found = get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
     return found[0] if found else ""
 
+
+def near_or_known(word: str, known: Collection[str]) -> dict[str, str]:
+    """Return the data of a complaint about an unknown name: the one that is near, and the first few there are.
+
+    >>> near_or_known("welcom", ["welcome", "bye"]), near_or_known("x", [])
+    ({'near': 'welcome', 'known': 'bye, welcome'}, {'near': '', 'known': '-'})
+    """
+    return {"near": nearest(word, known), "known": ", ".join(sorted(known)[:SHOWN]) or "-"}
+
+
+SHOWN: Final = 10
+"""Names that a complaint lists."""
 
 _KIND_NAMES: Final = ("expected", "found", "left", "right", "kind", "detail")
 

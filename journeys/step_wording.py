@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from journeys.condition_wording import error
+from journeys.condition_wording import error, unless_near
 
 STEPS: Final = {
     "J054": error(
@@ -11,11 +11,15 @@ STEPS: Final = {
         "`{value}` 不是任务的负责人",
         "可写 account.owner、customer.owner、邮箱地址或企业微信 user id",
     ),
-    "J055": error(
-        "this journey has no step `{id}` to go on at",
-        "Name a step of this version, or did you mean `{near}`?",
-        "此旅程没有可继续的步骤 `{id}`",
-        "请写此版本中的步骤；是否想写 `{near}`？",
+    "J055": unless_near(
+        error(
+            "this journey has no step `{id}` to go on at",
+            "Name a step of this version, or did you mean `{near}`?",
+            "此旅程没有可继续的步骤 `{id}`",
+            "请写此版本中的步骤；是否想写 `{near}`？",
+        ),
+        "Name a step of this version: {known}",
+        "请写此版本中的步骤：{known}",
     ),
     "J067": error(
         "a tag follows from `when:` (with `for:`), or is written by a job: `from: mined` with `model:`",

@@ -6,7 +6,7 @@ J08x names known elsewhere, J09x steps (`step_wording.py`). Filled in by `proble
 
 from typing import Final
 
-from journeys.condition_wording import CONDITIONS, Words, error
+from journeys.condition_wording import CONDITIONS, Words, error, unless_near
 from journeys.lint_wording import LINT
 from journeys.step_wording import STEPS
 
@@ -300,11 +300,15 @@ _NAMES: Final = {
         "文件名为 {file}，旅程名为 `{name}`",
         "请将文件命名为 {name}.yaml",
     ),
-    "J082": error(
-        "there is no template `{name}`",
-        "Make templates/{name}/, or did you mean {near}?",
-        "没有模板 `{name}`",
-        "请创建 templates/{name}/；是否想写 {near}？",
+    "J082": unless_near(
+        error(
+            "there is no template `{name}`",
+            "Make templates/{name}/, or did you mean {near}?",
+            "没有模板 `{name}`",
+            "请创建 templates/{name}/；是否想写 {near}？",
+        ),
+        "Make templates/{name}/. Known: {known}",
+        "请创建 templates/{name}/。已有：{known}",
     ),
     "J083": error(
         "template `{name}` has no {channel} form",
@@ -313,14 +317,22 @@ _NAMES: Final = {
         "请添加 templates/{name}/{files}，或从 `via` 中去掉 {channel}",
     ),
     "J084": error("there is no channel `{name}`", "Known: {known}", "没有渠道 `{name}`", "可用渠道：{known}"),
-    "J085": error(
-        "there is no segment `{name}`",
-        "Add it to audience/segments.yaml, or did you mean {near}?",
-        "没有人群 `{name}`",
-        "请写入 audience/segments.yaml；是否想写 {near}？",
+    "J085": unless_near(
+        error(
+            "there is no segment `{name}`",
+            "Add it to audience/segments.yaml, or did you mean {near}?",
+            "没有人群 `{name}`",
+            "请写入 audience/segments.yaml；是否想写 {near}？",
+        ),
+        "Add it to audience/segments.yaml. Known: {known}",
+        "请写入 audience/segments.yaml。已有：{known}",
     ),
-    "J086": _warning(
-        "there is no journey `{name}` here", "Did you mean {near}?", "此处没有旅程 `{name}`", "是否想写 {near}？"
+    "J086": unless_near(
+        _warning(
+            "there is no journey `{name}` here", "Did you mean {near}?", "此处没有旅程 `{name}`", "是否想写 {near}？"
+        ),
+        "Known: {known}",
+        "已有：{known}",
     ),
     "J087": error(
         "there is no purpose or channel `{name}`",

@@ -3,7 +3,7 @@
 Called by `check.py` for each journey.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -14,7 +14,7 @@ from engine.core.plan import OnSegment, Send
 from journeys.lint.known import FORMS, Known
 from journeys.lint.scene import Scene
 from journeys.lint.sites import sites_of
-from journeys.problems import Problem, nearest
+from journeys.problems import Problem, near_or_known
 from journeys.walk import walk
 
 _ASKED: Final = (InSegment, HasConsent, IsReachable, Touched, Journeyed)
@@ -28,8 +28,8 @@ def check_names(scene: Scene) -> Iterator[Problem]:
         yield _no_purpose(plan.purpose, scene.at_key("purpose"), known)
     if isinstance(plan.enter, OnSegment) and plan.enter.segment not in known.audience.segments:
         word = "segment" if plan.enter.way == "enters" else "leaves"
-        near = near_or_some(plan.enter.segment, known.audience.segments)
-        yield Problem("J085", scene.at("enter", word), {"name": plan.enter.segment, "near": near})
+        near = near_or_known(plan.enter.segment, known.audience.segments)
+        yield Problem("J085", scene.at("enter", word), {"name": plan.enter.segment, **near})
     for node in plan.nodes:
         if isinstance(node, Send):
             yield from _of_send(scene, node)
@@ -43,15 +43,6 @@ def check_names(scene: Scene) -> Iterator[Problem]:
                 yield problem
 
 
-def near_or_some(word: str, known: Collection[str]) -> str:
-    """Return the known word that was probably meant, else the first few there are.
-
-    >>> near_or_some("welcom", ["welcome", "bye"]), near_or_some("x", ["b", "a"])
-    ('welcome', 'a / b')
-    """
-    return nearest(word, known) or " / ".join(sorted(known)[:5]) or "-"
-
-
 def _of_send(scene: Scene, node: Send) -> Iterator[Problem]:
     known, place = scene.known, scene.in_step(node.id)
     policy = known.audience.policy
@@ -59,8 +50,8 @@ def _of_send(scene: Scene, node: Send) -> Iterator[Problem]:
     if node.purpose and node.purpose not in policy.purposes:
         yield _no_purpose(node.purpose, scene.in_step(node.id, "purpose"), known)
     if node.role and node.role not in known.audience.roles:
-        near = near_or_some(node.role, known.audience.roles)
-        yield Problem("J132", scene.in_step(node.id, "to"), {"name": node.role, "near": near})
+        near = near_or_known(node.role, known.audience.roles)
+        yield Problem("J132", scene.in_step(node.id, "to"), {"name": node.role, **near})
     for channel in node.channels:
         if channel not in policy.channels:
             yield _no_channel(channel, place, known)
@@ -70,8 +61,7 @@ def _of_send(scene: Scene, node: Send) -> Iterator[Problem]:
     if known.templates is None:
         return
     if node.template not in known.templates:
-        near = near_or_some(node.template, known.templates)
-        yield Problem("J082", place, {"name": node.template, "near": near})
+        yield Problem("J082", place, {"name": node.template, **near_or_known(node.template, known.templates)})
         return
     for channel in node.channels:
         if channel in FORMS and channel not in known.templates[node.template]:
@@ -84,17 +74,16 @@ def _of_condition(value: object, place: Place, known: Known) -> Iterator[Problem
     for part in _asked(walk(value)):
         match part:
             case InSegment() if part.name not in segments:
-                yield Problem("J085", place, {"name": part.name, "near": near_or_some(part.name, segments)})
+                yield Problem("J085", place, {"name": part.name, **near_or_known(part.name, segments)})
             case HasConsent() if part.name not in policy.purposes and part.name not in policy.channels:
                 names = ", ".join([*policy.purposes, *policy.channels])
                 yield Problem("J087", place, {"name": part.name, "known": names})
             case IsReachable() if part.channel not in policy.channels:
                 yield _no_channel(part.channel, place, known)
             case Touched() if known.templates is not None and part.template not in known.templates:
-                near = near_or_some(part.template, known.templates)
-                yield Problem("J082", place, {"name": part.template, "near": near})
+                yield Problem("J082", place, {"name": part.template, **near_or_known(part.template, known.templates)})
             case Journeyed() if known.journeys is not None and part.journey not in known.journeys:
-                yield Problem("J086", place, {"name": part.journey, "near": near_or_some(part.journey, known.journeys)})
+                yield Problem("J086", place, {"name": part.journey, **near_or_known(part.journey, known.journeys)})
             case _:
                 pass
 

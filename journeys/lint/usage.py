@@ -25,10 +25,9 @@ from engine.core.plan import (
     WaitUntil,
 )
 from journeys.lint.known import Known
-from journeys.lint.names import near_or_some
 from journeys.lint.scene import Scene
 from journeys.lint.sites import Site, events_of_plan, exit_path, read_audience
-from journeys.problems import Problem
+from journeys.problems import Problem, near_or_known
 
 _Kind: TypeAlias = Literal["number", "text", "truth"]
 _LIKE: Final = 0.85
@@ -107,13 +106,13 @@ def check_tags(scenes: Sequence[Scene], known: Known, sites: Sequence[Site]) -> 
         enter = scene.plan.enter
         if isinstance(enter, OnTag) and enter.name not in given:
             place = scene.at("enter", "tag" if enter.way == "gains" else "loses")
-            yield Problem("J128", place, {"name": enter.name, "near": near_or_some(enter.name, given)})
+            yield Problem("J128", place, {"name": enter.name, **near_or_known(enter.name, given)})
     told: set[tuple[str, Place]] = set()
     for site in sites:
         for part in walk(site.expr):
             if isinstance(part, HasTag) and part.name not in given and (part.name, site.place) not in told:
                 told.add((part.name, site.place))
-                yield Problem("J128", site.place, {"name": part.name, "near": near_or_some(part.name, given)})
+                yield Problem("J128", site.place, {"name": part.name, **near_or_known(part.name, given)})
 
 
 def check_stages(scenes: Sequence[Scene], audience: Audience, sites: Sequence[Site]) -> Iterator[Problem]:

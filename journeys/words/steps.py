@@ -129,8 +129,11 @@ def _outward(node: Task | Webhook | Coupon | Start | Leave, plan: Plan, lang: st
     match node:
         case Coupon(pool=pool):
             return f"发一张优惠券 {pool}" if zh else f"issue one code of {pool}"
-        case Start(journey=journey):
-            return f"进入旅程 {journey}" if zh else f"start journey {journey}"
+        case Start(journey=journey, variables=variables):
+            brought = ", ".join(f"{name} = {_plainly(value, plan, lang)}" for name, value in variables.items())
+            if brought:
+                brought = f"（{brought}）" if zh else f" with {brought}"
+            return f"进入旅程 {journey}{brought}" if zh else f"start journey {journey}{brought}"
         case Leave(journey=journey):
             return f"离开旅程 {journey}" if zh else f"leave journey {journey}"
         case Task(to=to, title=title, due=due):

@@ -37,6 +37,15 @@ def test_an_unknown_template_channel_or_form_is_named() -> None:
     assert found(text, known) == [("J082", 5), ("J083", 7), ("J084", 9)]
 
 
+def test_a_name_is_suggested_only_when_one_is_near() -> None:
+    known = Known(templates={"welcome": frozenset({"email"}), "bye": frozenset({"email"})})
+    loaded = load_journey(HEAD + "steps:\n  - send: welcom\n    via: email\n  - send: q\n    via: email\n", "a.yaml")
+    near, far = lint_journeys([loaded], known)
+    assert near.remedy == "Make templates/welcom/, or did you mean welcome?"
+    assert far.remedy == "Make templates/q/. Known: bye, welcome"
+    assert far.in_language("zh").remedy == "请创建 templates/q/。已有：bye, welcome"
+
+
 def test_unknown_segments_purposes_templates_and_journeys_in_conditions_are_named() -> None:
     known = Known(Audience(segments={"dormant": HasTag("x")}), {}, frozenset({"a"}))
     text = HEAD + (
@@ -193,13 +202,20 @@ def test_a_tag_that_needs_its_own_absence_is_told_the_whole_way_round(tmp_path: 
     ]
 
 
+OTHERWISE = {"J055", "J082", "J085", "J086", "J128", "J132"}
+"""Complaints that list what is known when nothing is near."""
+
+
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_every_complaint_reads_in_both_languages_with_the_same_names(code: str) -> None:
     words = CODES[code]
-    names = [{name for _, name, _, _ in Formatter().parse(text) if name} for text in words[1:]]
+    texts = [words.en, words.en_remedy, words.zh, words.zh_remedy]
+    assert all(texts)
+    assert all(words.otherwise) == any(words.otherwise) == ("{near}" in words.en_remedy and code in OTHERWISE)
+    names = [{name for _, name, _, _ in Formatter().parse(text) if name} for text in (*texts, *words.otherwise)]
     assert names[2] <= names[0] | names[1]
-    assert all(words[1:])
-    assert not any(text.endswith((".", "。")) for text in words[1:])
+    assert names[4] == names[5]
+    assert not any(text.endswith((".", "。")) for text in (*texts, *words.otherwise))
     problem = Problem(code, Place("a.yaml", 1, 1))
     assert str(problem).startswith(f"a.yaml:1:1: {words.severity} {code}: ")
     assert problem.in_language("zh").message
