@@ -7,7 +7,7 @@ a timer fires when an entry later than it has been applied, or when the log is d
 from collections.abc import Callable
 from typing import Final
 
-from engine.core.events import decode
+from engine.core.events import Directive, Entry, decode
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
 from engine.ports import EventLog, JobRow, Store
@@ -58,7 +58,7 @@ class Engine:
 
         What a publish left to do comes first where the next entry depends on it, else by turns with everything else.
         """
-        if self.jobs and (self.is_blocked_by_job() or not self._swept):
+        if self.jobs and (self.is_blocked_by_job() or not self._swept or self._publishes_next()):
             self._swept = True
             self._work_off()
             return True
@@ -117,15 +117,24 @@ class Engine:
         self.fired += woken.customers
         return woken.customers > 0
 
+    def _publishes_next(self) -> bool:
+        """Is the next entry a publish? It waits until the one before it has moved everybody: moves do not overtake."""
+        entry = self._next_entry()
+        return isinstance(entry, Directive) and entry.verb == "publish"
+
     def _is_blocked(self) -> bool:
         """Does the next entry wait for the schedule? One that came since we looked for work does not."""
-        if self._next_launch == NEVER or self.log.tail() <= self.store.position():
-            return False
-        found = self.log.read(self.store.position(), 1)
+        entry = None if self._next_launch == NEVER else self._next_entry()
+        return entry is not None and entry.received >= self._next_launch
+
+    def _next_entry(self) -> Entry | None:
+        """Return the entry that is to be applied next, None when there is none or nobody can read it."""
+        position = self.store.position()
+        found = self.log.read(position, 1) if self.log.tail() > position else []
         try:
-            return bool(found) and decode(found[0].body).received >= self._next_launch
+            return decode(found[0].body) if found else None
         except ValueError:
-            return False  # `advance` buries it
+            return None  # `advance` buries it
 
     def _launch(self) -> bool:
         """Fire the timers that come before the schedule, then expand a chunk of its audience."""
