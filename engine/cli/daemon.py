@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ADDRESS_FILE: Final = "address"
 ATTEMPTS: Final = 8
+PUBLISH_ATTEMPTS: Final = 3
 LONGEST_PAUSE: Final = 30.0
 _LATER: Final = frozenset({429, 502, 503, 504})
 
@@ -68,13 +69,26 @@ class Daemon:
         shown: dict[str, Any] = answer.json()
         return shown
 
-    def publish(self, ops_key: str, release: bytes) -> dict[str, Any]:
-        """Hand a release over and return the daemon's answer; raises `Unreachable` or what was wrong."""
-        headers = {"Authorization": f"Bearer {ops_key}", "Content-Type": "application/msgpack"}
-        try:
-            answer = self._client.post("/v1/ops/publish", content=release, headers=headers)
-        except httpx.TransportError as problem:
-            raise self._unreachable(problem) from None
+    def publish(self, ops_key: str, release: bytes, key: str) -> dict[str, Any]:
+        """Hand a release over and return the daemon's answer; raises `Unreachable` or what was wrong.
+
+        A lost answer is asked for again under the same `key`, by which the daemon collapses repeats.
+        """
+        headers = {
+            "Authorization": f"Bearer {ops_key}",
+            "Content-Type": "application/msgpack",
+            "Idempotency-Key": key,
+        }
+        tries = 0
+        while True:
+            try:
+                answer = self._client.post("/v1/ops/publish", content=release, headers=headers)
+                break
+            except httpx.TransportError as problem:
+                tries += 1
+                if isinstance(problem, httpx.ConnectError) or tries == PUBLISH_ATTEMPTS:
+                    raise self._unreachable(problem) from None
+                self._pause(0.25 * 2**tries)
         if answer.status_code >= 300:
             raise refusal(answer)
         shown: dict[str, Any] = answer.json()

@@ -147,7 +147,7 @@ def hand_over(invocation: Invocation, workspace: "Workspace", release: "Release"
     except AlreadyRunning:
         word = directive_of(release, 0)
         with closing(Daemon(address_of(workspace), time.sleep)) as daemon:
-            said = daemon.publish(ops_key_of(workspace), word.body)
+            said = daemon.publish(ops_key_of(workspace), word.body, word.id)
         with _bar(invocation, quiet) as show:
             _follow(workspace, said["offset"], release, show)
         return {**said, "through": "daemon"}

@@ -30,6 +30,8 @@ from engine.ports import TouchQuery, TouchRow
 
 Verb: TypeAlias = Literal["stop", "pause", "resume", "resolve", "enter", "stock"]
 
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+
 _VERBS: Final = get_args(Verb)
 _KEYS: Final = {"id", "verb", "subject", "value", "by", "identifiers", "properties"}
 _FILTERS: Final = {"journey", "channel", "state", "customer", "run", "template"}
@@ -90,13 +92,17 @@ class Ops:
         return _json({"id": directive.id, "offset": offset}, 202)
 
     async def publish(self, request: Request) -> Response:
-        """Take a release: the body is `core.release.encode`d. It is in force once the log is applied up to `offset`."""
+        """Take a release: the body is `core.release.encode`d. It is in force once the log is applied up to `offset`.
+
+        The header `Idempotency-Key` becomes the directive's id: a repeat of it is collapsed.
+        """
         check_ops_key(request, self.settings.ops_key_hash)
         body = await read_body(request, limit=LIMIT, seconds=self.settings.body_timeout)
         release = read_release(body)
         now = self.gateway.clock.now()
         by = release.by or "ops"
-        directive = Directive(self.mint(), "publish", now, now, subject=release.id, by=by, body=body)
+        id_ = read_text(request.headers, IDEMPOTENCY_KEY) or self.mint()
+        directive = Directive(id_, "publish", now, now, subject=release.id, by=by, body=body)
         offset = await self.gateway.accept(stamp([directive]))
         return _json({"id": directive.id, "offset": offset, "release": release.id}, 202)
 

@@ -268,6 +268,16 @@ async def test_a_release_is_a_word_in_the_log_as_it_came(client: httpx.AsyncClie
     assert (word.verb, word.body, word.by, word.received) == ("publish", body, "mei", NOW)
 
 
+async def test_the_idempotency_key_of_a_publish_is_the_id_of_its_word(
+    client: httpx.AsyncClient, gateway: MemoryGateway
+) -> None:
+    body = releases.encode(a_release())
+    for key, status in (("try-1", 202), ("try-1", 202), ("k" * 257, 400)):
+        answer = await client.post("/v1/ops/publish", content=body, headers={**OPS, "Idempotency-Key": key})
+        assert answer.status_code == status
+    assert [word.id for word in gateway.entries if isinstance(word, Directive)] == ["try-1", "try-1"]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [(b"", 400), (b"\xc1", 400), (b"{}", 400), (b"x" * (releases.LIMIT + 1), 413)],

@@ -2,14 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
+from engine.bootstrap.release import compose
+from engine.bootstrap.workspace import Workspace
+from engine.cli.daemon import Daemon, Unreachable
+from engine.cli.direct import ops_key_of
 from engine.cli.main import app
 from engine.core.ids import SECOND
+from engine.core.release import encode
 from engine.runtime.clock import SystemClock
 from tests.integration.lived_shop import data, journeyd
 from tests.integration.served_shop import Running, accepted, serving, sign_up, until
@@ -173,6 +180,42 @@ def test_the_daemon_takes_a_publish_and_a_rollback_without_a_restart(running: Ru
     assert running.post(*sign_up("bob")).status_code == 200
     assert until(lambda: subjects(running, "bob")) != ["Hello from the second release"]
     subject.write_text(before, encoding="utf-8")
+
+
+def test_a_publish_repeated_under_its_key_counts_once(running: Running) -> None:
+    workspace = Workspace.open(running.root, {})
+    body = encode(compose(workspace, None, by="mei", note="said twice"))
+    with closing(Daemon(running.address, print)) as daemon:
+        first, second = (daemon.publish(ops_key_of(workspace), body, "said-twice") for _ in range(2))
+    assert (first["id"], second["id"]) == ("said-twice", "said-twice")
+    with closing(workspace.read_store()) as store:
+        until(lambda: store.position() >= second["offset"])
+    assert [one["note"] for one in running.data("versions")].count("said twice") == 1
+
+
+def test_a_lost_answer_to_a_publish_is_asked_for_again_under_the_same_key() -> None:
+    keys: list[str] = []
+    pauses: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers["Idempotency-Key"])
+        if len(keys) % 3:
+            raise httpx.ReadTimeout("no answer")
+        return httpx.Response(202, json={"offset": 7})
+
+    with closing(Daemon("http://daemon", pauses.append, transport=httpx.MockTransport(answer))) as daemon:
+        assert daemon.publish("key", b"release", "k1") == {"offset": 7}
+    assert keys == ["k1", "k1", "k1"]
+    assert pauses == [0.5, 1.0]
+
+
+def test_a_daemon_that_never_answers_a_publish_is_given_up() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("no answer")
+
+    daemon = Daemon("http://daemon", lambda _: None, transport=httpx.MockTransport(answer))
+    with closing(daemon), pytest.raises(Unreachable):
+        daemon.publish("key", b"release", "k1")
 
 
 def test_a_paused_journey_takes_nobody_until_it_is_resumed(running: Running) -> None:
