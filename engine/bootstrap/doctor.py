@@ -15,6 +15,7 @@ from engine.bootstrap.workspace import Workspace
 from engine.core.errors import BadInput, JourneydError
 from engine.core.plan import Send, Webhook
 from engine.runtime.clock import SystemClock
+from journeys.words.phrases import counted
 
 SAFE_SQLITE = (3, 51, 3)
 """Earlier ones can lose committed writes in WAL mode when a checkpoint resets the log."""
@@ -61,13 +62,15 @@ def _rules(workspace: Workspace) -> Iterator[Finding]:
     except JourneydError as problem:
         yield Finding("journeys", "problem", str(problem).splitlines()[0], "run `journeyd lint` and mend what it names")
         return
-    yield Finding("journeys", "ok" if plans else "warning", f"{len(plans)} journeys", "" if plans else "write one")
+    yield Finding(
+        "journeys", "ok" if plans else "warning", counted(len(plans), "journey"), "" if plans else "write one"
+    )
     library: Library = workspace.library()
     problems = library.problems()
     for broken in problems:
         yield Finding("templates", "problem", str(broken), "run `journeyd lint` and mend what it names")
     if not problems:
-        yield Finding("templates", "ok", f"{len(library.ids())} templates")
+        yield Finding("templates", "ok", counted(len(library.ids()), "template"))
 
 
 def _channels(workspace: Workspace) -> Iterator[Finding]:
@@ -126,12 +129,18 @@ def _data(workspace: Workspace) -> Iterator[Finding]:
     finally:
         store.close()
     doubtful = sum(n for (_, _, state), n in counts.touches.items() if state == "uncertain")
-    yield Finding("data", "ok", f"{counts.customers} customers, {sum(counts.touches.values())} touches")
+    touches = counted(sum(counts.touches.values()), "touch", "touches")
+    yield Finding("data", "ok", f"{counted(counts.customers, 'customer')}, {touches}")
     for job in jobs:
         detail = f"{job.name.partition(':')[0]} at {job.done:,} of {job.total:,}: a publish is being worked in"
         yield Finding("jobs", "warning", detail, "wait: events are accepted meanwhile; see `journeyd status`")
     if counts.dead:
-        yield Finding("dead letters", "warning", f"{counts.dead} entries could not be applied", "see `journeyd status`")
+        yield Finding(
+            "dead letters",
+            "warning",
+            f"{counted(counts.dead, 'entry', 'entries')} could not be applied",
+            "see `journeyd status`",
+        )
     if doubtful:
         remedy = "see `journeyd touches --state uncertain` and settle them with `journeyd touches resolve`"
         yield Finding("uncertain touches", "warning", f"{doubtful} hand-overs of which nobody knows the end", remedy)

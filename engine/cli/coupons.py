@@ -145,9 +145,12 @@ def _report(invocation: Invocation, pool: str, codes: "CodeFile", through: str, 
     if as_json:
         emit({"pool": pool, **counts, "wrong": codes.wrong, "through": through})
         return
+    from journeys.words.phrases import counted
+
     tell(
         invocation.say(
-            f"{pool}: {codes.taken:,} codes taken, {codes.repeated:,} repeated, {codes.blank:,} blank lines, "
+            f"{pool}: {counted(codes.taken, 'code')} taken, {codes.repeated:,} repeated, "
+            f"{counted(codes.blank, 'blank line')}, "
             f"{codes.refused:,} refused",
             f"{pool}：接收 {codes.taken:,} 个券码，重复 {codes.repeated:,}，空行 {codes.blank:,}，"
             f"拒绝 {codes.refused:,}",

@@ -88,10 +88,13 @@ def _report(invocation: Invocation, summary: dict[str, Any], as_json: bool) -> N
         )
     )
     if "history" in summary:
+        from journeys.words.phrases import counted
+
         past = summary["history"]
         tell(
             invocation.say(
-                f"{past['customers']:,} customers, {past['touches']:,} touches, {past['duplicates']:,} known before",
+                f"{counted(past['customers'], 'customer')}, {counted(past['touches'], 'touch', 'touches')}, "
+                f"{past['duplicates']:,} known before",
                 f"客户 {past['customers']:,}，触达 {past['touches']:,}，重复 {past['duplicates']:,}",
             )
         )

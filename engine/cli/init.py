@@ -44,8 +44,10 @@ def init(
     if as_json:
         emit({"workspace": str(folder.resolve()), "library": library, "written": written})
         return
+    from journeys.words.phrases import counted
+
     count = len(written)
-    tell(invocation.say(f"Made {folder} ({count} files):", f"已创建 {folder}（{count} 个文件）："))
+    tell(invocation.say(f"Made {folder} ({counted(count, 'file')}):", f"已创建 {folder}（{count} 个文件）："))
     for line in _made(written, invocation):
         tell(f"  {line}")
     tell(invocation.say("Next:", "接下来："))

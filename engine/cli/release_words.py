@@ -117,9 +117,10 @@ def _way(row: Underway, found: Preview) -> tuple[str, str]:
 
 def _refusal(row: Underway) -> tuple[str, str]:
     place = f"{row.journey}:{row.step}"
+    stand = f"{phrases.counted(row.runs, 'run')} {'stands' if row.runs == 1 else 'stand'}"
     return (
-        f"! {row.runs:,} runs stand at step {row.step} of {row.journey} {row.version}, which has no counterpart: "
-        f"add --map {place}=STEP, or --map {place}=pin to let them finish there",
+        f"! {stand} at step {row.step} of {row.journey} {row.version}, which has no counterpart: "
+        f"add --map {place}=STEP, or --map {place}=pin to finish there",
         f"! {row.journey} {row.version} 的步骤 {row.step} 上有 {row.runs:,} 个在途实例，新版本无对应步骤："
         f"请加 --map {place}=步骤，或 --map {place}=pin 让其走完旧版本",
     )
@@ -139,7 +140,10 @@ def _forecast(invocation: Invocation, found: Preview) -> None:
         console().print(table)
     for journey, n in sorted(day.entering.items()):
         tell(
-            say(f"{journey}: {n:,} customers would enter within 24 hours", f"{journey}：24 小时内将有 {n:,} 位客户进入")
+            say(
+                f"{journey}: {phrases.counted(n, 'customer')} would enter within 24 hours",
+                f"{journey}：24 小时内将有 {n:,} 位客户进入",
+            )
         )
     tell(plain(how_computed(found, invocation.lang)))
 
@@ -153,7 +157,8 @@ def how_computed(found: Preview, lang: str) -> str:
             f"（仅计算了 {day.customers:,} 位中的前 {day.looked_at:,} 位）" if some else f"（{day.looked_at:,} 位客户）"
         )
         return f"预估方法：在副本上按新规则触发未来 24 小时内到期的定时与计划{part}；未来的事件不计入。"
-    part = f"the first {day.looked_at:,} of {day.customers:,} customers" if some else f"{day.looked_at:,} customers"
+    looked_at = phrases.counted(day.looked_at, "customer")
+    part = f"the first {day.looked_at:,} of {day.customers:,} customers" if some else looked_at
     return (
         f"The forecast lets every timer and schedule due within 24 hours happen on a copy, by the new rules ({part}); "
         "events to come are not in it."

@@ -7,7 +7,7 @@ from rich.table import Table
 from engine.cli.output import console, plain, tell
 from engine.rehearsal.difference import Difference, Example
 from engine.rehearsal.figures import Figures, Journey
-from engine.rehearsal.wording import change, instant, lift, money, reason, share, silences, word
+from engine.rehearsal.wording import change, counted, instant, lift, money, reason, share, silences, word
 
 MOST_REASONS = 4
 
@@ -38,13 +38,16 @@ class _Tables:
     def word(self, name: str) -> str:
         return word(name, self.lang)
 
+    def counted(self, number: int, name: str) -> str:
+        return counted(number, name, self.lang)
+
     def head(self) -> None:
         told, past = self.told, self.told.past
         tell(f"{instant(past.start, told.zone)} – {instant(past.end, told.zone)} ({told.zone})")
-        tell(f"{past.customers:,} {self.word('customers')}, {past.events:,} {self.word('events')}")
+        tell(f"{self.counted(past.customers, 'customers')}, {self.counted(past.events, 'events')}")
         for name in ("known", "repeats", "refused"):
             if n := getattr(past, name):
-                tell(f"  {n:,} {self.word(name)}")
+                tell(f"  {self.counted(n, name)}")
         for name, n in past.names.items():
             sums = [
                 f"Σ {key.partition('.')[2]} {money(total)}"
@@ -52,7 +55,7 @@ class _Tables:
                 if key.partition(".")[0] == name
             ]
             tell("  " + ", ".join([f"{name} {n:,}", *sums]))
-        tell(f"{told.sent:,} {self.word('would_send')}, {told.reached:,} {self.word('reached')}" + self._more())
+        tell(f"{told.sent:,} {self.word('would_send')}, {self.counted(told.reached, 'reached')}" + self._more())
         for name, n in told.coupons.items():
             tell(f"  {self.word('coupons')} {name}: {n:,}")
         for fault, n in told.faults.items():
@@ -125,7 +128,7 @@ class _Tables:
 
     def difference(self, found: Difference) -> None:
         tell("")
-        tell(f"{self.word('against')} {found.against}: {found.customers:,} {self.word('customers')}")
+        tell(f"{self.word('against')} {found.against}: {self.counted(found.customers, 'customers')}")
         for name in ("new", "changed", "removed"):
             if said := getattr(found, name):
                 tell(f"  {self.word(name)}: {', '.join(said)}")

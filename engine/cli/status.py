@@ -13,6 +13,7 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """Show totals: the lifecycle funnel, touches per journey and channel, conversions."""
     from engine.cli import show
     from engine.core.plan import STAGES
+    from journeys.words.phrases import counted
 
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()
@@ -31,7 +32,7 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     out = console()
     tell(
         invocation.say(
-            f"{counts.customers} customers, log applied to {position}",
+            f"{counted(counts.customers, 'customer')}, log applied to {position}",
             f"客户 {counts.customers}，日志已处理至 {position}",
         )
     )
@@ -52,4 +53,4 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         out.print("")
         out.print(show.conversions(counts, invocation.lang))
     if counts.dead:
-        tell(invocation.say(f"\n{counts.dead} dead letters", f"\n死信 {counts.dead}"))
+        tell(invocation.say(f"\n{counted(counts.dead, 'dead letter')}", f"\n死信 {counts.dead}"))

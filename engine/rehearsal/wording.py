@@ -109,6 +109,16 @@ _SILENT: Final[dict[str, tuple[str, str]]] = {
     "touch": ("{n} messages were dropped: {why}", "{n} 条触达未发送：{why}"),
 }
 
+_ALONE: Final = {
+    "waiting": "{n} run still waits at the end",
+    "held_out": "{n} run is in the control group",
+    "cancelled": "{n} message was taken back before it left",
+    "skipped": "once nobody was let in: {why}",
+    "exited": "{n} run left before it was written to: {why}",
+    "touch": "{n} message was dropped: {why}",
+}
+"""The English of the same where there is one of it."""
+
 
 def word(name: str, lang: str) -> str:
     """Return a word of the report.
@@ -138,7 +148,8 @@ def silence(one: Silence, lang: str) -> str:
     """
     head, _, tail = one.code.partition(".")
     said = _SILENT.get(one.code) or _SILENT.get(head) or ("{n} times: {why}", "{n} 次：{why}")
-    return said[lang == "zh"].format(n=f"{one.times:,}", why=reason(one.detail or tail, lang))
+    text = said[lang == "zh"] if one.times != 1 or lang == "zh" else _ALONE.get(head, said[0])
+    return text.format(n=f"{one.times:,}", why=reason(one.detail or tail, lang))
 
 
 def silences(found: Iterable[Silence], lang: str) -> list[tuple[str, str]]:
@@ -210,9 +221,18 @@ def change(one: Change, lang: str) -> str:
         "converted": "转化" if zh else "converts",
     }[one.kind]
     parts = [(one.gained, "gained"), (one.lost, "lost"), (one.more, "more"), (one.fewer, "fewer")]
-    said = [_customers(n, word(name, lang)) for n, name in parts if n]
+    said = [counted(n, name, lang) for n, name in parts if n]
     return f"{what}{'：' if zh else ': '}{('，' if zh else ', ').join(said)} ({one.journey})"
 
 
-def _customers(number: int, said: str) -> str:
-    return f"{number:,} {said.replace('customers', 'customer') if number == 1 else said}"
+def counted(number: int, name: str, lang: str) -> str:
+    """Return a number with the word of the report that says what it counts.
+
+    >>> counted(1, "reached", "en"), counted(2, "events", "en"), counted(1, "refused", "en")
+    ('1 customer reached', '2 events', '1 line or message left out')
+    """
+    said = word(name, lang)
+    if number == 1:
+        for noun in ("customer", "event", "message", "line"):
+            said = said.replace(f"{noun}s", noun)
+    return f"{number:,} {said}"

@@ -7,6 +7,7 @@ from typing import Final
 from journeys.road import label_in
 from journeys.stories.coverage import Way
 from journeys.story import StoryReport, StoryResult
+from journeys.words.phrases import counted
 
 MAX_TRACE: Final = 30
 """Lines of trace shown under a failed story; the newest are kept."""
@@ -43,7 +44,8 @@ def summary(reports: Sequence[StoryReport], lang: str = "en") -> str:
     unread = sum(not report.results and not report.passed for report in reports)
     if lang == "zh":
         return f"{len(results)} 个故事，{failed} 个失败" + (f"，{unread} 个文件无法读取" if unread else "")
-    return f"{len(results)} stories, {failed} failed" + (f", {unread} files not readable" if unread else "")
+    told = f"{counted(len(results), 'story', 'stories')}, {failed} failed"
+    return told + (f", {counted(unread, 'file')} not readable" if unread else "")
 
 
 def junit(reports: Iterable[StoryReport]) -> str:

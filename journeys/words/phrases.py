@@ -219,6 +219,15 @@ def _value(value: Any) -> str:
     return str(value)
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its English noun; `many` where it is not `one` and an s.
+
+    >>> counted(1, "customer"), counted(1200, "customer"), counted(0, "story", "stories")
+    ('1 customer', '1,200 customers', '0 stories')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def outcome_in_words(outcome: str, lang: str = "en") -> str:
     """Return how a run ended.
 

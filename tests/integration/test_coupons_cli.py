@@ -134,7 +134,7 @@ def test_without_a_daemon_an_import_waits_in_the_log(shop: Path) -> None:
     (shop / "codes.csv").write_text("A1\nB2\nA1\n\nB 2\n")
     result = journeyd(shop, "coupons", "import", "GIFT", str(shop / "codes.csv"))
     assert result.exit_code == 1
-    assert "2 codes taken, 1 repeated, 1 blank lines, 1 refused" in result.stdout
+    assert "2 codes taken, 1 repeated, 1 blank line, 1 refused" in result.stdout
     assert "next start" in result.stderr
     assert "codes.csv:5" in result.stderr
     with closing(SqliteLog(shop / ".journeyd" / "journal.db")) as log:

@@ -225,7 +225,7 @@ def test_the_reports_tell_the_same_in_chinese_and_as_junit() -> None:
     xml = junit([report])
     assert '<testsuite name="rescue" tests="1" failures="1" errors="0">' in xml
     assert "expected completed" in xml
-    assert summary([report]) == "1 stories, 1 failed"
+    assert summary([report]) == "1 story, 1 failed"
 
 
 @pytest.mark.parametrize(
