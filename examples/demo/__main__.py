@@ -60,7 +60,9 @@ def _demo(commands: Commands, given: argparse.Namespace) -> None:
     clock = SystemClock()
     commands.head("A workspace")
     shop = make_shop(commands)
-    commands.say(f"(set aside: {ASIDE}, to keep this short; added: journeys/order-shipped.yaml, a journey of our own)")
+    commands.say(
+        f"(set aside: {', '.join(ASIDE)}, to keep this short; added: journeys/order-shipped.yaml, a journey of our own)"
+    )
     commands.run("-w", str(shop), "lint")
     commands.run("-w", str(shop), "test", quiet=True)
     workspace = Workspace.open(shop, os.environ)
