@@ -52,7 +52,8 @@ def settle(draft: Draft, event: Event | None) -> list[Change]:
     _stand(draft, [*asked, *(key for key in timed if key not in asked)])
     if _may_progress(draft, before, event):
         _progress(draft, now if event is None else event.at)
-    _watch_expiry(draft, before)
+    if draft.customer.tags is not before.tags or not before.seen:
+        _watch_expiry(draft)
     changes = _news(draft, before, draft.customer)
     draft.settled = draft.customer
     return changes
@@ -64,9 +65,7 @@ def settle_anew(draft: Draft) -> None:
     _stand(draft, [*watch.all, *(key for key in draft.customer.standing if key not in watch.all)])
     if draft.playbook.stages:
         _progress(draft, draft.now)
-    for name in draft.playbook.openings.lost_tags:
-        held = draft.customer.tags.get(name)
-        _put(draft, _EXPIRY + name, Standing(0, held.until if held is not None else 0))
+    _watch_expiry(draft)
 
 
 def settle_anniversaries(draft: Draft) -> list[tuple[str, Micros]]:
@@ -144,11 +143,11 @@ def _tag(draft: Draft, one: Watched, truth: bool) -> None:
     """Give or take the rule's tag. A tag that somebody else gave stays theirs."""
     customer, now = draft.customer, draft.now
     held = customer.tags.get(one.name)
-    is_carried = held is not None and (not held.until or held.until > now)
     if truth:
-        if is_carried and held is not None and (held.by != BY_RULE or not held.until):
+        carried = held if held is not None and held.lasts_at(now) else None
+        if carried is not None and (carried.by != BY_RULE or not carried.until):
             return
-        since = held.since if is_carried and held is not None else now
+        since = now if carried is None else carried.since
         tags = {**customer.tags, one.name: Held(since, 0, BY_RULE)}
     else:
         if held is None or held.by != BY_RULE or held.until:
@@ -168,19 +167,16 @@ def _drop_expired(draft: Draft, timed: Sequence[str]) -> None:
     if not any(key.startswith(_EXPIRY) for key in timed):
         return
     customer = draft.customer
-    tags = {name: held for name, held in customer.tags.items() if not held.until or held.until > draft.now}
+    tags = {name: held for name, held in customer.tags.items() if held.lasts_at(draft.now)}
     draft.update(msgspec.structs.replace(customer, tags=tags))
 
 
 _EXPIRY: Final = "expiry:"
 
 
-def _watch_expiry(draft: Draft, before: Customer) -> None:
+def _watch_expiry(draft: Draft) -> None:
     """Keep a look at the end of every tag that somebody waits to be lost."""
-    waited = draft.playbook.openings.lost_tags
-    if not waited or (draft.customer.tags is before.tags and before.seen):
-        return
-    for name in waited:
+    for name in draft.playbook.openings.lost_tags:
         held = draft.customer.tags.get(name)
         _put(draft, _EXPIRY + name, Standing(0, held.until if held is not None else 0))
 
@@ -246,7 +242,7 @@ _NOTED: Final = {
 def _tag_news(before: Customer, after: Customer, now: Micros) -> list[Change]:
     def carries(customer: Customer, name: str) -> bool:
         held = customer.tags.get(name)
-        return held is not None and (not held.until or held.until > now)
+        return held is not None and held.lasts_at(now)
 
     gained = [name for name in after.tags if carries(after, name) and not carries(before, name)]
     # A tag that ended unseen was lost then; one that ends at this very instant is lost now.

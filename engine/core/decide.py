@@ -267,12 +267,8 @@ def _look_again(draft: Draft, run: Run) -> None:
     if draft.playbook.stop_reason(run.journey):
         return
     # One that may leave now is woken for it at the next instant: `watch` sees that its exit holds.
-    if _may_leave(draft, compiled) or not steps.look(draft, compiled, run):
+    if _exit_for(draft, compiled, None) is not None or not steps.look(draft, compiled, run):
         draft.put_run(steps.watch(draft, compiled, run))
-
-
-def _may_leave(draft: Draft, compiled: CompiledPlan) -> bool:
-    return any(way_out.when is not None and way_out.when(draft.context) for way_out in compiled.exits)
 
 
 def _depart(draft: Draft, journey: str) -> None:

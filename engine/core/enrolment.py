@@ -43,8 +43,7 @@ def on_event(draft: Draft, entrances: Entrances, event: Event) -> None:
         return
     asked, shut = entrances.ask(event)
     if asked:
-        visitor = Run("", "", "", draft.now, enter=event.properties)
-        door = _Door(event.name, f"{event.source}:{event.id}", visitor)
+        door = _door(draft, event.name, f"{event.source}:{event.id}", event.properties)
         shut += tuple([compiled.plan.journey for compiled in asked if not _enrol(draft, compiled, door)])
     if shut:
         draft.note_for_all(shut, "skipped.where", said)

@@ -18,6 +18,10 @@ class Held(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=
     until: Micros = 0
     by: str = ""
 
+    def lasts_at(self, now: Micros) -> bool:
+        """Is the tag still carried at this instant?"""
+        return not self.until or self.until > now
+
 
 class Consent(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
     """A yes or a no to a purpose or a channel, with its time and source."""

@@ -156,7 +156,7 @@ def _customer(expected: Expects, played: Played) -> str | None:
 
 
 def _tags(wanted: dict[str, bool], played: Played) -> str | None:
-    has = {name for name, tag in played.customer.tags.items() if not tag.until or tag.until > played.ended}
+    has = {name for name, tag in played.customer.tags.items() if tag.lasts_at(played.ended)}
     if all((name in has) == is_carried for name, is_carried in wanted.items()):
         return None
     return "tags: " + (", ".join(sorted(has)) or "-")
