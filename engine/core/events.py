@@ -14,8 +14,27 @@ from engine.core.ids import Micros
 Identifiers: TypeAlias = dict[str, str]
 """Kind -> value, already normalised by the edge: {"user_id": "u1", "email": "mei@brand.example"}."""
 
-KINDS: Final = ("user_id", "unionid", "openid", "external_userid", "phone", "email", "device_id", "anonymous_id")
-"""Identifier kinds, strongest first."""
+KINDS: Final = (
+    "user_id",
+    "national_id",
+    "unionid",
+    "openid",
+    "external_userid",
+    "phone",
+    "email",
+    "device_id",
+    "anonymous_id",
+)
+"""The built-in kinds of identifiers, strongest first; identity.yaml may declare more."""
+
+
+class Mark(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A tag that an event gives: until when (0 = no end), by whom ("mined:churn", "import:fair.csv"), how sure."""
+
+    by: str = ""
+    until: Micros = 0
+    score: float = 0.0
+    version: str = ""
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag="event", gc=False):
@@ -25,7 +44,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag="event", gc=Fal
     `id` is unique within its `source`; `traits` are merged into the customer; `about` is the touch that
     an engine-born event speaks of (`link_clicked`, `email_bounced`). `backfill` events update the
     customer and trigger nothing. `account` is the company that the customer belongs to from now on, `account_traits`
-    what is said of it.
+    what is said of it. `tags` gives tags, or takes them (None). `proof` says how the consents were given; `confirmed`
+    that their owner has confirmed them (double opt-in).
     """
 
     id: str
@@ -41,6 +61,9 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag="event", gc=Fal
     backfill: bool = False
     account: str = ""
     account_traits: dict[str, Any] = {}
+    tags: dict[str, Mark | None] = {}
+    proof: str = ""
+    confirmed: bool = False
 
 
 OutcomeKind: TypeAlias = Literal["sent", "deferred", "failed", "uncertain"]
@@ -87,16 +110,37 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True, tag="receipt", gc
     machine: bool = False
 
 
+Verb: TypeAlias = Literal[
+    "stop",
+    "pause",
+    "resume",
+    "resolve",
+    "enter",
+    "publish",
+    "stock",
+    "merge",
+    "unmerge",
+    "apart",
+    "erase",
+    "readmit",
+    "suppress",
+    "unsuppress",
+]
+
+
 class Directive(msgspec.Struct, frozen=True, omit_defaults=True, tag="directive", gc=False):
     """An operator's word, so that it takes its place in the one order.
 
     `verb`: stop | pause | resume (a journey, or "*" for all), resolve (a touch: sent | not_sent), enter (a customer
     into a manual journey), publish (`body`: an encoded `core.release.Release`), stock (new codes of a coupon pool:
-    `subject` the pool, `properties` {"codes": [...]}).
+    `subject` the pool, `properties` {"codes": [...]}). Of people, each named by OneID or "kind:value": merge (`subject`
+    takes `value` in), unmerge (`subject`, a OneID, stands on its own again), apart (`subject` and `value` are two),
+    erase (`subject`; `properties` {"keys": [fingerprints]}), readmit (`subject` is a fingerprint that may be heard
+    again). suppress and unsuppress: nothing more is sent to, or again to, the address `subject` ("email:a@b.example").
     """
 
     id: str
-    verb: Literal["stop", "pause", "resume", "resolve", "enter", "publish", "stock"]
+    verb: Verb
     at: Micros
     received: Micros
     subject: str = ""

@@ -35,7 +35,7 @@ from engine.core.nodes import (
     Webhook,
     Winner,
 )
-from engine.core.policy import ADDRESSES, CHANNELS, PURPOSES, Audience, Cap, ConsentMode, Policy, TagRule
+from engine.core.policy import ADDRESSES, CHANNELS, PURPOSES, Audience, Cap, ConsentMode, Identity, Policy, TagRule
 from engine.core.spans import Daily, OnDate, Quiet, Span
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "Every",
     "Exit",
     "Goal",
+    "Identity",
     "InFlight",
     "Leave",
     "Manual",

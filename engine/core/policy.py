@@ -43,6 +43,54 @@ ADDRESSES: Final = {
 }
 
 
+class IdentifierRule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One kind of identifier. Kinds stand in order of strength in `Identity.kinds`.
+
+    `strong` ones are a person's own and join people; weak ones (a device, a cookie) join somebody unknown to a person,
+    never two known people. `limit` is how many values of the kind one customer may hold: a further one lets the oldest
+    go, but a limit of 1 on a strong kind is a conflict instead, and so is a merge that would exceed a strong kind's.
+    `blocked` are values, normalised, that name nobody; one ending in * is a prefix. `like` names the built-in kind
+    whose spelling rules it follows.
+    """
+
+    kind: str
+    strong: bool = True
+    limit: int = 5
+    blocked: tuple[str, ...] = ()
+    like: str = ""
+
+
+BLOCKED: Final = ("0", "null", "none", "nil", "undefined", "nan", "unknown", "anonymous", "-1", "n/a", "test")
+"""Values that broken producers send for "nobody": they never name a customer, whatever the kind."""
+
+KINDS: Final = (
+    IdentifierRule("user_id", limit=1),
+    IdentifierRule("national_id", limit=1),
+    IdentifierRule("unionid", limit=1),
+    IdentifierRule("openid"),
+    IdentifierRule("external_userid"),
+    IdentifierRule("phone", blocked=("+86400*", "+86800*")),
+    IdentifierRule("email"),
+    IdentifierRule("device_id", strong=False, limit=20),
+    IdentifierRule("anonymous_id", strong=False, limit=20),
+)
+"""The kinds of identifiers of a workspace without identity.yaml, strongest first."""
+
+
+class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How customers are told apart and brought together: `audience/identity.yaml`.
+
+    `blocked` holds for all kinds. `absorbs`: how many others one customer takes in before a further one is a conflict.
+    `sources`: sources of events in order of trust; what a trusted one said of a trait, a less trusted one (or one that
+    is not listed) does not overwrite.
+    """
+
+    kinds: tuple[IdentifierRule, ...] = KINDS
+    blocked: tuple[str, ...] = BLOCKED
+    absorbs: int = 1_000
+    sources: tuple[str, ...] = ()
+
+
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     """Consent by purpose and channel, frequency caps, quiet hours and addresses that hold for all journeys.
 
@@ -72,7 +120,9 @@ class TagRule(msgspec.Struct, frozen=True, omit_defaults=True):
 class Audience(msgspec.Struct, frozen=True, omit_defaults=True):
     """The audience files, compiled: stage conditions in order, tag rules, segments, roles, and the policy.
 
-    `roles` name a B2B contact's role by a condition over the customer.
+    `roles` name a B2B contact's role by a condition over the customer. `regress`: whether a customer's stage is the
+    furthest ever reached ("never") or the furthest whose condition holds now ("follow"). `lists` are segments whose
+    members an import names.
     """
 
     stages: dict[str, Expr] = {}
@@ -81,3 +131,6 @@ class Audience(msgspec.Struct, frozen=True, omit_defaults=True):
     segments: dict[str, Expr] = {}
     policy: Policy = Policy()
     measures: tuple[Measure, ...] = ()
+    identity: Identity = Identity()
+    regress: Literal["never", "follow"] = "never"
+    lists: tuple[str, ...] = ()

@@ -12,11 +12,16 @@ from engine.core.ids import Micros
 
 
 class Held(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
-    """A tag: since when, until when (0 = no end) and who gave it ("journey:welcome", "rule", "import:x")."""
+    """A tag: since when, until when (0 = no end) and who gave it ("journey:welcome", "rule", "import:fair.csv").
+
+    A mined tag ("mined:churn") also says how sure the model was (`score`) and which version of it spoke.
+    """
 
     since: Micros
     until: Micros = 0
     by: str = ""
+    score: float = 0.0
+    version: str = ""
 
     def lasts_at(self, now: Micros) -> bool:
         """Is the tag still carried at this instant?"""
@@ -24,11 +29,17 @@ class Held(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=
 
 
 class Consent(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
-    """A yes or a no to a purpose or a channel, with its time and source."""
+    """A yes or a no to a purpose or a channel, with its time, its source and its proof.
+
+    `pending`: a yes that waits for its confirmation (double opt-in); `granted` is false until then. `proof` is short
+    text that says how the word was given: the form, the wording, the address it came from.
+    """
 
     granted: bool
     at: Micros
     source: str = ""
+    proof: str = ""
+    pending: bool = False
 
 
 class Tally(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True, gc=False):
@@ -165,6 +176,9 @@ class Customer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     cannot overwrite a newer word. `suppressed`: "email:mei@x.example" -> reason. `wake` is derived by
     `next_wake`: the store indexes it. `standing`: how each watched condition stands ("segment:vip", "tag:vip",
     "stage:retain"). `dates`: journey -> the next anniversary it waits for. `recalled`: oldest first.
+    `merged`: the latest of the `absorbed` customers it took in; `apart`: customers that a person said it is not.
+    `source`: of the first event heard. `traits_by`: trait -> the ranked source that said it (identity.yaml `sources`).
+    `stage_since`: when the stage it stands in was reached.
     """
 
     id: str
@@ -189,6 +203,11 @@ class Customer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     standing: dict[str, Standing] = {}
     dates: dict[str, Micros] = {}
     recalled: tuple[Recalled, ...] = ()
+    absorbed: int = 0
+    apart: tuple[str, ...] = ()
+    source: str = ""
+    traits_by: dict[str, str] = {}
+    stage_since: Micros = 0
 
     def address(self, kind: str) -> str:
         """Return the newest value of an identifier kind, or ""."""

@@ -118,16 +118,107 @@ class JobRow(msgspec.Struct, frozen=True, omit_defaults=True):
     body: bytes = b""
 
 
+class MergeRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One line of the merge log: `winner` took `loser` in. What an unmerge gives back is in it.
+
+    `id` derives from (winner, loser, at). `ours`, `theirs` and `united` are the two before and the one after. `why` is
+    the identifier they shared, or who said so. `undone` is when they were parted again, 0 while they are one.
+    """
+
+    id: str
+    winner: str
+    loser: str
+    at: Micros
+    why: str = ""
+    undone: Micros = 0
+    ours: Customer | None = None
+    theirs: Customer | None = None
+    united: Customer | None = None
+
+
+class ReviewRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """An identifier that more than one person claims, kept for somebody to look at: one row per `identifier`.
+
+    `holder` keeps it. `claimants` are the latest others (OneIDs, at most 10, newest last), `times` how often it was
+    claimed, `why` what stood against a merge. `state`: open | settled.
+    """
+
+    identifier: str
+    holder: str
+    claimants: tuple[str, ...]
+    why: str
+    first: Micros
+    last: Micros
+    times: int = 1
+    state: str = "open"
+
+
+class LabelRow(msgspec.Struct, frozen=True, gc=False):
+    """A label that a customer gained, changed or lost: `kind` tag | segment | list, its `name`.
+
+    `since` 0: lost. `until`: when a tag ends by itself (0 = no end).
+    """
+
+    customer: str
+    kind: str
+    name: str
+    since: Micros
+    until: Micros = 0
+
+
+class LabelCount(msgspec.Struct, frozen=True):
+    """How many customers carry a label at an instant."""
+
+    kind: str
+    name: str
+    customers: int
+
+
+class ErasureRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One line of the erasure ledger: who was erased, by fingerprints only (see `usecases/fingerprints.py`).
+
+    `keys`: fingerprints of every identifier. `done`: when the last trace was gone, 0 while the purge goes on. `dropped`
+    counts what came for the erased person afterwards.
+    """
+
+    customer: str
+    at: Micros
+    keys: tuple[str, ...]
+    done: Micros = 0
+    dropped: int = 0
+
+
+class SuppressionRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """An address that nothing is sent to: `key` is the fingerprint of `address` ("email:mei@brand.example").
+
+    `address` is "" once its owner was erased: the fingerprint still shuts it. `why`: hard_bounce | complained |
+    imported | manual | erased | ...
+    """
+
+    key: str
+    address: str
+    why: str
+    at: Micros
+    source: str = ""
+
+
 class Changes(msgspec.Struct):
     """Everything one unit of work writes, in one transaction. Lists may be empty; order inside a list is kept.
 
     `offset` 0 leaves the stored offset as it is. `seen` maps a dedupe key (ids.key64 of source, message id) to the
-    offset it stands at. `identifiers` maps "kind:value" to a customer id. `merged` maps a loser's id to the winner's;
-    the loser's row is removed in the same transaction. `touches` are inserted if absent; `rows` overwrite by touch id
-    and must be legal moves (`IllegalMove` otherwise). `cancelled` moves every STOPPABLE touch of a run, `withdrawn` one
-    touch if it is STOPPABLE. `stock` adds codes to the end of a pool (known ones are left alone), `coupons` takes codes
-    out of it (`CouponTaken` for one that is not free, or a key used before). `arms` are added to what is counted.
-    `release` is kept as the newest. `gone` journeys lose their schedule too; it comes after `plans`.
+    offset it stands at. `identifiers` maps "kind:value" to a customer id; "" lets it lead to nobody. `merged` maps
+    a loser's id to the winner's; the loser's value and labels are removed in the same transaction, while runs,
+    touches, notes and coupons stay its own and are found under the winner. `parted` maps an id to the one it stands
+    for from now on (itself for a customer who stands on its own again); it comes after `merged`. `merges` and
+    `reviews` overwrite by id and identifier. `labels` are what `customers` gained and lost. `erased` customers go
+    with all that is theirs (values, identifiers, runs, touches, attempts, facts, notes, coupons, labels, merge log,
+    reviews; their effects stay, nameless) after everything else was written; those merged into them too. `erasures`
+    overwrite the ledger by customer; `readmitted` fingerprints leave it. `suppressions` overwrite by key,
+    `released` keys go. `touches` are inserted if absent; `rows` overwrite by touch id and must be legal moves
+    (`IllegalMove` otherwise). `cancelled` moves every STOPPABLE touch of a run, `withdrawn` one touch if it is
+    STOPPABLE. `stock` adds codes to the end of a pool (known ones are left alone), `coupons` takes codes out of it
+    (`CouponTaken` for one that is not free, or a key used before). `arms` are added to what is counted. `release`
+    is kept as the newest. `gone` journeys lose their schedule too; it comes after `plans`.
     """
 
     offset: int = 0
@@ -156,6 +247,15 @@ class Changes(msgspec.Struct):
     coupons: list[CouponRow] = msgspec.field(default_factory=list)
     arms: dict[tuple[str, str, str], ArmResult] = msgspec.field(default_factory=dict)  # (journey, split, arm) -> more
     accounts: dict[str, Account] = msgspec.field(default_factory=dict)
+    parted: dict[str, str] = msgspec.field(default_factory=dict)
+    merges: list[MergeRow] = msgspec.field(default_factory=list)
+    reviews: list[ReviewRow] = msgspec.field(default_factory=list)
+    labels: list[LabelRow] = msgspec.field(default_factory=list)
+    erased: list[str] = msgspec.field(default_factory=list)
+    erasures: list[ErasureRow] = msgspec.field(default_factory=list)
+    readmitted: list[str] = msgspec.field(default_factory=list)
+    suppressions: list[SuppressionRow] = msgspec.field(default_factory=list)
+    released: list[str] = msgspec.field(default_factory=list)
 
 
 class TouchQuery(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -18,11 +18,17 @@ from engine.ports.rows import (
     Counts,
     CouponRow,
     DeadLetter,
+    ErasureRow,
     FactRow,
     JobRow,
+    LabelCount,
+    LabelRow,
+    MergeRow,
     PoolRow,
+    ReviewRow,
     RunQuery,
     ScheduleRow,
+    SuppressionRow,
     TouchQuery,
     TouchRow,
 )
@@ -60,6 +66,10 @@ class EventLog(Protocol):
 
     def tail(self) -> int:
         """Return the last durable offset, 0 when empty."""
+        ...
+
+    def rewrite(self, offset: int, body: bytes) -> None:
+        """Put another body at an offset, durably, so that what stood there is on no disk any more (erasure)."""
         ...
 
     def trim(self, below: int) -> None:
@@ -190,6 +200,56 @@ class Reader(Protocol):
 
     def current(self) -> dict[str, str]:
         """Return journey -> current version."""
+        ...
+
+    # --- who is one
+
+    def merges(self, customer: str, limit: int = 1000) -> list[MergeRow]:
+        """Return the merge log of a customer, newest first: what it took in, and what took it in."""
+        ...
+
+    def reviews(self, state: str = "open", limit: int = 1000) -> list[ReviewRow]:
+        """Return contested identifiers in that state ("" for all), the latest claimed first."""
+        ...
+
+    def review(self, identifiers: Iterable[str]) -> dict[str, ReviewRow]:
+        """Return the rows of these identifiers, whatever their state; those nobody contests are absent."""
+        ...
+
+    # --- labels
+
+    def labels(self, customer: str) -> list[LabelRow]:
+        """Return every label the customer carries, by kind and name."""
+        ...
+
+    def label_counts(self, now: Micros, kind: str = "") -> list[LabelCount]:
+        """Return how many customers carry each label at `now`, by kind and name; nobody is scanned."""
+        ...
+
+    def members(self, kind: str, name: str, now: Micros, after: str = "", limit: int = 1000) -> list[LabelRow]:
+        """Return who carries a label at `now`, in the order of customer ids, above `after`."""
+        ...
+
+    # --- erased and shut out
+
+    def pepper(self) -> bytes:
+        """Return the workspace's key of fingerprints (32 bytes): see `usecases/fingerprints.py`."""
+        ...
+
+    def erasures(self, limit: int = 100_000) -> list[ErasureRow]:
+        """Return the erasure ledger, oldest first."""
+        ...
+
+    def erased(self, keys: Sequence[str]) -> set[str]:
+        """Return those of the fingerprints that the erasure ledger holds."""
+        ...
+
+    def suppressions(self, after: str = "", limit: int = 1000) -> list[SuppressionRow]:
+        """Return the suppression list, by key, above `after`."""
+        ...
+
+    def suppressed(self, keys: Sequence[str]) -> dict[str, SuppressionRow]:
+        """Return those of the fingerprints that are suppressed."""
         ...
 
     # --- what the faces ask
