@@ -57,6 +57,9 @@ class _Track(msgspec.Struct, rename="camel", gc=False):
     anonymous_id: msgspec.Raw | msgspec.UnsetType = _UNSAID
     original_timestamp: msgspec.Raw | msgspec.UnsetType = _UNSAID
     backfill: msgspec.Raw | msgspec.UnsetType = _UNSAID
+    tags: msgspec.Raw | msgspec.UnsetType = _UNSAID
+    proof: msgspec.Raw | msgspec.UnsetType = _UNSAID
+    confirmed: msgspec.Raw | msgspec.UnsetType = _UNSAID
 
 
 _track: Final = msgspec.json.Decoder(_Track)
@@ -142,6 +145,9 @@ def read_line(body: bytes, place: str, region: str) -> Event:
         and said.anonymous_id is _UNSAID
         and said.original_timestamp is _UNSAID
         and said.backfill is _UNSAID
+        and said.tags is _UNSAID
+        and said.proof is _UNSAID
+        and said.confirmed is _UNSAID
     )
     name = _name(said.event) if is_plain else ""
     if not name or name != said.event:  # another spelling is kept in its properties

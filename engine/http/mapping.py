@@ -23,6 +23,7 @@ from engine.http.fields import (
     read_object,
     read_text,
 )
+from engine.http.marks import read_proof, read_tags
 
 Kind: TypeAlias = Literal["identify", "track", "page", "screen", "group", "alias"]
 
@@ -59,10 +60,11 @@ def to_event(
     name, properties = _describe(message, kind)
     account = properties["account_id"] if kind == "group" else ""
     identifiers = _identify(message, kind, context, traits, region)
+    at = happened(message, received)
     return Event(
         id=read_text(message, "messageId") or mint(),
         name=name,
-        at=happened(message, received),
+        at=at,
         received=received,
         source=source,
         identifiers=identifiers,
@@ -72,6 +74,9 @@ def to_event(
         backfill=read_flag(message, "backfill"),
         account=account,
         account_traits=dict(read_object(message, "traits")) if account else {},
+        tags=read_tags(message, source=source, at=at),
+        proof=read_proof(message),
+        confirmed=read_flag(message, "confirmed"),
     )
 
 

@@ -156,6 +156,10 @@ def _check_scope(event: Event) -> None:
         raise Problem(403, "scope", "A browser key may not set consents", remedy=remedy)
     if event.backfill:
         raise Problem(403, "scope", "A browser key may not backfill", remedy=remedy)
+    if event.tags:
+        raise Problem(403, "scope", "A browser key may not give or take tags", remedy=remedy)
+    if event.proof or event.confirmed:
+        raise Problem(403, "scope", "A browser key may not prove or confirm consents", remedy=remedy)
     if event.name in ENGINE_NAMES:
         raise Problem(403, "scope", f"A browser key may not send {event.name}", remedy=remedy)
 

@@ -33,6 +33,7 @@ values = st.recursive(
 FIELDS: Final = (
     *("userId", "anonymousId", "event", "messageId", "timestamp", "sentAt", "originalTimestamp", "properties"),
     *("traits", "context", "groupId", "previousId", "name", "category", "backfill", "writeKey", "batch", "type"),
+    *("tags", "proof", "confirmed"),
 )
 plausible: Final[dict[str, Any]] = {
     "userId": "u1",

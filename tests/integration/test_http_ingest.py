@@ -301,6 +301,10 @@ async def test_only_known_keys_may_send(client: httpx.AsyncClient, gateway: Memo
         {"context": {"consent": {"categoryPreferences": {"marketing": True}}}},
         {"context": {"traits": {"consents": {"marketing": True}}}},
         {"backfill": True},
+        {"tags": {"vip": {}}},
+        {"tags": {"vip": None}},
+        {"proof": "form 7"},
+        {"confirmed": True},
         {"event": "Link Clicked"},
     ],
 )
