@@ -32,7 +32,9 @@ def set_traits(draft: Draft, compiled: CompiledPlan, run: Run, node: Set) -> Non
     kept = {name: value for name, value in draft.customer.traits.items() if name not in values}
     traits = kept | {name: value for name, value in values.items() if value is not None}
     said = draft.customer.traits_at | dict.fromkeys(values, draft.now)
-    draft.update(msgspec.structs.replace(draft.customer, traits=traits, traits_at=said))
+    # A step is nobody's source: what it set, any newer word may change.
+    by = {name: who for name, who in draft.customer.traits_by.items() if name not in values}
+    draft.update(msgspec.structs.replace(draft.customer, traits=traits, traits_at=said, traits_by=by))
     draft.note("step.set", run, {"traits": ", ".join(values)})
 
 

@@ -11,15 +11,13 @@ import msgspec
 
 from engine.core import calendar
 from engine.core.audience import lifecycle
+from engine.core.audience.tags import BY_RULE
 from engine.core.draft import Draft
 from engine.core.events import Event
 from engine.core.ids import Micros
 from engine.core.plan import OnAnniversary
 from engine.core.state import Customer, Held, Standing
 from engine.core.watch import Watched
-
-BY_RULE: Final = "rule"
-"""`Held.by` of a tag that a rule of audience/tags.yaml gave."""
 
 
 class Change(NamedTuple):

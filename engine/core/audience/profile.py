@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from engine.core.audience import behaviour, identity, traits
+from engine.core.audience import behaviour, identity, tags, traits
 from engine.core.events import Event
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
@@ -14,9 +14,9 @@ _HEARS = {"message_sent": 0, "message_opened": 1, "link_clicked": 2}
 
 
 def fold(playbook: Playbook, customer: Customer, event: Event) -> Customer:
-    """Return the customer after the event: identifiers, traits, consents, behaviour and messages heard.
+    """Return the customer after the event: identifiers, traits, tags, consents, behaviour and messages heard.
 
-    A late event folds in where it belongs: an older word never overwrites a newer trait or consent.
+    A late event folds in where it belongs: an older word never overwrites a newer trait, tag or consent.
     """
     fields: dict[str, Any] = {}
     linked = identity.link(customer, event.identifiers)
@@ -24,8 +24,12 @@ def fold(playbook: Playbook, customer: Customer, event: Event) -> Customer:
         fields["identifiers"] = linked.identifiers
     if event.at > customer.seen:
         fields["seen"] = event.at
+        if not customer.seen:
+            fields["source"] = event.source
     if event.traits:
-        fields["traits"], fields["traits_at"] = traits.fold(customer, event.traits, event.at)
+        fields |= _traits(playbook, customer, event)
+    if event.tags:
+        fields["tags"] = tags.fold(customer, event)
     if event.consents:
         fields["consents"] = _consents(customer, event)
     if event.name in _HEARS:
@@ -39,6 +43,15 @@ def fold(playbook: Playbook, customer: Customer, event: Event) -> Customer:
     if measures is not None:
         fields["behaviour"] = behaviour.fold(customer.behaviour, measures, event)
     return msgspec.structs.replace(customer, **fields) if fields else customer
+
+
+def _traits(playbook: Playbook, customer: Customer, event: Event) -> dict[str, Any]:
+    sources = playbook.audience.identity.sources
+    if sources:
+        told, said, by = traits.fold_by_trust(customer, event, sources)
+        return {"traits": told, "traits_at": said, "traits_by": by}
+    told, said = traits.fold(customer, event.traits, event.at)
+    return {"traits": told, "traits_at": said}
 
 
 def _consents(customer: Customer, event: Event) -> dict[str, Consent]:
