@@ -177,7 +177,7 @@ class LabelCount(msgspec.Struct, frozen=True):
 class ErasureRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One line of the erasure ledger: who was erased, by fingerprints only (see `usecases/fingerprints.py`).
 
-    `keys`: fingerprints of every identifier. `done`: when the last trace was gone, 0 while the purge goes on. `dropped`
+    `keys`: fingerprints of every identifier, and of the latest touches ("touch:<id>"). `done`: when the last trace was gone, 0 while the purge goes on. `dropped`
     counts what came for the erased person afterwards.
     """
 
@@ -214,7 +214,8 @@ class Changes(msgspec.Struct):
     with all that is theirs (values, identifiers, runs, touches, attempts, facts, notes, coupons, labels, merge log,
     reviews; their effects stay, nameless) after everything else was written; those merged into them too. `erasures`
     overwrite the ledger by customer; `readmitted` fingerprints leave it. `suppressions` overwrite by key,
-    `released` keys go. `touches` are inserted if absent; `rows` overwrite by touch id and must be legal moves
+    `released` keys go. `dropped` is added to the ledger's counts, by customer. `forgotten` dead letters, named by their
+    offsets, go. `touches` are inserted if absent; `rows` overwrite by touch id and must be legal moves
     (`IllegalMove` otherwise). `cancelled` moves every STOPPABLE touch of a run, `withdrawn` one touch if it is
     STOPPABLE. `stock` adds codes to the end of a pool (known ones are left alone), `coupons` takes codes out of it
     (`CouponTaken` for one that is not free, or a key used before). `arms` are added to what is counted. `release`
@@ -256,6 +257,8 @@ class Changes(msgspec.Struct):
     readmitted: list[str] = msgspec.field(default_factory=list)
     suppressions: list[SuppressionRow] = msgspec.field(default_factory=list)
     released: list[str] = msgspec.field(default_factory=list)
+    dropped: dict[str, int] = msgspec.field(default_factory=dict)
+    forgotten: list[int] = msgspec.field(default_factory=list)
 
 
 class TouchQuery(msgspec.Struct, frozen=True, omit_defaults=True):

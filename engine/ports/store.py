@@ -72,6 +72,10 @@ class EventLog(Protocol):
         """Put another body at an offset, durably, so that what stood there is on no disk any more (erasure)."""
         ...
 
+    def scrub(self) -> None:
+        """Leave nothing of what was rewritten or dropped on disk: no free page, no write-ahead log."""
+        ...
+
     def trim(self, below: int) -> None:
         """Drop the entries with an offset below this, soon; the last one always stays, and offsets go on."""
         ...
@@ -240,8 +244,8 @@ class Reader(Protocol):
         """Return the erasure ledger, oldest first."""
         ...
 
-    def erased(self, keys: Sequence[str]) -> set[str]:
-        """Return those of the fingerprints that the erasure ledger holds."""
+    def erased(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return fingerprint -> customer id of the ledger's line, for those that the erasure ledger holds."""
         ...
 
     def suppressions(self, after: str = "", limit: int = 1000) -> list[SuppressionRow]:
@@ -300,6 +304,10 @@ class Store(Reader, Protocol):
 
     def unit(self) -> AbstractContextManager[Unit]:
         """Open a write transaction; leaving without `commit` rolls back."""
+        ...
+
+    def scrub(self) -> None:
+        """Leave nothing of what was erased on disk: no free page, no write-ahead log. Not inside a unit."""
         ...
 
     def close(self) -> None:
