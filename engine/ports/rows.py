@@ -177,8 +177,8 @@ class LabelCount(msgspec.Struct, frozen=True):
 class ErasureRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One line of the erasure ledger: who was erased, by fingerprints only (see `usecases/fingerprints.py`).
 
-    `keys`: fingerprints of every identifier, and of the latest touches ("touch:<id>"). `done`: when the last trace was gone, 0 while the purge goes on. `dropped`
-    counts what came for the erased person afterwards.
+    `keys`: fingerprints of every identifier, and of the latest touches ("touch:<id>"). `done`: when the last trace was
+    gone, 0 while the purge goes on. `dropped` counts what came for the erased person afterwards.
     """
 
     customer: str

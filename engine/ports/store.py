@@ -1,6 +1,6 @@
 """What the use cases ask of the log and of the store. Adapters: engine/store. Times are microseconds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -68,8 +68,11 @@ class EventLog(Protocol):
         """Return the last durable offset, 0 when empty."""
         ...
 
-    def rewrite(self, offset: int, body: bytes) -> None:
-        """Put another body at an offset, durably, so that what stood there is on no disk any more (erasure)."""
+    def rewrite(self, bodies: Mapping[int, bytes]) -> None:
+        """Put other bodies at these offsets, durably, in one commit; `scrub` then leaves nothing of what stood there.
+
+        Offsets that hold nothing (any more) are left alone.
+        """
         ...
 
     def scrub(self) -> None:
