@@ -45,7 +45,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag="event", gc=Fal
     an engine-born event speaks of (`link_clicked`, `email_bounced`). `backfill` events update the
     customer and trigger nothing. `account` is the company that the customer belongs to from now on, `account_traits`
     what is said of it. `tags` gives tags, or takes them (None). `proof` says how the consents were given; `confirmed`
-    that their owner has confirmed them (double opt-in).
+    that their owner has confirmed them (double opt-in). `once` are traits that count only where none is known; `adds`
+    are numbers to add to traits and texts to join to their lists.
     """
 
     id: str
@@ -64,7 +65,15 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag="event", gc=Fal
     tags: dict[str, Mark | None] = {}
     proof: str = ""
     confirmed: bool = False
+    once: dict[str, Any] = {}
+    adds: dict[str, Any] = {}
 
+
+REFUSED: Final = "message_refused"
+"""The event of an edge that may not say no (a producer would send the same for ever) and could not read a message.
+
+It names nobody and becomes a dead letter; `properties` hold the `reason` and what of the `message` is kept.
+"""
 
 OutcomeKind: TypeAlias = Literal["sent", "deferred", "failed", "uncertain"]
 

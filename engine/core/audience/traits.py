@@ -68,5 +68,15 @@ def fold_by_trust(
     return traits, said, by
 
 
+def closed_to(source: str, by: dict[str, str], sources: tuple[str, ...]) -> set[str]:
+    """Return the traits that a more trusted source than this one said.
+
+    >>> closed_to("web", {"city": "crm", "size": "web"}, ("crm", "web"))
+    {'city'}
+    """
+    ours = _rank(source, sources)
+    return {name for name, who in by.items() if _rank(who, sources) < ours}
+
+
 def _rank(source: str, sources: tuple[str, ...]) -> int:
     return sources.index(source) if source in sources else len(sources)
