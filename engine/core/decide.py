@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from engine.core import consequences, enrolment, experiment, gates, moves, steps
-from engine.core.audience import profile
+from engine.core.audience import consents, profile
 from engine.core.commands import CancelTouches, Decision, RecordEffect, Touch
 from engine.core.draft import Call, Draft
 from engine.core.errors import RunawayJourney
@@ -94,7 +94,11 @@ def decide(
 def _hear(draft: Draft, event: Event) -> None:
     playbook = draft.playbook
     draft.context.event = event
-    draft.update(profile.fold(playbook, draft.customer, event))
+    before = draft.customer
+    draft.update(profile.fold(playbook, before, event))
+    said = consents.words(before, draft.customer, event) if event.consents else []
+    for word in said:
+        draft.note_change(word.code, word.data)
     if event.account:
         draft.know_account()
     changes = consequences.settle(draft, event)
@@ -109,6 +113,8 @@ def _hear(draft: Draft, event: Event) -> None:
         enrolment.on_changes(draft, changes)
     if playbook.openings.anniversaries:
         consequences.settle_anniversaries(draft)
+    for request in consents.requests(said, event):
+        _hear(draft, request)
 
 
 def _hear_in_run(draft: Draft, run: Run, event: Event) -> None:

@@ -44,20 +44,19 @@ MOST_RESERVED: Final = 1_000
 def check(touch: Touch, customer: Customer, policy: Policy, quiet: Quiet | None, now: Micros) -> Verdict:
     """Return whether the touch may leave at `now` (or at its own `due`, if that is later).
 
-    The order is fixed, so that the reason given is always the same one: expiry, consent to the purpose, consent to
-    the channel, address and suppression, frequency caps, quiet hours. `quiet` is the journey's; the policy's holds
-    when it is None. Purposes in `policy.exempt` skip caps and quiet hours, nothing else. What the quiet hours put off
-    must fit under the caps when it leaves, too. A task or a webhook goes to no customer: of all gates only expiry,
-    address and suppression are asked.
+    The order is fixed, so that the reason given is always the same one: expiry, consent to the purpose, to the purpose
+    over this channel and to the channel, address and suppression, frequency caps, quiet hours. `quiet` is the
+    journey's; the policy's holds when it is None. Purposes in `policy.exempt` skip caps and quiet hours, nothing else.
+    What the quiet hours put off must fit under the caps when it leaves, too. A task or a webhook goes to no customer:
+    of all gates only expiry, address and suppression are asked.
     """
     if touch.expires and now > touch.expires:
         return Drop("expired")
     if touch.kind != "message":
         return _deliverable(touch, customer) or GO
-    if not allows(customer, policy, touch.purpose):
-        return Drop(f"no consent for {touch.purpose}")
-    if not allows(customer, policy, touch.channel):
-        return Drop(f"no consent for {touch.channel}")
+    refused = refusal(customer, policy, touch.purpose, touch.channel)
+    if refused:
+        return Drop(f"no consent for {refused}")
     undeliverable = _deliverable(touch, customer)
     if undeliverable is not None:
         return undeliverable
@@ -100,20 +99,50 @@ def yielding(
 
 
 def allows(customer: Customer, policy: Policy, name: str) -> bool:
-    """Say whether the customer's word and the policy let us use this purpose or channel; unknown names need a yes.
+    """Say whether the customer's word and the policy let us use this purpose, channel or cell ("newsletter:sms").
+
+    Unknown names need a yes. A yes to one channel of a purpose is a yes to the purpose, as far as that channel goes.
 
     >>> allows(Customer(id="c", created=0), Policy(), "marketing")
     False
-    >>> allows(Customer(id="c", created=0), Policy(), "email")
-    True
+    >>> allows(Customer(id="c", created=0), Policy(), "email"), allows(Customer("c", 0), Policy(), "marketing:email")
+    (True, False)
     """
+    purpose, colon, channel = name.partition(":")
+    if colon:
+        return not refusal(customer, policy, purpose, channel)
     mode = policy.purposes.get(name) or policy.channels.get(name) or "opt_in"
     if mode == "none":
         return True
     said = customer.consents.get(name)
-    if said is None:
-        return mode == "opt_out"
-    return said.granted
+    if said is not None:
+        return said.granted
+    return mode == "opt_out" or any(
+        word.granted and cell.startswith(f"{name}:") for cell, word in customer.consents.items()
+    )
+
+
+def refusal(customer: Customer, policy: Policy, purpose: str, channel: str) -> str:
+    """Return the name of what the customer has not allowed, of purpose, channel and their cell; "" when all is allowed.
+
+    A no to any of the three stops. A yes to the purpose covers the channels it is offered for; a yes to the cell covers
+    that one.
+
+    >>> refusal(Customer(id="c", created=0), Policy(), "marketing", "email")
+    'marketing'
+    """
+    consents = customer.consents
+    if policy.purposes.get(purpose) != "none":
+        cell = consents.get(f"{purpose}:{channel}")
+        if not allows(customer, policy, purpose):
+            return purpose
+        if cell is None:
+            offered = policy.offers.get(purpose)
+            if (offered and channel not in offered) or not _covers(customer, policy, purpose):
+                return f"{purpose}:{channel}"
+        elif not cell.granted:
+            return f"{purpose}:{channel}"
+    return "" if allows(customer, policy, channel) else channel
 
 
 def reach(customer: Customer, policy: Policy, channel: str) -> str:
@@ -159,6 +188,12 @@ def describe(cap: Cap) -> str:
     """
     of = (f" by {cap.channel}" if cap.channel else "") + (f" for {cap.purpose}" if cap.purpose else "")
     return f"at most {cap.at_most}{of} in {_length(cap.per)}"
+
+
+def _covers(customer: Customer, policy: Policy, purpose: str) -> bool:
+    """Does the purpose's own word, or its mode, allow it on every channel (not only a yes to some of them)?"""
+    said = customer.consents.get(purpose)
+    return policy.purposes.get(purpose) == "opt_out" if said is None else said.granted
 
 
 def _deliverable(touch: Touch, customer: Customer) -> Drop | None:

@@ -95,7 +95,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     """Consent by purpose and channel, frequency caps, quiet hours and addresses that hold for all journeys.
 
     opt_in: allowed only after a yes; opt_out: until a no; none: always. `addresses` maps a channel to the kind of
-    identifier it sends to.
+    identifier it sends to. `double`: purposes whose yes waits for its confirmation. `offers`: the channels that a yes to
+    a purpose covers (all when absent). `titles`: purpose -> language -> how customers read it.
     """
 
     purposes: dict[str, ConsentMode] = msgspec.field(default_factory=lambda: dict(PURPOSES))
@@ -107,6 +108,9 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     max_event_age: Micros = 3_600_000_000
     exempt: tuple[str, ...] = ("transactional", "internal")  # purposes outside caps, quiet hours and holdout
     holdout: float = 0.0  # the share of customers whom no journey writes to: the measure of all marketing
+    double: tuple[str, ...] = ()
+    offers: dict[str, tuple[str, ...]] = {}
+    titles: dict[str, dict[str, str]] = {}
 
 
 class TagRule(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -82,6 +82,11 @@ CODES: Final[dict[str, Words]] = {
     "tag.gained": Words("gained tag {tag} by rule", "按规则获得标签 {tag}"),
     "tag.lost": Words("lost tag {tag}", "失去标签 {tag}"),
     "stage.reached": Words("reached stage {stage}", "到达阶段 {stage}"),
+    "consent.given": Words("said yes to {name} ({source})", "同意 {name}（{source}）"),
+    "consent.asked": Words(
+        "said yes to {name} ({source}); it waits for its confirmation", "同意 {name}（{source}），等待确认"
+    ),
+    "consent.withdrawn": Words("said no to {name} ({source})", "不同意 {name}（{source}）"),
     "merged": Words("was found to be the same person as {other}", "确认与 {other} 为同一人"),
     "conflict": Words(
         "shares {identifier} with {other} but both are known users: kept apart",

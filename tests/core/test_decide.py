@@ -201,7 +201,7 @@ def test_losing_consent_ends_the_run_wherever_it_stands() -> None:
     plan = journey(Wait("1", Span(DAY), "2"), Stop("2"), exits=(Exit(when=Not(HasConsent("marketing"))),))
     no = msgspec.structs.replace(event("preferences_changed", NOON + 5), consents={"marketing": False})
     _, left = live(book(plan), MEI, (event("cart_updated"), NOON), (no, NOON + 5))
-    assert codes(left) == ["exited.when"]
+    assert codes(left) == ["consent.withdrawn", "exited.when"]
 
 
 def test_an_exit_condition_is_watched_through_every_wait() -> None:

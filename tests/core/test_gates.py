@@ -226,3 +226,53 @@ def test_reservations_are_bounded() -> None:
 )
 def test_a_cap_is_told_in_words(per: int, words: str) -> None:
     assert gates.describe(Cap(at_most=2, per=per)) == f"at most 2 in {words}"
+
+
+def consented(**words: bool) -> Customer:
+    """Somebody who said so: names with `__` are cells."""
+    return mei(consents={name.replace("__", ":"): Consent(word, 1) for name, word in words.items()})
+
+
+@pytest.mark.parametrize(
+    ("who", "refused"),
+    [
+        (consented(), "marketing"),
+        (consented(marketing=True), ""),
+        (consented(marketing=True, email=False), "email"),
+        (consented(marketing=True, marketing__email=False), "marketing:email"),
+        (consented(marketing=True, marketing__sms=False), ""),
+        (consented(marketing=False, marketing__email=True), "marketing"),
+        (consented(marketing__email=True), ""),
+        (consented(marketing__sms=True), "marketing:email"),
+        (consented(marketing__email=True, email=False), "email"),
+        (consented(marketing__email=False), "marketing"),
+    ],
+)
+def test_a_no_anywhere_stops_and_a_yes_reaches_as_far_as_it_was_given(who: Customer, refused: str) -> None:
+    assert gates.refusal(who, Policy(), "marketing", "email") == refused
+    verdict = gates.check(touch(), who, Policy(), None, NOON)
+    assert verdict == (Drop(f"no consent for {refused}") if refused else Go())
+    assert gates.allows(who, Policy(), "marketing:email") == (not refused)
+
+
+def test_a_yes_to_one_channel_of_a_purpose_lets_its_journeys_in() -> None:
+    assert gates.allows(consented(marketing__sms=True), Policy(), "marketing")
+    assert not gates.allows(consented(marketing__sms=False), Policy(), "marketing")
+
+
+def test_a_yes_to_a_purpose_covers_the_channels_it_is_offered_for() -> None:
+    policy = Policy(offers={"marketing": ("sms",)})
+    assert gates.refusal(consented(marketing=True), policy, "marketing", "email") == "marketing:email"
+    assert gates.refusal(consented(marketing=True), policy, "marketing", "sms") == ""
+    assert gates.refusal(consented(marketing=True, marketing__email=True), policy, "marketing", "email") == ""
+
+
+def test_a_purpose_that_asks_nobody_has_no_cells_to_refuse() -> None:
+    assert gates.refusal(consented(transactional__email=False), Policy(), "transactional", "email") == ""
+
+
+def test_a_purpose_until_a_no_takes_a_no_to_one_channel() -> None:
+    policy = Policy(purposes={"news": "opt_out"})
+    assert gates.refusal(consented(), policy, "news", "email") == ""
+    assert gates.refusal(consented(news__email=False), policy, "news", "email") == "news:email"
+    assert gates.refusal(consented(news__sms=False), policy, "news", "email") == ""

@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from engine.core.audience import behaviour, identity, tags, traits
+from engine.core.audience import behaviour, consents, identity, tags, traits
 from engine.core.events import Event
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
-from engine.core.state import Consent, Customer, Heard, Recalled
+from engine.core.state import Customer, Heard, Recalled
 
 _HEARS = {"message_sent": 0, "message_opened": 1, "link_clicked": 2}
 
@@ -31,7 +31,7 @@ def fold(playbook: Playbook, customer: Customer, event: Event) -> Customer:
     if event.tags:
         fields["tags"] = tags.fold(customer, event)
     if event.consents:
-        fields["consents"] = _consents(customer, event)
+        fields["consents"] = consents.fold(playbook.policy, customer, event)
     if event.name in _HEARS:
         fields["heard"] = _heard(customer, event)
     if event.account and event.account != customer.account:
@@ -52,16 +52,6 @@ def _traits(playbook: Playbook, customer: Customer, event: Event) -> dict[str, A
         return {"traits": told, "traits_at": said, "traits_by": by}
     told, said = traits.fold(customer, event.traits, event.at)
     return {"traits": told, "traits_at": said}
-
-
-def _consents(customer: Customer, event: Event) -> dict[str, Consent]:
-    consents = dict(customer.consents)
-    for name, granted in event.consents.items():
-        known = consents.get(name)
-        # At the same instant the stricter word stands.
-        if known is None or event.at > known.at or (event.at == known.at and not granted):
-            consents[name] = Consent(granted, event.at, event.source)
-    return consents
 
 
 def _recalled(customer: Customer, event: Event, back: Micros) -> tuple[Recalled, ...]:
