@@ -21,6 +21,7 @@ from engine.cli.past_files import PastFiles
 from engine.core.events import Event
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND, Micros
 from engine.core.plan import Audience, Plan
+from engine.http.naming import Naming
 from engine.rehearsal.passing import Span
 from journeys.compile import load_journey
 
@@ -132,7 +133,7 @@ def run(written: Written, rich: int) -> Sample:
     """Rehearse the history through the benchmark's journeys and `rich` others; judge the messages of the former."""
     more = [_compiled(_RICH.format(number=n, event=name)) for n, name in enumerate(_KINDS[:rich])]
     plans = [*journeys.plans(JOURNEYS), *more]
-    source = PastFiles([Path(written.file)], None, ",", "CN")
+    source = PastFiles([Path(written.file)], None, ",", Naming())
     orders = Orders(span=Span(start=START))
     with measured() as cost:
         found = rehearse(Script(tuple(plans), Audience()), source.events, orders)

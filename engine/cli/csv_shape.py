@@ -4,7 +4,7 @@ Options in, a function from row to Segment message out. Reads no file.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -81,19 +81,30 @@ def parse_column(said: str, option: str, types: Sequence[str] = ()) -> Column:
     return Column(name, column, kind)
 
 
-def parse_identifier(said: str) -> Column:
+def parse_identifier(said: str, kinds: Collection[str] = KINDS) -> Column:
     """Return what `--map kind=column` says; raises `BadInput` for a kind that is none."""
     column = parse_column(said, "--map")
-    if column.name not in KINDS:
-        raise BadInput(f"--map {said}: {column.name} is no kind of identifier", f"Use one of {', '.join(KINDS)}")
+    if column.name not in kinds:
+        raise BadInput(f"--map {said}: {column.name} is no kind of identifier", f"Use one of {', '.join(kinds)}")
     return column
 
 
-def columns_of(said: Mapping[str, Sequence[str] | None], *, event: str, at: str, id_: str, zone: str) -> CsvShape:
-    """Return the mapping that the options `map`, `set`, `trait` and `consent` make; raises `BadInput`."""
+def columns_of(
+    said: Mapping[str, Sequence[str] | None],
+    *,
+    event: str,
+    at: str,
+    id_: str,
+    zone: str,
+    kinds: Collection[str] = KINDS,
+) -> CsvShape:
+    """Return the mapping that the options `map`, `set`, `trait` and `consent` make; raises `BadInput`.
+
+    `kinds` are those of identifiers that may be mapped.
+    """
     types = tuple(TYPES)
     shape = CsvShape(
-        identifiers=tuple(parse_identifier(one) for one in said.get("map") or ()),
+        identifiers=tuple(parse_identifier(one, kinds) for one in said.get("map") or ()),
         event=event,
         at=at,
         id=id_,

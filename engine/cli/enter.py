@@ -35,7 +35,7 @@ def enter(
 ) -> None:
     """Enter a customer into a journey by hand; `again`, consent and the control group hold as always."""
     from engine.cli.direct import put
-    from engine.cli.who import find_customer
+    from engine.cli.who import find_customer, identity_in_force
     from engine.core.events import Directive
 
     invocation: Invocation = ctx.obj
@@ -44,7 +44,7 @@ def enter(
     with closing(workspace.read_store()) as store:
         check_manual(store, journey)
         found = find_customer(store, customer, workspace.settings.default_region)
-    named = _name(found)
+        named = _name(found, [rule.kind for rule in identity_in_force(store).kinds])
     word = Directive("", "enter", 0, 0, subject=journey, identifiers=named, properties=properties)
     said = put(workspace, word)
     if as_json:
@@ -98,11 +98,9 @@ def check_manual(store: "Reader", journey: str) -> None:
         raise BadInput(f"{journey} is not entered by hand", remedy)
 
 
-def _name(customer: "Customer") -> dict[str, str]:
-    """Return the customer's strongest identifier; raises `BadInput` when there is none."""
-    from engine.core.events import KINDS
-
-    for kind in KINDS:
+def _name(customer: "Customer", kinds: Iterable[str]) -> dict[str, str]:
+    """Return the customer's strongest identifier of `kinds`; raises `BadInput` when there is none."""
+    for kind in kinds:
         if value := customer.address(kind):
             return {kind: value}
     raise BadInput(f"{customer.id} has no identifier to enter by", "Send an identify that names the customer first")

@@ -43,6 +43,7 @@ def ingest(
     """Take events from files: Segment-shaped JSON lines, or CSV with a mapping; exit 1 when lines were refused."""
     from engine.cli.csv_shape import columns_of
     from engine.cli.intake import Intake
+    from engine.cli.who import naming_of
 
     invocation: Invocation = ctx.obj
     if history and backfill is False and not invocation.workspace().settings.sandbox.enabled:
@@ -53,7 +54,8 @@ def ingest(
     shape = None
     if as_csv:
         said = {"map": map_, "set": set_, "trait": trait, "consent": consent}
-        shape = columns_of(said, event=event, at=at, id_=id_, zone=zone)
+        kinds = naming_of(invocation.workspace()).kinds
+        shape = columns_of(said, event=event, at=at, id_=id_, zone=zone, kinds=kinds)
         _check(delimiter)
     elif map_ or event or at or id_ or set_ or trait or consent:
         raise BadInput("A mapping is for CSV files", "Add --csv")

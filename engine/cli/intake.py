@@ -16,6 +16,7 @@ from engine.cli.csv_shape import CsvShape
 from engine.cli.daemon import Daemon, address_of, refusal
 from engine.cli.output import aside
 from engine.cli.rows import Line, Opened, event_of, open_file, read_csv, read_json_lines
+from engine.cli.who import naming_of
 from engine.core.errors import BadInput, BadSetting
 from engine.core.events import Event
 from engine.runtime.clock import SystemClock
@@ -63,7 +64,7 @@ class Intake:
 
     def _checked(self, backfill: bool) -> Iterator[tuple[Line, Event]]:
         """Yield the lines that the daemon would take, each with its event; refuse the others."""
-        region = self._workspace.settings.default_region
+        naming = naming_of(self._workspace)
         for line in self._lines():
             self.read += 1
             if line.message is None:
@@ -72,7 +73,7 @@ class Intake:
             if backfill:
                 line.message["backfill"] = True
             try:
-                event = event_of(line.message, source="import", region=region, now=self._now)
+                event = event_of(line.message, source="import", naming=naming, now=self._now)
             except BadInput as fault:
                 self._refuse(line, fault)
             else:

@@ -18,6 +18,7 @@ from engine.core.errors import BadInput
 from engine.core.events import Event
 from engine.core.ids import SECOND, Micros
 from engine.http.mapping import MESSAGE_KINDS, to_event, to_name
+from engine.http.naming import Naming
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
@@ -69,8 +70,8 @@ _any: Final = msgspec.json.Decoder()
 class PastFiles:
     """Some files. `size`: bytes in all, 0 when nobody knows. `refused` lines of the last reading, `faults`: a few."""
 
-    def __init__(self, files: Sequence[Path], shape: CsvShape | None, delimiter: str, region: str) -> None:
-        self._files, self._shape, self._delimiter, self._region = files, shape, delimiter, region
+    def __init__(self, files: Sequence[Path], shape: CsvShape | None, delimiter: str, naming: Naming) -> None:
+        self._files, self._shape, self._delimiter, self._naming = files, shape, delimiter, naming
         self.size = 0 if any(str(file) == "-" for file in files) else sum(file.stat().st_size for file in files)
         self._before, self._opened = 0, Opened("", None, 0, lambda: 0)  # type: ignore[arg-type]
         self.refused = 0
@@ -93,7 +94,7 @@ class PastFiles:
 
     def _lines(self, opened: Opened) -> Iterator[Event]:
         number = 0
-        region = self._region
+        naming = self._naming
         while body := opened.stream.readline(LINE_LIMIT + 1):
             number += 1
             if len(body) > LINE_LIMIT:
@@ -104,7 +105,7 @@ class PastFiles:
             if body.isspace():
                 continue
             try:
-                yield read_line(body, f"{opened.name}:{number}", region)
+                yield read_line(body, f"{opened.name}:{number}", naming)
             except (BadInput, msgspec.DecodeError, msgspec.ValidationError, RecursionError, ValueError) as fault:
                 self._refuse(opened, number, str(fault))
 
@@ -114,7 +115,7 @@ class PastFiles:
                 self._refuse(opened, line.number, str(line.fault))
                 continue
             try:
-                yield _the_long_way(line.message, f"{opened.name}:{line.number}", self._region)
+                yield _the_long_way(line.message, f"{opened.name}:{line.number}", self._naming)
             except BadInput as fault:
                 self._refuse(opened, line.number, str(fault))
 
@@ -124,18 +125,18 @@ class PastFiles:
             self.faults.append(f"{opened.name}:{number}: {why}")
 
 
-def read_line(body: bytes, place: str, region: str) -> Event:
+def read_line(body: bytes, place: str, naming: Naming) -> Event:
     """Return the event of a JSON line; raises `BadInput` or msgspec's errors. `place` is its id when it has none.
 
     >>> line = b'{"type": "track", "event": "paid", "userId": "u1", "timestamp": "1970-01-01T00:00:01Z"}'
-    >>> event = read_line(line, "f:1", "CN")
+    >>> event = read_line(line, "f:1", Naming())
     >>> event.id, event.name, event.at, event.identifiers
     ('f:1', 'paid', 1000000, {'user_id': 'u1'})
     """
     try:
         said = _track.decode(body)
     except msgspec.ValidationError:
-        return _the_long_way(_any.decode(body), place, region)
+        return _the_long_way(_any.decode(body), place, naming)
     is_plain = (
         said.type == "track"
         and said.user_id
@@ -151,7 +152,7 @@ def read_line(body: bytes, place: str, region: str) -> Event:
     )
     name = _name(said.event) if is_plain else ""
     if not name or name != said.event:  # another spelling is kept in its properties
-        return _the_long_way(_any.decode(body), place, region)
+        return _the_long_way(_any.decode(body), place, naming)
     at = _instant(said.timestamp)
     return Event(
         id=said.message_id or place,
@@ -177,7 +178,7 @@ def _instant(said: str) -> Micros:
     return at
 
 
-def _the_long_way(message: Any, place: str, region: str) -> Event:
+def _the_long_way(message: Any, place: str, naming: Naming) -> Event:
     if not isinstance(message, dict):
         raise BadInput("The line is not an object", 'Write {"type": "track", ...}')
     kind = message.get("type")
@@ -187,5 +188,5 @@ def _the_long_way(message: Any, place: str, region: str) -> Event:
         raise BadInput("The message has no timestamp", "History needs to know when it happened", "timestamp")
     # When it was sent on says nothing of when it happened: the correction of clocks is for what comes in now.
     message.pop("sentAt", None)
-    event = to_event(message, kind=kind, source=_SOURCE, received=_LATEST, mint=lambda: place, region=region)
+    event = to_event(message, kind=kind, source=_SOURCE, received=_LATEST, mint=lambda: place, naming=naming)
     return msgspec.structs.replace(event, received=event.at)

@@ -20,6 +20,7 @@ from engine.core.errors import BadInput
 from engine.core.events import Event
 from engine.core.ids import Micros, derive
 from engine.http.mapping import MESSAGE_KINDS, to_event
+from engine.http.naming import Naming
 from engine.http.settings import EVENT_LIMIT
 from engine.http.strict import check, parse
 
@@ -126,7 +127,7 @@ def _named(file: str, number: int, text: str, message: dict[str, Any]) -> Line:
     return Line(file, number, text, message)
 
 
-def event_of(message: Mapping[str, Any], *, source: str, region: str, now: Micros) -> Event:
+def event_of(message: Mapping[str, Any], *, source: str, naming: Naming, now: Micros) -> Event:
     """Return the message's event exactly as the daemon would; raises `BadInput`."""
     size = len(msgspec.json.encode(message))
     if size > EVENT_LIMIT:
@@ -134,7 +135,7 @@ def event_of(message: Mapping[str, Any], *, source: str, region: str, now: Micro
     kind = message.get("type")
     if kind not in MESSAGE_KINDS:
         raise BadInput("The message's type is not known", f"Use one of {', '.join(MESSAGE_KINDS)}", "type")
-    return to_event(message, kind=kind, source=source, received=now, mint=_never, region=region)
+    return to_event(message, kind=kind, source=source, received=now, mint=_never, naming=naming)
 
 
 def _never() -> str:

@@ -57,15 +57,17 @@ def simulate(
 ) -> None:
     """Rehearse the journeys on recorded history in virtual time: who would get what, when and how, and why not."""
     from engine.cli.csv_shape import columns_of
+    from engine.cli.who import naming_of
 
     invocation: Invocation = ctx.obj
     said = {"map": map_, "set": set_, "trait": trait, "consent": consent}
-    mapping = columns_of(said, event=event, at=at, id_=id_, zone=zone) if as_csv else None
+    workspace = invocation.workspace()
+    kinds = naming_of(workspace).kinds
+    mapping = columns_of(said, event=event, at=at, id_=id_, zone=zone, kinds=kinds) if as_csv else None
     if mapping is None and (event or at or id_ or any(said.values())):
         raise BadInput("A mapping is for CSV files", "Add --csv")
     if against and any(str(file) == "-" for file in history or ()):
         raise BadInput("A comparison reads the history twice, and standard input can be read once", "Give a file")
-    workspace = invocation.workspace()
     source = _source(workspace, history, mapping, delimiter)
     orders = _orders(invocation, workspace, from_, to, clicks=clicks, cost=cost or (), stock=stock or ())
     orders = msgspec.structs.replace(orders, is_sorted=not sort)
@@ -108,8 +110,9 @@ def _source(workspace: "Workspace", files: list[Path] | None, shape: "CsvShape |
 
         return Journal(workspace)
     from engine.cli.past_files import PastFiles
+    from engine.cli.who import naming_of
 
-    return PastFiles(files, shape, delimiter, workspace.settings.default_region)
+    return PastFiles(files, shape, delimiter, naming_of(workspace))
 
 
 # --- what is asked

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from engine.core.errors import BadInput
-from engine.core.events import KINDS
+from engine.core.policy import Identity
 from engine.core.state import Customer
-from engine.http.fields import as_email, as_phone
+from engine.http.naming import Naming
 
 if TYPE_CHECKING:
+    from engine.bootstrap.workspace import Workspace
     from engine.ports import Reader
 
 
@@ -16,14 +17,15 @@ def find_customer(store: "Reader", asked: str, region: str) -> Customer:
     direct = store.customers([asked])
     if asked in direct:
         return direct[asked]
-    found = store.resolve(_names(asked, region))
+    naming = Naming.of(identity_in_force(store), region)
+    found = store.resolve(_names(asked, naming))
     ids = sorted(set(found.values()))
     if len(ids) > 1:
         names = ", ".join(f"{name} is {found[name]}" for name in sorted(found))
         raise BadInput(f"{asked} means several customers: {names}", "Name one with its kind, like user_id:u1")
     customers = store.customers(ids)
     if not customers:
-        kinds = ", ".join(KINDS)
+        kinds = ", ".join(naming.kinds)
         raise BadInput(
             f"Nobody is known as {asked}",
             f"Name a OneID or an identifier ({kinds}), like user_id:u1; see `journeyd customers list`",
@@ -31,14 +33,19 @@ def find_customer(store: "Reader", asked: str, region: str) -> Customer:
     return customers[ids[0]]
 
 
-def _names(asked: str, region: str) -> list[str]:
+def identity_in_force(store: "Reader") -> Identity:
+    """Return the rules of identity of the newest release; the defaults before the first."""
+    newest = store.releases(1)
+    return newest[0].audience.identity if newest else Identity()
+
+
+def naming_of(workspace: "Workspace") -> Naming:
+    """Return how identifiers are spelled by the folder's rules; raises `BadSetting` when its audience files are wrong."""
+    return Naming.of(workspace.audience().identity, workspace.settings.default_region)
+
+
+def _names(asked: str, naming: Naming) -> list[str]:
+    """Return "kind:value" as identity may know it: as typed (older logs spell more loosely), and in normal form."""
     kind, colon, value = asked.partition(":")
-    if colon and kind in KINDS:
-        return _spellings(kind, value, region)
-    return [name for known in KINDS for name in _spellings(known, asked, region)]
-
-
-def _spellings(kind: str, value: str, region: str) -> list[str]:
-    """Return "kind:value" as identity may know it: as typed, and in its normal form."""
-    normal = as_email(value) if kind == "email" else as_phone(value, region) if kind == "phone" else ""
-    return [f"{kind}:{one}" for one in dict.fromkeys((value, normal)) if one]
+    typed = [asked] if colon and kind in naming.kinds else [f"{known}:{asked}" for known in naming.kinds]
+    return list(dict.fromkeys([*typed, *naming.keys(asked)]))

@@ -1,16 +1,11 @@
-"""The fields of a Segment message, read strictly: texts, instants, addresses. Pure.
+"""The fields of a Segment message, read strictly: texts, flags, instants. Pure. Identifiers: `naming.py`.
 
-A field that cannot be what it says raises `BadInput` with its path. An address that is no address is not an error:
-it stays a trait and becomes no identifier, so one customer's typing slip cannot refuse a whole batch.
+A field that cannot be what it says raises `BadInput` with its path.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final
-
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
 
 from engine.core.errors import BadInput
 from engine.core.ids import MINUTE, SECOND, Micros
@@ -106,39 +101,16 @@ def happened(message: Mapping[str, Any], received: Micros) -> Micros:
     3598000000
     """
     original = read_instant(message, "originalTimestamp") or read_instant(message, "timestamp")
-    sent = read_instant(message, "sentAt")
-    if not original:
+    return clock_corrected(original, read_instant(message, "sentAt"), received)
+
+
+def clock_corrected(said: Micros, sent: Micros, received: Micros) -> Micros:
+    """Return when something happened that a sender dates `said` (0: not at all) and sent at `sent` by its own clock.
+
+    >>> clock_corrected(10 * SECOND, 12 * SECOND, 3_600 * SECOND), clock_corrected(0, 0, 7)
+    (3598000000, 7)
+    """
+    if not said:
         return received
-    at = original + (received - sent) if sent and abs(received - sent) > _LATENCY else original
+    at = said + (received - sent) if sent and abs(received - sent) > _LATENCY else said
     return received if at > received + _FUTURE else max(1, at)
-
-
-@lru_cache(maxsize=4096)
-def as_email(value: str) -> str:
-    """Return the address as identity knows it, lower case; "" when it is none.
-
-    >>> as_email(" Mei@Brand.Example "), as_email("mei@")
-    ('mei@brand.example', '')
-    """
-    try:
-        return validate_email(value.strip(), check_deliverability=False).normalized.lower()
-    except EmailNotValidError:
-        return ""
-
-
-@lru_cache(maxsize=4096)
-def as_phone(value: str, region: str) -> str:
-    """Return the number in E.164, "" when it is none; `region` completes numbers without "+".
-
-    >>> as_phone("138 0013 8000", "CN"), as_phone("call me", "CN")
-    ('+8613800138000', '')
-    """
-    if len(value) > 40:
-        return ""
-    try:
-        number = phonenumbers.parse(value, region)
-    except phonenumbers.NumberParseException:
-        return ""
-    if not phonenumbers.is_possible_number(number):
-        return ""
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

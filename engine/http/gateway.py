@@ -8,7 +8,8 @@ from typing import Protocol, TypeAlias
 
 from engine.core.events import Entry
 from engine.core.ids import Micros
-from engine.ports import Clock, TouchQuery, TouchRow
+from engine.core.policy import Identity
+from engine.ports import Clock, MergeRow, TouchQuery, TouchRow
 from engine.telemetry import Telemetry
 
 Make: TypeAlias = Callable[[Micros], Sequence[Entry]]
@@ -51,6 +52,18 @@ class Gateway(Protocol):
 
     def metrics(self) -> bytes:
         """Return the metrics in Prometheus text form, gauges brought up to date."""
+        ...
+
+    def identity(self) -> Identity:
+        """Return the rules of identity in force; the same object until they change."""
+        ...
+
+    async def known(self, names: Sequence[str]) -> dict[str, str]:
+        """Return name ("kind:value", or a OneID) -> OneID of the customer it leads to; unknown ones are absent."""
+        ...
+
+    async def merges(self, customer: str) -> list[MergeRow]:
+        """Return the merge log of a customer, newest first."""
         ...
 
     async def journeys(self) -> Collection[str]:

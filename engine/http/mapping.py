@@ -12,18 +12,11 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from engine.core.errors import BadInput
-from engine.core.events import KINDS, Event, Identifiers
+from engine.core.events import Event, Identifiers
 from engine.core.ids import Micros
-from engine.http.fields import (
-    as_email,
-    as_phone,
-    happened,
-    read_choices,
-    read_flag,
-    read_object,
-    read_text,
-)
+from engine.http.fields import happened, read_choices, read_flag, read_object, read_text
 from engine.http.marks import read_proof, read_tags
+from engine.http.naming import Naming
 
 Kind: TypeAlias = Literal["identify", "track", "page", "screen", "group", "alias"]
 
@@ -35,12 +28,13 @@ _NAMES: Final[dict[Kind, str]] = {
     "group": "account_joined",
     "alias": "aliased",
 }
+_SAID_AS_TRAITS: Final = ("email", "phone", "national_id")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _GAPS: Final = re.compile(r"[\W_]+")
 
 
 def to_event(
-    message: Mapping[str, Any], *, kind: Kind, source: str, received: Micros, mint: Callable[[], str], region: str
+    message: Mapping[str, Any], *, kind: Kind, source: str, received: Micros, mint: Callable[[], str], naming: Naming
 ) -> Event:
     """Return the event that a (strictly parsed) message of `kind` tells of.
 
@@ -59,7 +53,7 @@ def to_event(
     _add_surroundings(traits, context)
     name, properties = _describe(message, kind)
     account = properties["account_id"] if kind == "group" else ""
-    identifiers = _identify(message, kind, context, traits, region)
+    identifiers = _identify(message, kind, context, traits, naming)
     at = happened(message, received)
     return Event(
         id=read_text(message, "messageId") or mint(),
@@ -122,16 +116,21 @@ def _describe(message: Mapping[str, Any], kind: Kind) -> tuple[str, dict[str, An
 
 
 def _identify(
-    message: Mapping[str, Any], kind: Kind, context: Mapping[str, Any], traits: dict[str, Any], region: str
+    message: Mapping[str, Any], kind: Kind, context: Mapping[str, Any], traits: dict[str, Any], naming: Naming
 ) -> Identifiers:
-    """Return who it was; e-mail and phone traits are replaced by their normal form on the way."""
-    found: Identifiers = _external_ids(context, region)
+    """Return who it was; traits that are identifiers are replaced by their normal form on the way.
+
+    An address that is none is no error: it stays a trait, so one customer's typing slip cannot refuse a whole batch. The
+    number of an id document never stays as it was written.
+    """
+    found: Identifiers = _external_ids(context, naming)
     if device := read_text(read_object(context, "device"), "id"):
         found["device_id"] = device
-    for kind_, normal in (("email", as_email), ("phone", lambda text: as_phone(text, region))):
-        value = traits.get(kind_)
-        if isinstance(value, str) and (address := normal(value)):
-            found[kind_] = traits[kind_] = address
+    for kind_ in _SAID_AS_TRAITS:
+        value = traits.pop("national_id", None) if kind_ == "national_id" else traits.get(kind_)
+        text = str(value) if type(value) is int else value
+        if isinstance(text, str) and (normal := naming.normal(kind_, text)):
+            found[kind_] = traits[kind_] = normal
     if anonymous := read_text(message, "anonymousId"):
         found["anonymous_id"] = anonymous
     if user := read_text(message, "userId"):
@@ -145,8 +144,8 @@ def _identify(
     return found
 
 
-def _external_ids(context: Mapping[str, Any], region: str) -> Identifiers:
-    """Return the identifiers of `context.externalIds`; types we do not know are left out."""
+def _external_ids(context: Mapping[str, Any], naming: Naming) -> Identifiers:
+    """Return the identifiers of `context.externalIds`, the last of a type; types we do not know are left out."""
     given = context.get("externalIds")
     if given is None:
         return {}
@@ -157,12 +156,8 @@ def _external_ids(context: Mapping[str, Any], region: str) -> Identifiers:
     for index, item in enumerate(given):
         if not isinstance(item, dict):
             raise BadInput("An external id is not an object", remedy, f"context.externalIds[{index}]")
-        kind, value = read_text(item, "type"), read_text(item, "id")
-        if kind == "email":
-            value = as_email(value)
-        elif kind == "phone":
-            value = as_phone(value, region)
-        if kind in KINDS and value:
+        kind = read_text(item, "type")
+        if value := naming.normal(kind, read_text(item, "id")):
             found[kind] = value
     return found
 

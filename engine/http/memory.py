@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 
 from engine.core.errors import Overloaded, StoreFull
 from engine.core.events import Entry, decode, encode
+from engine.core.policy import Identity
 from engine.http.gateway import Make
-from engine.ports import Clock, TouchQuery, TouchRow
+from engine.ports import Clock, MergeRow, TouchQuery, TouchRow
 from engine.telemetry import Telemetry
 
 
@@ -21,6 +22,9 @@ class MemoryGateway:
         self.rows: dict[str, TouchRow] = {}
         self.published: set[str] = set()
         self.gone: set[str] = set()
+        self.rules = Identity()
+        self.people: dict[str, str] = {}
+        self.united: list[MergeRow] = []
         self.reasons: list[str] = []
         self.closed = False
 
@@ -41,6 +45,18 @@ class MemoryGateway:
     def metrics(self) -> bytes:
         """Return the metrics."""
         return self.telemetry.render()
+
+    def identity(self) -> Identity:
+        """Return `rules`."""
+        return self.rules
+
+    async def known(self, names: Sequence[str]) -> dict[str, str]:
+        """Return those of the names that `people` has."""
+        return {name: self.people[name] for name in names if name in self.people}
+
+    async def merges(self, customer: str) -> list[MergeRow]:
+        """Return the rows of `united` that name the customer."""
+        return [row for row in self.united if customer in {row.winner, row.loser}]
 
     async def journeys(self) -> Collection[str]:
         """Return `published`."""

@@ -15,13 +15,14 @@ from starlette.routing import BaseRoute, Route
 from engine.core.coupons import check_stock
 from engine.core.delivery import TouchState
 from engine.core.errors import BadInput
-from engine.core.events import KINDS, Directive, Entry
+from engine.core.events import Directive, Entry
 from engine.core.ids import derive
 from engine.core.release import LIMIT, read_release
 from engine.http.auth import check_ops_key
 from engine.http.body import read_body
-from engine.http.fields import as_email, as_phone, read_object, read_text
+from engine.http.fields import read_object, read_text
 from engine.http.mapping import to_event
+from engine.http.naming import Naming
 from engine.http.problems import Problem, refuse_input
 from engine.http.segment import Ingest, stamp
 from engine.http.settings import BATCH_LIMIT, EVENT_LIMIT, HttpSettings
@@ -117,7 +118,7 @@ class Ops:
         _check_journey(journey, await self.gateway.journeys())
         now = self.gateway.clock.now()
         event = to_event(
-            body, kind="identify", source=source.name, received=now, mint=self.mint, region=self.settings.region
+            body, kind="identify", source=source.name, received=now, mint=self.mint, naming=self.ingest.naming()
         )
         directive = Directive(
             id=event.id,
@@ -151,7 +152,7 @@ class Ops:
             raise BadInput(f"* is not something to {verb}", "Name one", "subject")
         if verb == "resolve" and value not in {"sent", "not_sent"}:
             raise BadInput("A touch is resolved as sent or not_sent", 'Add "value": "sent"', "value")
-        identifiers = _identifiers(read_object(body, "identifiers"), self.settings.region)
+        identifiers = _identifiers(read_object(body, "identifiers"), self.ingest.naming())
         if verb == "enter" and not identifiers:
             raise BadInput("Nobody is named", 'Add "identifiers": {"user_id": "u1"}', "identifiers")
         now = self.gateway.clock.now()
@@ -174,13 +175,13 @@ def _check_journey(journey: str, known: Collection[str]) -> None:
         raise Problem(404, "unknown_journey", "No such journey is published", remedy=f"Known: {names}")
 
 
-def _identifiers(given: Mapping[str, Any], region: str) -> dict[str, str]:
+def _identifiers(given: Mapping[str, Any], naming: Naming) -> dict[str, str]:
     found: dict[str, str] = {}
     for kind in given:
-        if kind not in KINDS:
-            raise BadInput(f"{kind[:64]} is no kind of identifier", f"Use one of {', '.join(KINDS)}", "identifiers")
-        text = read_text(given, kind)
-        value = as_email(text) if kind == "email" else as_phone(text, region) if kind == "phone" else text
+        if kind not in naming.kinds:
+            known = ", ".join(naming.kinds)
+            raise BadInput(f"{kind[:64]} is no kind of identifier", f"Use one of {known}", "identifiers")
+        value = naming.normal(kind, read_text(given, kind))
         if not value:
             raise BadInput(f"The {kind} is none", "Correct it", f"identifiers.{kind}")
         found[kind] = value

@@ -16,11 +16,13 @@ from starlette.routing import BaseRoute, Route
 from engine.core.errors import BadInput
 from engine.core.events import Entry, Event
 from engine.core.ids import Micros
+from engine.core.policy import Identity
 from engine.http.auth import basic_key, find_source, unauthorised
 from engine.http.body import read_body
 from engine.http.gateway import Gateway
 from engine.http.limiter import Buckets
 from engine.http.mapping import MESSAGE_KINDS, Kind, to_event
+from engine.http.naming import Naming
 from engine.http.problems import Fault, Problem, ask_later, refuse_input
 from engine.http.settings import BATCH_LIMIT, BATCH_MESSAGES, EVENT_LIMIT, WIRE_LIMIT, HttpSettings, Source
 from engine.http.strict import BadJson, parse
@@ -43,6 +45,15 @@ class Ingest:
     def __init__(self, gateway: Gateway, settings: HttpSettings, mint: Callable[[], str]) -> None:
         self.gateway, self.settings, self.mint = gateway, settings, mint
         self.buckets = Buckets()
+        self._rules = Identity()
+        self._naming = Naming.of(self._rules, settings.region)
+
+    def naming(self) -> Naming:
+        """Return how identifiers are spelled by the rules in force."""
+        identity = self.gateway.identity()
+        if identity is not self._rules:
+            self._rules, self._naming = identity, Naming.of(identity, self.settings.region)
+        return self._naming
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of /v1 that take messages."""
@@ -132,7 +143,7 @@ class Ingest:
             source=source.name,
             received=now,
             mint=self.mint,
-            region=self.settings.region,
+            naming=self.naming(),
         )
         if source.scope == "browser":
             _check_scope(event)

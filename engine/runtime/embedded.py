@@ -13,7 +13,8 @@ import structlog
 
 from engine.core.ids import DAY, SECOND, Micros
 from engine.core.playbook import Playbook
-from engine.ports import Channel, Clock, EventLog, Rendering, Store, TouchQuery, TouchRow
+from engine.core.policy import Identity
+from engine.ports import Channel, Clock, EventLog, MergeRow, Rendering, Store, TouchQuery, TouchRow
 from engine.ports.window import WINDOW
 from engine.runtime.dispatcher import Dispatcher, Dispatching
 from engine.runtime.dispatching import POINTS as HANDING_OVER
@@ -172,6 +173,18 @@ class Embedded:
         self.meters.totals(self._parts.store, self._parts.log)
         return self._parts.telemetry.render()
 
+    def identity(self) -> Identity:
+        """Return the rules of identity in force."""
+        return self.engine.playbook.audience.identity
+
+    async def known(self, names: Sequence[str]) -> dict[str, str]:
+        """Return name ("kind:value", or a OneID) -> OneID of the customer it leads to."""
+        return await asyncio.to_thread(_known, self._parts.store, names)
+
+    async def merges(self, customer: str) -> list[MergeRow]:
+        """Return the merge log of a customer, newest first."""
+        return await asyncio.to_thread(self._parts.store.merges, customer)
+
     async def journeys(self) -> Collection[str]:
         """Return the names of the published journeys."""
         return [journey for journey, version in self.engine.playbook.current.items() if version]
@@ -212,6 +225,12 @@ class Embedded:
 
     def _trouble(self, problem: Exception) -> None:
         structlog.get_logger("dispatcher").warning("dispatch_failed", error=type(problem).__name__)
+
+
+def _known(store: Store, names: Sequence[str]) -> dict[str, str]:
+    direct = store.customers([name for name in names if ":" not in name])
+    resolved = store.resolve([name for name in names if ":" in name])
+    return {name: customer.id for name, customer in direct.items()} | resolved
 
 
 def _pass(_point: str) -> None:
