@@ -1,14 +1,14 @@
-"""Applying `Changes` to the memory tables: everything is drafted first, so an error leaves no trace."""
+"""Applying `Changes` to the memory tables: what can be refused is drafted first, so an error leaves no trace."""
 
 import msgspec
 
 from engine.core.delivery import STOPPABLE, TouchState, is_allowed
 from engine.core.errors import IllegalMove
 from engine.core.ids import Micros
-from engine.core.state import Customer, Run
-from engine.ports import Attempt, Changes, DeadLetter, FactRow, ScheduleRow, TouchRow
+from engine.ports import Attempt, Changes, DeadLetter, ScheduleRow, TouchRow
 from engine.store.conventions import oldest_kept, slice_of
 from engine.store.memory.issue import check_coupons, publish_world
+from engine.store.memory.persons import erase, publish_people, unite
 from engine.store.memory.tables import Draft, Tables
 
 
@@ -17,55 +17,26 @@ def apply(tables: Tables, changes: Changes, window: Micros) -> None:
 
     Raises `CouponTaken` likewise.
     """
-    redirects = _merge(tables, changes)
-    customers, touches = _customers(tables, changes, redirects), _touches(tables, changes)
-    runs = _runs(tables, changes)
-    facts = _facts(tables, changes)
+    touches = _touches(tables, changes)
     check_coupons(tables, changes)
-    # Nothing below can fail: from here on the drafts are written down.
-    redirects.publish()
-    _publish_customers(tables, customers)
-    tables.identifiers.update(changes.identifiers)
-    _publish_runs(tables, runs)
+    # Nothing below can fail: from here on everything is written down.
+    unite(tables, changes)
+    _publish_customers(tables, changes)
+    _publish_runs(tables, changes)
     _publish_touches(tables, touches)
-    facts.publish()
+    _publish_facts(tables, changes)
     _publish_rest(tables, changes)
     _publish_plans(tables, changes)
     publish_world(tables, changes)
-    _publish_notes(tables, changes)
+    for customer_id, note in changes.notes:
+        tables.noted += 1
+        tables.notes.setdefault(customer_id, []).append((tables.noted, note))
+    publish_people(tables, changes)
     _publish_seen(tables, changes, window)
+    erase(tables, changes)
     if changes.offset:
         tables.offset = changes.offset
         tables.now = max(tables.now, changes.now)
-
-
-def _merge(tables: Tables, changes: Changes) -> Draft[str, str]:
-    """Draft the redirects: never a circle; an id that was merged before keeps its winner."""
-    draft = Draft(tables.redirects)
-    for loser, winner in changes.merged.items():
-        final = winner
-        while (further := draft.get(final)) is not None:
-            final = further
-        if loser not in draft and final != loser:
-            draft[loser] = final
-    return draft
-
-
-def _customers(tables: Tables, changes: Changes, redirects: Draft[str, str]) -> Draft[str, Customer]:
-    draft = Draft(tables.customers)
-    for customer_id, customer in changes.customers.items():
-        if customer_id not in redirects:
-            draft[customer_id] = customer
-    for loser, _ in redirects.new():
-        draft.drop(loser)
-    return draft
-
-
-def _runs(tables: Tables, changes: Changes) -> Draft[str, tuple[str, Run]]:
-    draft = Draft(tables.runs)
-    for run_id, owned in changes.runs.items():
-        draft[run_id] = owned
-    return draft
 
 
 def _touches(tables: Tables, changes: Changes) -> Draft[str, TouchRow]:
@@ -95,33 +66,35 @@ def _touches(tables: Tables, changes: Changes) -> Draft[str, TouchRow]:
     return draft
 
 
-def _facts(tables: Tables, changes: Changes) -> Draft[str, FactRow]:
-    draft = Draft(tables.facts)
+def _publish_facts(tables: Tables, changes: Changes) -> None:
     for fact in changes.facts:
-        before = draft.get(fact.id)
+        before = tables.facts.get(fact.id)
         if before is None or not before.touch:
-            draft[fact.id] = fact
-    return draft
+            tables.facts[fact.id] = fact
 
 
-def _publish_customers(tables: Tables, draft: Draft[str, Customer]) -> None:
-    for customer_id in draft.gone():
-        if (before := tables.customers.get(customer_id)) is not None:
-            tables.set_wake(customer_id, before.wake, 0)
-    for customer_id, customer in draft.new():
+def _publish_customers(tables: Tables, changes: Changes) -> None:
+    for customer_id, customer in changes.customers.items():
+        if customer_id in tables.redirects:
+            continue  # merged away: its value lives on in the winner's
         before = tables.customers.get(customer_id)
         tables.set_wake(customer_id, before.wake if before else 0, customer.wake)
-    draft.publish()
+        tables.customers[customer_id] = customer
+    for name, owner in changes.identifiers.items():
+        if owner:
+            tables.identifiers[name] = owner
+        else:
+            tables.identifiers.pop(name, None)
 
 
-def _publish_runs(tables: Tables, draft: Draft[str, tuple[str, Run]]) -> None:
-    for run_id, (_, run) in draft.new():
+def _publish_runs(tables: Tables, changes: Changes) -> None:
+    for run_id, (owner, run) in changes.runs.items():
         _, before = tables.runs.get(run_id, ("", None))
         if before is not None and before.is_active:
             tables.underway[before.journey, before.version] -= 1
         if run.is_active:
             tables.underway[run.journey, run.version] += 1
-    draft.publish()
+        tables.runs[run_id] = (owner, run)
 
 
 def _publish_touches(tables: Tables, draft: Draft[str, TouchRow]) -> None:
@@ -135,17 +108,6 @@ def _publish_touches(tables: Tables, draft: Draft[str, TouchRow]) -> None:
         elif row.state is TouchState.IN_FLIGHT:
             tables.flying[touch_id] = row
     draft.publish()
-
-
-def _publish_notes(tables: Tables, changes: Changes) -> None:
-    for loser in changes.merged:
-        winner = tables.root(loser)
-        if winner != loser and loser in tables.notes:
-            joined = tables.notes.pop(loser) + tables.notes.get(winner, [])
-            tables.notes[winner] = sorted(joined, key=lambda pair: pair[0])
-    for customer_id, note in changes.notes:
-        tables.noted += 1
-        tables.notes.setdefault(tables.root(customer_id), []).append((tables.noted, note))
 
 
 def _publish_rest(tables: Tables, changes: Changes) -> None:

@@ -6,10 +6,10 @@ from engine.core.commands import Note, RecordEffect
 from engine.core.state import Run
 from engine.ports import Attempt, Counts, DeadLetter, FactRow, RunQuery, TouchQuery, TouchRow
 from engine.store.conventions import place_of
-from engine.store.memory.world import WorldReads
+from engine.store.memory.people import PeopleReads
 
 
-class MemoryReader(WorldReads):
+class MemoryReader(PeopleReads):
     """The whole of `ports.Reader` over memory."""
 
     def find_touches(self, query: TouchQuery) -> list[TouchRow]:
@@ -45,7 +45,9 @@ class MemoryReader(WorldReads):
     def notes(self, customer: str, journey: str = "", limit: int = 1000) -> list[Note]:
         """Return the trace of a customer, oldest first; of a long one the last `limit` notes."""
         with self._lock:
-            notes = [note for _, note in self._tables.notes.get(self._tables.root(customer), ())]
+            ids = self._tables.one(customer)
+            lines = sorted((line for id_ in ids for line in self._tables.notes.get(id_, ())), key=lambda line: line[0])
+        notes = [note for _, note in lines]
         chosen = [note.told_of(journey) for note in notes if not journey or note.is_about(journey)]
         return chosen[-limit:] if limit > 0 else []
 

@@ -1,7 +1,7 @@
 """The event log as a list. Not durable; used by stories, simulation and tests."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.ports import Logged
 
@@ -35,6 +35,16 @@ class MemoryLog:
     def tail(self) -> int:
         """Return the last offset, 0 when empty."""
         return self._dropped + len(self._bodies)
+
+    def rewrite(self, bodies: Mapping[int, bytes]) -> None:
+        """Put other bodies at these offsets; those that hold nothing (any more) are left alone."""
+        with self._lock:
+            for offset, body in bodies.items():
+                if self._dropped < offset <= self.tail():
+                    self._bodies[offset - self._dropped - 1] = body
+
+    def scrub(self) -> None:
+        """Do nothing: what is gone from memory is gone."""
 
     def trim(self, below: int) -> None:
         """Drop the entries with an offset below this; the last one stays, and offsets go on."""

@@ -1,8 +1,10 @@
 """The store in memory: a lock, the tables, and units of work that write them at once."""
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from engine.core.ids import Micros
 from engine.ports import Changes
@@ -10,6 +12,9 @@ from engine.store.conventions import WINDOW
 from engine.store.memory.apply import apply
 from engine.store.memory.faces import MemoryReader
 from engine.store.memory.tables import Tables
+
+PEPPER: Final = hashlib.sha256(b"journeyd/memory").digest()
+"""The key of fingerprints of a store that keeps nothing: no secret, the same in every simulation."""
 
 
 class MemoryUnit(MemoryReader):
@@ -27,8 +32,8 @@ class MemoryUnit(MemoryReader):
 class MemoryStore(MemoryReader):
     """A `Store` that lives as long as the process."""
 
-    def __init__(self, *, dedupe_window: Micros = WINDOW) -> None:
-        super().__init__(Tables(), threading.RLock())
+    def __init__(self, *, dedupe_window: Micros = WINDOW, pepper: bytes = PEPPER) -> None:
+        super().__init__(Tables(pepper=pepper), threading.RLock())
         self._window = dedupe_window
 
     @contextmanager
@@ -36,6 +41,9 @@ class MemoryStore(MemoryReader):
         """Open a unit of work; one at a time, others wait."""
         with self._lock:
             yield MemoryUnit(self._tables, self._lock, self._window)
+
+    def scrub(self) -> None:
+        """Do nothing: what is gone from memory is gone."""
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""

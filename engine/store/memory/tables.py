@@ -12,7 +12,20 @@ from engine.core.plan import Plan
 from engine.core.release import Release
 from engine.core.state import Account, Customer, Run
 from engine.core.world import ArmResult
-from engine.ports import Attempt, CouponRow, DeadLetter, FactRow, JobRow, ScheduleRow, TouchRow
+from engine.ports import (
+    Attempt,
+    CouponRow,
+    DeadLetter,
+    ErasureRow,
+    FactRow,
+    JobRow,
+    LabelRow,
+    MergeRow,
+    ReviewRow,
+    ScheduleRow,
+    SuppressionRow,
+    TouchRow,
+)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -24,14 +37,9 @@ class Draft(Generic[K, V]):
     def __init__(self, under: dict[K, V]) -> None:
         self._under = under
         self._over: dict[K, V] = {}
-        self._gone: set[K] = set()
 
     def __getitem__(self, key: K) -> V:
-        if key in self._over:
-            return self._over[key]
-        if key in self._gone:
-            raise KeyError(key)
-        return self._under[key]
+        return self._over[key] if key in self._over else self._under[key]
 
     def get(self, key: K) -> V | None:
         """Return the value as the draft has it, or None."""
@@ -41,28 +49,17 @@ class Draft(Generic[K, V]):
             return None
 
     def __contains__(self, key: K) -> bool:
-        return key in self._over or (key in self._under and key not in self._gone)
+        return key in self._over or key in self._under
 
     def __setitem__(self, key: K, value: V) -> None:
         self._over[key] = value
-
-    def drop(self, key: K) -> None:
-        """Remove the key if it is there."""
-        self._over.pop(key, None)
-        self._gone.add(key)
 
     def new(self) -> Iterator[tuple[K, V]]:
         """Yield what the draft adds or changes."""
         yield from self._over.items()
 
-    def gone(self) -> Iterator[K]:
-        """Yield the keys that the draft removes."""
-        return (key for key in self._gone if key not in self._over)
-
     def publish(self) -> None:
         """Write the draft down."""
-        for key in self.gone():
-            self._under.pop(key, None)
         self._under.update(self._over)
 
 
@@ -78,7 +75,8 @@ class Pool:
 class Tables:
     """Everything the memory store knows. `wakes` is sorted; `runs_touches` lists the touches of a run.
 
-    `underway` counts the active runs by (journey, version).
+    `underway` counts the active runs by (journey, version). What is kept of a customer stands under the id that it was
+    written for, also when that is merged later: reads ask for the `root`, and for all that are `led` to it.
     """
 
     offset: int = 0
@@ -86,7 +84,8 @@ class Tables:
     seen: dict[int, dict[int, int]] = field(default_factory=dict)  # slice -> key -> offset
     customers: dict[str, Customer] = field(default_factory=dict)
     wakes: list[tuple[Micros, str]] = field(default_factory=list)
-    redirects: dict[str, str] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)  # a merged id -> its winner, always one hop
+    led: dict[str, set[str]] = field(default_factory=dict)  # winner -> the merged ids that lead to it
     identifiers: dict[str, str] = field(default_factory=dict)
     runs: dict[str, tuple[str, Run]] = field(default_factory=dict)
     touches: dict[str, TouchRow] = field(default_factory=dict)
@@ -110,12 +109,36 @@ class Tables:
     coupons: dict[str, CouponRow] = field(default_factory=dict)  # by key
     arms: dict[tuple[str, str], dict[str, ArmResult]] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
+    merges: dict[str, MergeRow] = field(default_factory=dict)
+    reviews: dict[str, ReviewRow] = field(default_factory=dict)
+    labels: dict[tuple[str, str], dict[str, LabelRow]] = field(default_factory=dict)  # (kind, name) -> customer -> row
+    carried: dict[str, dict[tuple[str, str], LabelRow]] = field(default_factory=dict)  # the same by customer
+    erasures: dict[str, ErasureRow] = field(default_factory=dict)
+    suppressions: dict[str, SuppressionRow] = field(default_factory=dict)
+    pepper: bytes = b""
 
     def root(self, customer: str) -> str:
         """Return the id that a customer id stands for today."""
-        while (winner := self.redirects.get(customer)) is not None:
-            customer = winner
-        return customer
+        return self.redirects.get(customer, customer)
+
+    def one(self, customer: str) -> list[str]:
+        """Return all ids of the person that a customer id stands for, the root first."""
+        root = self.root(customer)
+        return [root, *self.led.get(root, ())]
+
+    def lead(self, customer: str, to: str) -> None:
+        """Let a customer id stand for another from now on, or for itself when `to` is empty."""
+        before = self.redirects.pop(customer, None)
+        if before is not None and before in self.led:
+            self.led[before].discard(customer)
+        if to:
+            self.redirects[customer] = to
+            self.led.setdefault(to, set()).add(customer)
+
+    def forget_value(self, customer: str) -> None:
+        """Remove a customer's value and its timer."""
+        if (before := self.customers.pop(customer, None)) is not None:
+            self.set_wake(customer, before.wake, 0)
 
     def set_wake(self, customer: str, before: Micros, after: Micros) -> None:
         """Keep `wakes` sorted when a customer's wake changes."""
