@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from engine.core.audience.behaviour import CompiledMeasure
+from engine.core.audience.identity import Rules
 from engine.core.entrances import Entrances, Openings, by_priority
 from engine.core.expression import Constant, Expr, Measured, walk
 from engine.core.ids import Micros
@@ -156,6 +157,7 @@ class Playbook:
     ) -> None:
         self.audience = audience or Audience()
         self.policy = self.audience.policy
+        self.identity = Rules(self.audience.identity)
         self.stopped = dict(stopped or {})
         self.doors = doors
         self._plans = {(plan.journey, plan.version): CompiledPlan(plan) for plan in plans}

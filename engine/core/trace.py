@@ -88,9 +88,25 @@ CODES: Final[dict[str, Words]] = {
     ),
     "consent.withdrawn": Words("said no to {name} ({source})", "不同意 {name}（{source}）"),
     "merged": Words("was found to be the same person as {other}", "确认与 {other} 为同一人"),
-    "conflict": Words(
-        "shares {identifier} with {other} but both are known users: kept apart",
-        "与 {other} 共有 {identifier}，但均为已知用户：不合并",
+    "conflict.person": Words(
+        "shares {identifier} with {other}, who is known as another person: kept apart",
+        "与 {other} 共有 {identifier}，但对方是另一个已知用户：不合并",
+    ),
+    "conflict.limit": Words(
+        "shares {identifier} with {other}, but together they would have more values than one person has: kept apart",
+        "与 {other} 共有 {identifier}，但合并后标识过多：不合并",
+    ),
+    "conflict.weak": Words(
+        "shares only {identifier} with {other}, and both are known: kept apart",
+        "与 {other} 仅共有 {identifier}，且双方均已知：不合并",
+    ),
+    "conflict.many": Words(
+        "shares {identifier} with {other}, who has taken in too many others: kept apart",
+        "与 {other} 共有 {identifier}，但对方已合并过多客户：不合并",
+    ),
+    "parted": Words("was parted from {other} again: they are two people", "已与 {other} 拆分：并非同一人"),
+    "identifier.refused": Words(
+        "another {identifier} was given for them: theirs stays", "收到另一个 {identifier}：保留原有的"
     ),
 }
 

@@ -1,26 +1,33 @@
 """Who the events speak of: every customer of the history in memory, and the index of their identifiers.
 
-The same linking, creating and merging as in `usecases/advance.py`, on dictionaries instead of a store.
+The same linking, creating and merging as in `usecases/identify.py`, on dictionaries instead of a store.
 """
 
 from array import array
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from engine.core.audience import identity
+import msgspec
+
+from engine.core.audience import identity, merging
+from engine.core.audience.identity import RULES, Rules
 from engine.core.commands import Command, Note
 from engine.core.events import Event
 from engine.core.ids import Micros
-from engine.core.state import Customer
+from engine.core.state import Addresses, Customer
 
 MOST_REPEATS: Final = 50_000
 """Message ids remembered before the older half is let go: a repeat further away is taken for a new event."""
 
 
 class Found(NamedTuple):
-    """The customer an event speaks of, and what a merge on the way asks for. `left`: accounts of those merged away."""
+    """The customer an event speaks of, and what a merge on the way asks for. `left`: accounts of those merged away.
+
+    `event` has the identifiers that are the customer's.
+    """
 
     customer: Customer
+    event: Event
     commands: tuple[Command, ...] = ()
     trace: tuple[Note, ...] = ()
     left: tuple[str, ...] = ()
@@ -32,8 +39,8 @@ class People:
     `numbers` gives each a small number, so that counts per customer fit an array.
     """
 
-    def __init__(self, watched: Iterable[str] = ()) -> None:
-        self._watched = tuple(watched)
+    def __init__(self, watched: Iterable[str] = (), rules: Rules = RULES) -> None:
+        self._watched, self._rules = tuple(watched), rules
         self.customers: dict[str, Customer] = {}
         self.numbers: dict[str, int] = {}
         self.known: dict[str, str] = {}
@@ -53,17 +60,28 @@ class People:
         known = self.known.get(f"{kind}:{value}")
         return None if known is None else self.customers[known]
 
-    def find(self, event: Event) -> Found:
-        """Return whom the event speaks of; link, create or merge on the way. The event names somebody."""
-        identifiers = event.identifiers
-        keys = identity.keys(identifiers)
-        ids = dict.fromkeys([self.known[key] for key in keys if key in self.known])
-        found = [self.customers[id_] for id_ in ids]
+    def find(self, event: Event) -> Found | None:
+        """Return whom the event speaks of; link, create or merge on the way. None when it names nobody."""
+        identifiers = self._rules.usable(event.identifiers)
+        if not identifiers:
+            return None
+        event = event if identifiers is event.identifiers else msgspec.structs.replace(event, identifiers=identifiers)
+        keys = self._rules.keys(identifiers)
+        found = {key: self.customers[self.known[key]] for key in keys if key in self.known}
         if not found:
-            return Found(self._welcome(identity.begin(identifiers, min(event.at, event.received)), keys))
-        if len(found) == 1 and _is_same(found[0], event):
-            return Found(self._learn(found[0], keys))
-        return self._reconcile(event, found, keys)
+            return Found(self._welcome(event), event)
+        first = next(iter(found.values()))
+        if all(one is first for one in found.values()) and not self._rules.differs(first, identifiers):
+            return Found(self._learn(first, keys), event)
+        return self._reconcile(event, found)
+
+    def let_go(self, before: Addresses, customer: Customer) -> None:
+        """Forget the identifiers that the customer held before and does not any more."""
+        if before is customer.identifiers:
+            return
+        for key in identity.let_go(before, customer.identifiers):
+            if self.known.get(key) == customer.id:
+                del self.known[key]
 
     def put(self, customer: Customer) -> None:
         """Keep the customer's new value."""
@@ -81,41 +99,50 @@ class People:
             id_ = self.winners[id_]
         return self.numbers[id_]
 
-    def _welcome(self, fresh: Customer, keys: list[str]) -> Customer:
-        if fresh.id not in self.numbers:
-            self.numbers[fresh.id] = len(self.numbers)
-        return self._learn(fresh, keys)
+    def _welcome(self, event: Event) -> Customer:
+        at, attempt = min(event.at, event.received), 0
+        fresh = identity.begin(event.identifiers, at, rules=self._rules)
+        while self.get(fresh.id) is not None:
+            attempt += 1
+            fresh = identity.begin(event.identifiers, at, rules=self._rules, attempt=attempt)
+        self.numbers[fresh.id] = len(self.numbers)
+        return self._learn(fresh, self._rules.keys(event.identifiers))
 
     def _learn(self, main: Customer, keys: list[str]) -> Customer:
         self.known.update(dict.fromkeys(keys, main.id))
         self.customers[main.id] = main
         return main
 
-    def _reconcile(self, event: Event, found: list[Customer], keys: list[str]) -> Found:
+    def _reconcile(self, event: Event, found: dict[str, Customer]) -> Found:
         now: Micros = event.received
-        resolution = identity.reconcile(event.identifiers, found, min(event.at, now))
+        resolution = identity.reconcile(event.identifiers, found, self._rules)
+        event = msgspec.structs.replace(event, identifiers=resolution.accepted)
         main = resolution.main
+        if main is None:
+            return Found(self._welcome(event), event)
         commands: list[Command] = []
         trace: list[Note] = []
-        for loser in resolution.absorbed:
-            merged = identity.merge(main, loser, now, watched=self._watched)
+        for loser, _ in resolution.absorbed:
+            before = (main, loser)
+            merged = merging.merge(main, loser, now, watched=self._watched, rules=self._rules)
             main = merged.customer
             commands += merged.commands
             trace += merged.trace
-            del self.customers[loser.id]
-            self.winners[loser.id] = main.id
-            # A shared phone can hold 20 values a kind: walking them is cheaper than an index by customer.
-            held = [f"{kind}:{value}" for kind, values in loser.identifiers.items() for value in values]
-            self.known.update({key: main.id for key in held if self.known.get(key) == loser.id})
-        left = tuple(one.account for one in resolution.absorbed if one.account not in {"", main.account})
-        strangers = {key for key in keys if self.known.get(key) in {other.id for other in resolution.conflicts}}
-        main = self._welcome(main, [key for key in keys if key not in strangers])
-        return Found(main, tuple(commands), tuple(trace), left)
+            self._take_over(before, main)
+        left = tuple(one.account for one, _ in resolution.absorbed if one.account not in {"", main.account})
+        main = self._learn(main, self._rules.keys(event.identifiers))
+        return Found(main, event, tuple(commands), tuple(trace), left)
 
-
-def _is_same(customer: Customer, event: Event) -> bool:
-    user, held = event.identifiers.get("user_id"), customer.identifiers.get("user_id")
-    return user is None or held is None or user == held[-1]
+    def _take_over(self, before: tuple[Customer, Customer], main: Customer) -> None:
+        _, loser = before
+        del self.customers[loser.id]
+        self.winners[loser.id] = main.id
+        # A customer holds few values of a kind: walking them is cheaper than an index by customer.
+        for one in before:
+            for key in (f"{kind}:{value}" for kind, values in one.identifiers.items() for value in values):
+                if self.known.get(key) == one.id:
+                    self.known[key] = main.id
+            self.let_go(one.identifiers, main)
 
 
 class Repeats:

@@ -57,7 +57,7 @@ class Stage:
 
     def __init__(self, playbook: Playbook, dials: Dials | None = None, watched: frozenset[str] = frozenset()) -> None:
         self.playbook, self.dials = playbook, dials or Dials()
-        self.people = People(playbook.watch.all)
+        self.people = People(playbook.watch.all, playbook.identity)
         self.scene = Scene(self.people.customers, self.dials.stock)
         self.ledger = Ledger(playbook)
         self.told: dict[str, list[Note]] = {}
@@ -102,14 +102,18 @@ class Stage:
         customer = self.people.alone(event)
         if customer is None:
             found = self.people.find(event)
-            customer = found.customer
+            if found is None:
+                return
+            customer, event = found.customer, found.event
             if found.commands or found.trace:
                 self._merged(found)
         if not event.account and not customer.account:
-            self._happen(customer, event, now)
-            return
-        folded = keep_account(self.scene, self._book, customer, event)
-        review_contacts(self.scene, self._book, event, folded, self._happen(customer, event, now))
+            after = self._happen(customer, event, now)
+        else:
+            folded = keep_account(self.scene, self._book, customer, event)
+            after = self._happen(customer, event, now)
+            review_contacts(self.scene, self._book, event, folded, after)
+        self.people.let_go(customer.identifiers, after)
 
     def end(self, at: Micros) -> None:
         """Let everything happen that is due by this instant."""

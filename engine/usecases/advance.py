@@ -4,13 +4,12 @@ Offset, dedupe keys, customers, runs, timers, touches and effects are committed 
 exactly once however often the process dies. A poison entry becomes a dead letter and stops nobody.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from engine.core.audience import identity
-from engine.core.commands import Decision, Note
 from engine.core.errors import BadInput
 from engine.core.events import Directive, Entry, Event, Outcome, Receipt, decode
 from engine.core.ids import Micros, key64
@@ -18,16 +17,17 @@ from engine.core.playbook import Playbook
 from engine.core.state import Customer
 from engine.ports import DeadLetter, EventLog, Logged, Store
 from engine.ports.window import WINDOW, oldest_kept, slice_of
-from engine.usecases.accounts import keep_account, leave, review_contacts
-from engine.usecases.apply import carry, catch_up, happen, keep
+from engine.usecases.accounts import keep_account, review_contacts
+from engine.usecases.apply import catch_up, happen
 from engine.usecases.direct import direct
+from engine.usecases.identify import Known, identify, let_go
 from engine.usecases.receive import receive
 from engine.usecases.settle import settle
 from engine.usecases.wake import Timers
 from engine.usecases.work import Told, Work
 
-Known: TypeAlias = dict[str, str]
-"""Identifier "kind:value" -> customer id, as this batch sees it."""
+_OF_PEOPLE: Final = frozenset({"merge", "unmerge", "apart", "erase", "readmit", "suppress", "unsuppress"})
+"""Directives that change no rule: whoever holds a playbook keeps it."""
 
 
 class Advanced(msgspec.Struct, frozen=True):
@@ -82,7 +82,7 @@ def advance(
                 batch = _cut(batch, work, logged.offset)
                 break
             _apply_or_bury(work, playbook, known, (logged, entry))
-        directed = any(isinstance(entry, Directive) for _, entry in batch.entries)
+        directed = any(isinstance(entry, Directive) and entry.verb not in _OF_PEOPLE for _, entry in batch.entries)
         changes = work.flush()
         changes.offset = batch.offset
         unit.commit(changes)
@@ -261,67 +261,15 @@ def _apply_event(work: Work, playbook: Playbook, known: Known, event: Event) -> 
             raise BadInput(f"event {event.id} speaks of touch {event.about}, which nobody knows", field="about")
         _hear(work, playbook, catch_up(work, playbook, customer, now), event)
         return
-    if not event.identifiers:
-        raise BadInput(f"event {event.id} names nobody", "give at least one identifier", "identifiers")
-    keys = identity.keys(event.identifiers)
-    customer = _who(work, playbook, known, event, keys)
-    _hear(work, playbook, customer, event)
+    customer, event = identify(work, playbook, known, event)
+    after = _hear(work, playbook, customer, event)
+    let_go(work, known, customer.identifiers, after.identifiers, after.id)
 
 
-def _hear(work: Work, playbook: Playbook, customer: Customer, event: Event) -> None:
+def _hear(work: Work, playbook: Playbook, customer: Customer, event: Event) -> Customer:
     if not event.account and not customer.account:
-        happen(work, playbook, customer, event, event.received)
-        return
+        return happen(work, playbook, customer, event, event.received)
     folded = keep_account(work, playbook, customer, event)
-    review_contacts(work, playbook, event, folded, happen(work, playbook, customer, event, event.received))
-
-
-def _who(work: Work, playbook: Playbook, known: Known, event: Event, keys: list[str]) -> Customer:
-    """Return the customer the event speaks of, caught up to now; link, create or merge on the way."""
-    now = event.received
-    found = _found(work, known, keys)
-    if not found:
-        fresh = identity.begin(event.identifiers, min(event.at, now))
-        known.update(dict.fromkeys(keys, fresh.id))
-        work.changes.identifiers.update(dict.fromkeys(keys, fresh.id))
-        return fresh
-    if len(found) == 1 and _is_same(found[0], event.identifiers):
-        main = catch_up(work, playbook, found[0], now)
-        _learn(work, known, keys, main)
-        return main
-    resolution = identity.reconcile(event.identifiers, found, min(event.at, now))
-    main = catch_up(work, playbook, resolution.main, now)
-    for loser in resolution.absorbed:
-        merged = identity.merge(main, catch_up(work, playbook, loser, now), now, watched=playbook.watch.all)
-        main = merged.customer
-        if loser.account and loser.account != main.account:
-            leave(work, loser.account, main)
-        work.merge(loser.id, main)
-        carry(work, Decision(merged.customer, merged.commands, merged.trace))
-    strangers = {key: c.id for c in resolution.conflicts for key in keys if known.get(key) == c.id}
-    for key, other in strangers.items():
-        keep(work, main.id, (Note("conflict", now, data={"identifier": key.partition(":")[0], "other": other}),))
-    _learn(work, known, [key for key in keys if key not in strangers], main)
-    return main
-
-
-def _found(work: Work, known: Known, keys: list[str]) -> list[Customer]:
-    """Return the customers that hold one of these identifiers, each once, in the order of the keys."""
-    if len(keys) == 1:  # by far the commonest
-        customer = work.customer(known[keys[0]]) if keys[0] in known else None
-        return [] if customer is None else [customer]
-    ids = dict.fromkeys([known[key] for key in keys if key in known])
-    found = [customer for customer in map(work.customer, ids) if customer is not None]
-    return list({customer.id: customer for customer in found}.values()) if len(found) > 1 else found
-
-
-def _is_same(customer: Customer, identifiers: Mapping[str, str]) -> bool:
-    user, held = identifiers.get("user_id"), customer.identifiers.get("user_id")
-    return user is None or held is None or user == held[-1]
-
-
-def _learn(work: Work, known: Known, keys: list[str], main: Customer) -> None:
-    for key in keys:
-        if known.get(key) != main.id:
-            known[key] = main.id
-            work.changes.identifiers[key] = main.id
+    after = happen(work, playbook, customer, event, event.received)
+    review_contacts(work, playbook, event, folded, after)
+    return after

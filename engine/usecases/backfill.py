@@ -16,6 +16,7 @@ from engine.core.audience import behaviour, identity
 from engine.core.audience.behaviour import CompiledMeasure
 from engine.core.events import Event
 from engine.core.expression import Measure
+from engine.core.plan import Identity
 from engine.core.playbook import Playbook
 from engine.core.predicates import compile_measure
 from engine.core.state import Customer, Tally
@@ -28,12 +29,13 @@ PREFIX: Final = "backfill:"
 class Needs(msgspec.Struct, frozen=True):
     """What a publish asks for that is not known: `fresh` measures, and `wider` ones whose totals are known already.
 
-    `kept` are the keys of everything that some rule asks for.
+    `kept` are the keys of everything that some rule asks for. `identity` tells whom events speak of.
     """
 
     fresh: tuple[Measure, ...] = ()
     wider: tuple[Measure, ...] = ()
     kept: tuple[str, ...] = ()
+    identity: Identity = Identity()
 
     def __bool__(self) -> bool:
         """Is there anything to fill?"""
@@ -62,7 +64,7 @@ def needs(before: Playbook | None, after: Playbook) -> Needs:
     asked = _measures(after)
     fresh = [measure for key, measure in asked.items() if key not in known]
     wider = [measure for key, measure in asked.items() if key in known and known[key].window < measure.window]
-    return Needs(tuple(fresh), tuple(wider), tuple(sorted(asked)))
+    return Needs(tuple(fresh), tuple(wider), tuple(sorted(asked)), after.audience.identity)
 
 
 def begin(asked: Needs, position: int, customers: int, *, name: str = "") -> JobRow | None:
@@ -150,11 +152,12 @@ class _Listening:
     def __init__(self, asked: Needs) -> None:
         self.fresh = _by_event(asked.fresh)
         self.wider = _by_event(asked.wider)
+        self.rules = identity.Rules(asked.identity)
         self.names = self.fresh.keys() | self.wider.keys()
 
     def fold(self, unit: Reader, events: Sequence[Event]) -> dict[str, Customer]:
         """Return the customers that the events are about, with the events counted."""
-        crowd = _Crowd(unit, events)
+        crowd = _Crowd(unit, events, self.rules)
         changed: dict[str, Customer] = {}
         for event in events:
             known = crowd.who(event)
@@ -180,7 +183,8 @@ def _by_event(measures: Iterable[Measure]) -> dict[str, tuple[CompiledMeasure, .
 class _Crowd:
     """Whom events are about, as their identifiers and touches lead today: read in a few queries."""
 
-    def __init__(self, unit: Reader, events: Sequence[Event]) -> None:
+    def __init__(self, unit: Reader, events: Sequence[Event], rules: identity.Rules) -> None:
+        self.rules = rules
         keys = {key for event in events if not event.about for key in identity.keys(event.identifiers)}
         about = {event.about for event in events if event.about}
         self.ids: Mapping[str, str] = unit.resolve(keys) if keys else {}
@@ -193,9 +197,7 @@ class _Crowd:
         if event.about:
             row = self.touches.get(event.about)
             return None if row is None else self.customers.get(row.touch.customer)
-        ids = [self.ids[key] for key in identity.keys(event.identifiers) if key in self.ids]
-        found = {one.id: one for one in map(self.customers.get, dict.fromkeys(ids)) if one is not None}
-        if not found:
-            return None
-        main = identity.reconcile(event.identifiers, list(found.values()), event.at).main
-        return found.get(main.id)
+        identifiers = self.rules.usable(event.identifiers)
+        leads = {key: self.customers.get(self.ids[key]) for key in self.rules.keys(identifiers) if key in self.ids}
+        found = {key: one for key, one in leads.items() if one is not None}
+        return identity.reconcile(identifiers, found, self.rules).main if found else None

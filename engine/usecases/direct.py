@@ -13,6 +13,7 @@ from engine.core.state import next_wake
 from engine.ports import RunQuery
 from engine.usecases import deliver
 from engine.usecases.apply import catch_up, happen
+from engine.usecases.identify import apart_told, merge_told, unmerge_told
 from engine.usecases.publish import PAUSE, STOP, put_in_force
 from engine.usecases.stock import stock
 from engine.usecases.work import Told, Work
@@ -39,6 +40,12 @@ def direct(work: Work, playbook: Playbook, directive: Directive, known: dict[str
             return deliver.resolve(work, directive)
         case "stock":
             stock(work, directive)
+        case "merge":
+            merge_told(work, playbook, directive)
+        case "unmerge":
+            unmerge_told(work, playbook, directive)
+        case "apart":
+            apart_told(work, directive)
         case "enter":
             _enter(work, playbook, directive, known)
     return []

@@ -17,7 +17,7 @@ from engine.core.errors import IllegalMove
 from engine.core.ids import Micros
 from engine.core.plan import Plan
 from engine.core.state import Customer
-from engine.ports import Changes, FactRow, TouchRow, Unit
+from engine.ports import Changes, FactRow, ReviewRow, TouchRow, Unit
 from engine.usecases.beyond import Beyond
 
 
@@ -105,6 +105,26 @@ class Work(Beyond):
         self._aliases[loser] = winner.id
         self.changes.merged[loser] = winner.id
         self.put(winner)
+
+    def part(self, back: Customer, followers: Iterable[str]) -> None:
+        """Let a merged customer stand on its own again, and those who had been merged into it lead to it."""
+        self._aliases.pop(back.id, None)
+        for follower in followers:
+            self._aliases[follower] = back.id
+            self.changes.parted[follower] = back.id
+        self.changes.parted[back.id] = back.id
+        self.put(back)
+
+    def contested(self, keys: Iterable[str]) -> dict[str, ReviewRow]:
+        """Return what is known of these contested identifiers, as this unit sees it."""
+        mine = {row.identifier: row for row in self.changes.reviews}
+        asked = list(keys)
+        return self.unit.review([key for key in asked if key not in mine]) | {k: mine[k] for k in asked if k in mine}
+
+    def contest(self, row: ReviewRow) -> None:
+        """Keep who claims an identifier."""
+        self.changes.reviews = [one for one in self.changes.reviews if one.identifier != row.identifier]
+        self.changes.reviews.append(row)
 
     def contact(self, customer_id: str) -> Customer | None:
         """Return another customer, as this unit sees it."""

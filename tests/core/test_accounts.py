@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engine.core.audience import accounts, identity, profile
+from engine.core.audience import accounts, merging, profile
 from engine.core.audience.traits import MAX_TRAITS
 from engine.core.context import Context
 from engine.core.events import Event, encode
@@ -174,7 +174,7 @@ def test_a_person_who_turns_out_to_be_another_leaves_the_company_it_was_of() -> 
 def test_a_merge_keeps_the_winners_company_or_else_the_losers() -> None:
     def account_of(winner: str, loser: str) -> str:
         both = Customer("c1", 1, account=winner), Customer("c2", 1, account=loser)
-        return identity.merge(*both, 9).customer.account
+        return merging.merge(*both, 9).customer.account
 
     assert account_of("acme", "globex") == "acme"
     assert account_of("", "globex") == "globex"
@@ -184,16 +184,16 @@ def test_a_merge_keeps_the_winners_company_or_else_the_losers() -> None:
 def test_a_merge_keeps_both_pasts_to_look_back_at_bounded_and_in_order() -> None:
     mine = tuple(Recalled("seen", at) for at in range(0, 80, 2))
     theirs = tuple(Recalled("seen", at) for at in range(1, 80, 2))
-    both = identity.merge(Customer("c1", 1, recalled=mine), Customer("c2", 1, recalled=theirs), 99).customer.recalled
+    both = merging.merge(Customer("c1", 1, recalled=mine), Customer("c2", 1, recalled=theirs), 99).customer.recalled
     assert [one.at for one in both] == list(range(30, 80))
-    same = identity.merge(Customer("c1", 1, recalled=mine), Customer("c2", 1, recalled=mine), 99).customer.recalled
+    same = merging.merge(Customer("c1", 1, recalled=mine), Customer("c2", 1, recalled=mine), 99).customer.recalled
     assert same == mine
 
 
 def test_a_merge_has_every_watched_condition_looked_at_and_forgets_the_dates() -> None:
     winner = Customer("c1", 1, standing={"segment:vip": Standing(5, 70)}, dates={"birthday": 60})
     loser = Customer("c2", 1, standing={"segment:vip": Standing(3, 80), "segment:old": Standing(4, 90)})
-    merged = identity.merge(winner, loser, 50, watched=["segment:vip", "tag:new"]).customer
+    merged = merging.merge(winner, loser, 50, watched=["segment:vip", "tag:new"]).customer
     assert merged.standing == {
         "segment:vip": Standing(3, 50),
         "segment:old": Standing(4, 90),

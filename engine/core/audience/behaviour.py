@@ -38,6 +38,9 @@ class CompiledMeasure:
         self.value = _value_of(measure)
 
 
+_Pairs: TypeAlias = tuple[tuple[Micros, float], ...]
+
+
 def fold(behaviour: dict[str, Tally], measures: Sequence[CompiledMeasure], event: Event) -> dict[str, Tally]:
     """Return the behaviour with the event counted in each of `measures`, all of which hear its name.
 
@@ -87,9 +90,59 @@ def merge(mine: dict[str, Tally], theirs: dict[str, Tally]) -> dict[str, Tally]:
     return merged
 
 
+def without(now: Tally, united: Tally, ours: Tally | None, theirs: Tally) -> Tally | None:
+    """Return what is left of a merged statistic when one of the two goes: ours, and what was counted since.
+
+    None when nothing is left. Counts, totals and what is inside the window are exact; of what was counted since the
+    merge and has left the window, an extreme that lies inside the old ones is not known any more.
+
+    >>> ours, theirs = Tally(1, 5.0, 10, 10), Tally(2, 1.0, 4, 8)
+    >>> both = merge({"k": ours}, {"k": theirs})["k"]
+    >>> without(both, both, ours, theirs) == ours
+    True
+    """
+    if now == united:
+        return ours
+    mine = ours or Tally()
+    recent = _less(now.recent, theirs.recent)
+    since = now.count - united.count
+    fresh = [pair for pair in recent if pair not in mine.recent]
+    instants = [at for at, _ in fresh] or [now.last]
+    values = [value for _, value in fresh]
+    first = [mine.first] if mine.count else []
+    last = [mine.last] if mine.count else []
+    least, most = ([mine.least], [mine.most]) if mine.count else ([], [])
+    if since > 0:
+        first.append(now.first if now.first < united.first else min(instants))
+        last.append(now.last if now.last > united.last else max(instants))
+        least.append(now.least if now.least < united.least else min(values, default=now.least))
+        most.append(now.most if now.most > united.most else max(values, default=now.most))
+    return Tally(
+        mine.count + since,
+        mine.total + (now.total - united.total),
+        min(first, default=0),
+        max(last, default=0),
+        recent,
+        min(least, default=0.0),
+        max(most, default=0.0),
+        {
+            key: at if at != theirs.values.get(key) else mine.values.get(key, at)
+            for key, at in now.values.items()
+            if at != theirs.values.get(key) or key in mine.values
+        },
+    )
+
+
+def _less(pairs: _Pairs, gone: _Pairs) -> _Pairs:
+    left = list(pairs)
+    for pair in gone:
+        if pair in left:
+            left.remove(pair)
+    return tuple(left)
+
+
 # --- one event --------------------------------------------------------------------------------------
 
-_Pairs: TypeAlias = tuple[tuple[Micros, float], ...]
 _Counting: TypeAlias = Callable[[Tally | None, CompiledMeasure, Event, float], Tally | None]
 
 

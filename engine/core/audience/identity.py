@@ -1,235 +1,263 @@
-"""Who is this? Link, create or merge customers by their identifiers; two known users are never merged silently.
+"""Who is this? By their identifiers customers are linked, begun, found to be one, or kept apart with the reason.
 
-Pure: the use case looks the identifiers up and hands the found customers over.
+Pure: the use case looks the identifiers up and hands the found customers over; `merging.py` unites those that are one.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from engine.core.audience import behaviour
-from engine.core.commands import CancelTouches, Command, Note, RecordRun
-from engine.core.events import KINDS, Identifiers
+from engine.core.events import Identifiers
 from engine.core.ids import Micros, short
-from engine.core.state import Addresses, Consent, Customer, Heard, Held, Recalled, Run, Standing, Travelled, next_wake
+from engine.core.policy import IdentifierRule, Identity
+from engine.core.state import Addresses, Customer
 
-LIMIT_PER_KIND = 20
-"""Values of one kind that a customer may hold; the oldest is let go, so a shared device cannot grow without end."""
-
-MOST_RECALLED = 50
-"""Events kept for waits that look back; the oldest are forgotten first."""
-
-_SINGLE = frozenset({"user_id"})
-_RANK = {kind: place for place, kind in enumerate(KINDS)}
+Why: TypeAlias = Literal["person", "limit", "weak", "apart", "many"]
+"""Why two who share an identifier stay two. person: another value of a kind of which a person has one; limit: together
+they would hold more of a kind than one person has; weak: only a device or a cookie joins two known people; apart:
+somebody said that they are two; many: the one has taken in too many others already."""
 
 
-class Merged(msgspec.Struct, frozen=True):
-    """The surviving customer, what the shell must do for the runs that ended, and why."""
+class Rules:
+    """`Identity`, ready for use. Kinds that it does not name identify nobody."""
 
-    customer: Customer
-    commands: tuple[Command, ...] = ()
-    trace: tuple[Note, ...] = ()
+    __slots__ = ("_blocked", "_kinds", "_prefixes", "_rank", "_trust", "absorbs", "single", "strong")
+
+    def __init__(self, said: Identity | None = None) -> None:
+        said = said or Identity()
+        self._kinds: dict[str, IdentifierRule] = {rule.kind: rule for rule in said.kinds}
+        self._rank = {rule.kind: place for place, rule in enumerate(said.kinds)}
+        self._blocked = {rule.kind: _values([*said.blocked, *rule.blocked]) for rule in said.kinds}
+        self._prefixes = {rule.kind: _prefixes([*said.blocked, *rule.blocked]) for rule in said.kinds}
+        self._trust = {source: len(said.sources) - place for place, source in enumerate(said.sources)}
+        self.absorbs = said.absorbs
+        self.strong = frozenset(rule.kind for rule in said.kinds if rule.strong)
+        self.single = tuple(rule.kind for rule in said.kinds if rule.strong and rule.limit == 1)
+        """Kinds of which a person has one value: another one is another person."""
+
+    def usable(self, identifiers: Identifiers) -> Identifiers:
+        """Return those that may name somebody: of a kind we know, and no value that producers send for "nobody".
+
+        >>> Rules().usable({"user_id": "NULL", "phone": "+864008001000", "email": "mei@brand.example"})
+        {'email': 'mei@brand.example'}
+        """
+        if all(self._names_somebody(kind, value) for kind, value in identifiers.items()):
+            return identifiers
+        return {kind: value for kind, value in identifiers.items() if self._names_somebody(kind, value)}
+
+    def _names_somebody(self, kind: str, value: str) -> bool:
+        blocked = self._blocked.get(kind)
+        if blocked is None:
+            return False
+        plain = value.casefold()
+        return bool(plain) and plain not in blocked and not plain.startswith(self._prefixes[kind])
+
+    def keys(self, identifiers: Identifiers) -> list[str]:
+        """Return "kind:value" for each identifier, strongest kind first.
+
+        >>> Rules().keys({"anonymous_id": "a1", "user_id": "u1"})
+        ['user_id:u1', 'anonymous_id:a1']
+        """
+        if len(identifiers) == 1:
+            ((kind, value),) = identifiers.items()
+            return [f"{kind}:{value}"]
+        return [f"{kind}:{value}" for kind, value in sorted(identifiers.items(), key=self._strength)]
+
+    def _strength(self, pair: tuple[str, str]) -> tuple[int, str]:
+        return (self.rank(pair[0]), pair[0])
+
+    def rank(self, kind: str) -> int:
+        """Return the place of a kind among all, the strongest 0."""
+        return self._rank.get(kind, len(self._rank))
+
+    def limit(self, kind: str) -> int:
+        """Return how many values of the kind one customer may hold."""
+        rule = self._kinds.get(kind)
+        return 1 if rule is None else rule.limit
+
+    def trust(self, source: str) -> int:
+        """Return how much a source is trusted about traits: 0 for one that is not listed."""
+        return self._trust.get(source, 0)
+
+    def is_known(self, customer: Customer) -> bool:
+        """Does anything but a device or a cookie tell who the customer is?"""
+        return not self.strong.isdisjoint(customer.identifiers)
+
+    def differs(self, customer: Customer, identifiers: Identifiers) -> str:
+        """Return the strongest kind of which the customer is known by another value than this, "" for none."""
+        for kind in self.single:
+            value = identifiers.get(kind)
+            if value is not None and value not in customer.identifiers.get(kind, (value,)):
+                return kind
+        return ""
 
 
-class Resolution(msgspec.Struct, frozen=True):
-    """Who the event speaks of: `main`, after absorbing `absorbed`; `conflicts` share an identifier but stay apart."""
+def _values(said: Iterable[str]) -> frozenset[str]:
+    return frozenset(value.casefold() for value in said if not value.endswith("*"))
 
-    main: Customer
-    absorbed: tuple[Customer, ...] = ()
-    conflicts: tuple[Customer, ...] = ()
+
+def _prefixes(said: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value[:-1].casefold() for value in said if value.endswith("*") and len(value) > 1)
+
+
+RULES: Final = Rules()
+"""The rules of a workspace without identity.yaml."""
 
 
 def keys(identifiers: Identifiers) -> list[str]:
-    """Return "kind:value" for each identifier, strongest kind first.
+    """Return "kind:value" for each identifier, the built-in kinds strongest first."""
+    return RULES.keys(identifiers)
 
-    >>> keys({"anonymous_id": "a1", "user_id": "u1"})
-    ['user_id:u1', 'anonymous_id:a1']
+
+class Contested(msgspec.Struct, frozen=True):
+    """An identifier ("kind:value") that leads to `holder` although the event gives it to another, and why it stays."""
+
+    key: str
+    holder: str
+    why: Why
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """Whom the event speaks of: `main`, once it has taken `absorbed` in (pairs of customer and the key they share).
+
+    `main` is None for somebody new. `accepted` are the identifiers that they hold by it; the others are `contested`, or
+    `refused`: of a kind of which they have another value already.
     """
-    if len(identifiers) == 1:
-        ((kind, value),) = identifiers.items()
-        return [f"{kind}:{value}"]
-    return [f"{kind}:{value}" for kind, value in sorted(identifiers.items(), key=_strength)]
+
+    main: Customer | None
+    accepted: Identifiers
+    absorbed: tuple[tuple[Customer, str], ...] = ()
+    contested: tuple[Contested, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
-def begin(identifiers: Identifiers, at: Micros) -> Customer:
+def begin(identifiers: Identifiers, at: Micros, *, rules: Rules = RULES, attempt: int = 0) -> Customer:
     """Return a new customer named after its strongest identifier, so that a replay names it alike.
+
+    `attempt` counts the names that are taken: an identifier may have been somebody else's once.
 
     >>> begin({"user_id": "u1"}, 5).id
     'cvlshpn2ol3zefg6t'
     """
     linked: Addresses = {kind: (value,) for kind, value in identifiers.items()}
-    return Customer(id="c" + short("customer", keys(identifiers)[0]), created=at, identifiers=linked)
+    named: tuple[str | int, ...] = ("customer", rules.keys(identifiers)[0])
+    return Customer(id="c" + short(*named, *([attempt] if attempt else [])), created=at, identifiers=linked)
 
 
-def link(customer: Customer, identifiers: Identifiers) -> Customer:
-    """Return the customer holding these identifiers too, the newest value of each kind last."""
+def link(customer: Customer, identifiers: Identifiers, rules: Rules = RULES) -> Customer:
+    """Return the customer holding these identifiers too, the newest value of each kind last; the oldest give way."""
     held: dict[str, tuple[str, ...]] | None = None
     for kind, value in identifiers.items():
         values = customer.identifiers.get(kind, ())
         if values and values[-1] == value:
             continue
-        if kind in _SINGLE and values:
-            continue
         held = dict(customer.identifiers) if held is None else held
-        held[kind] = (*(other for other in values if other != value), value)[-LIMIT_PER_KIND:]
+        # More than the limit is held only by somebody's word (an explicit merge): that stays.
+        room = max(rules.limit(kind), len(values) if value in values else 0)
+        held[kind] = (*(other for other in values if other != value), value)[-room:]
     return customer if held is None else msgspec.structs.replace(customer, identifiers=held)
 
 
-def reconcile(identifiers: Identifiers, found: list[Customer], at: Micros) -> Resolution:
-    """Decide whom the event speaks of among the customers that hold its identifiers, strongest first.
+def let_go(before: Addresses, after: Addresses) -> list[str]:
+    """Return the keys that were held and are not any more.
 
-    A known user (one with a user_id) never absorbs or joins another known user: a shared e-mail, phone or device is
-    a conflict. Anyone else who shares an identifier is the same person.
+    >>> let_go({"phone": ("1", "2")}, {"phone": ("2", "3")})
+    ['phone:1']
     """
-    asked = identifiers.get("user_id", "")
-    main = next((c for c in found if asked and c.address("user_id") == asked), None)
-    if main is None:
-        strangers = [c for c in found if asked and c.address("user_id")]
-        free = [c for c in found if c not in strangers]
-        if not free:
-            return Resolution(begin(identifiers, at), conflicts=tuple(strangers)) if asked else _survivor(found)
-        rest = _survivor(free)
-        return Resolution(rest.main, rest.absorbed, (*rest.conflicts, *strangers))
-    others = [c for c in found if c.id != main.id]
-    known = tuple(c for c in others if c.address("user_id"))
-    return Resolution(main, tuple(c for c in others if c not in known), known)
+    return [
+        f"{kind}:{value}" for kind, values in before.items() for value in values if value not in after.get(kind, ())
+    ]
 
 
-def merge(winner: Customer, loser: Customer, now: Micros, *, watched: Iterable[str] = ()) -> Merged:
-    """Return `winner` with all that `loser` was: the stricter consent, every suppression, each count once.
+def reconcile(identifiers: Identifiers, found: Mapping[str, Customer], rules: Rules = RULES) -> Resolution:
+    """Decide whom the event speaks of. `found` maps those of its keys that lead to somebody to that customer.
 
-    Of two runs in the same journey and key the further one stays; the other ends and its touches are cancelled. The
-    `watched` conditions (keys of `Customer.standing`) are due to be looked at `now`, for the two together may be what
-    neither was alone. The next decision finds the anniversaries anew; the winner's account stays unless it has none.
+    Everybody who shares an identifier with it is the same person, unless one of the reasons of `Why` stands against it.
+    The strongest identifier that leads to somebody decides, unless a stronger one of the event says another person.
     """
-    runs, ended = _unite_runs(winner.runs, loser.runs, now)
-    older, newer = (winner, loser) if winner.seen <= loser.seen else (loser, winner)
-    traits, traits_at = _unite_traits(older, newer)
-    tags = {**newer.tags, **older.tags}
-    customer = msgspec.structs.replace(
-        winner,
-        created=min(winner.created, loser.created),
-        seen=max(winner.seen, loser.seen),
-        identifiers=_unite_identifiers(winner, loser),
-        traits=traits,
-        traits_at=traits_at,
-        tags=tags,
-        consents=_unite_consents(winner, loser),
-        suppressed={**loser.suppressed, **winner.suppressed},
-        behaviour=behaviour.merge(winner.behaviour, loser.behaviour),
-        stages=_unite_stages(winner, loser),
-        runs=runs,
-        travelled=_unite_travels(winner, loser),
-        reserved=tuple(sorted({*winner.reserved, *loser.reserved}, key=lambda r: (r.at, r.touch))),
-        heard={n: _louder(winner.heard.get(n), loser.heard.get(n)) for n in {**winner.heard, **loser.heard}},
-        merged=(*winner.merged, loser.id, *loser.merged)[-LIMIT_PER_KIND:],
-        account=winner.account or loser.account,
-        standing=_unite_standing(winner, loser, tags, dict.fromkeys(watched, now)),
-        dates={},
-        recalled=_unite_recalled(winner, loser),
+    ranked = [(key, found[key]) for key in rules.keys(identifiers) if key in found]
+    chief = next((c for key, c in ranked if not _is_other(rules, c, identifiers, key)), None)
+    others = {c.id: (c, key) for key, c in reversed(ranked) if chief is None or c.id != chief.id}
+    if chief is None:
+        free = {kind: value for kind, value in identifiers.items() if f"{kind}:{value}" not in found}
+        contested = tuple(Contested(key, c.id, "person") for key, c in ranked)
+        return Resolution(None, free, contested=contested)
+    group = _Group(rules, chief)
+    reasons: dict[str, Why] = {}
+    for other, key in sorted(others.values(), key=lambda pair: rules.rank(pair[1].partition(":")[0])):
+        why = group.refuses(other, key)
+        if why is None:
+            group.take(other, key)
+        else:
+            reasons[other.id] = why
+    main, absorbed = group.survivor()
+    contested = tuple(Contested(key, c.id, reasons[c.id]) for key, c in ranked if c.id in reasons)
+    shut = {one.key for one in contested}
+    refused = tuple(
+        f"{kind}:{identifiers[kind]}"
+        for kind in rules.single
+        if kind in identifiers and group.differs(kind, identifiers[kind]) and f"{kind}:{identifiers[kind]}" not in shut
     )
-    customer = msgspec.structs.replace(customer, wake=next_wake(customer))
-    commands: list[Command] = [RecordRun(run) for run in ended]
-    commands += [CancelTouches(run.id, "merged") for run in ended]
-    trace = [Note("merged", now, data={"other": loser.id})]
-    trace += [Note("exited.merged", now, journey=run.journey, run=run.id, step=run.step) for run in ended]
-    return Merged(customer, tuple(commands), tuple(trace))
+    shut |= set(refused)
+    accepted = {kind: value for kind, value in identifiers.items() if f"{kind}:{value}" not in shut}
+    return Resolution(main, accepted, absorbed, contested, refused)
 
 
-def _strength(pair: tuple[str, str]) -> tuple[int, str]:
-    return (_RANK.get(pair[0], len(_RANK)), pair[0])
+def _is_other(rules: Rules, customer: Customer, identifiers: Identifiers, key: str) -> bool:
+    """Is the customer, found by `key`, another person by a stronger identifier of the event?"""
+    kind = rules.differs(customer, identifiers)
+    return bool(kind) and rules.rank(kind) < rules.rank(key.partition(":")[0])
 
 
-def _survivor(found: list[Customer]) -> Resolution:
-    """Of people who share identifiers the known user stays, else the oldest; other known users stay apart."""
-    ranked = sorted(found, key=lambda c: (not c.address("user_id"), c.created, c.id))
-    main, rest = ranked[0], ranked[1:]
-    known = tuple(c for c in rest if c.address("user_id"))
-    return Resolution(main, tuple(c for c in rest if c not in known), known)
+class _Group:
+    """Customers that are one person, as they gather round the first."""
 
+    def __init__(self, rules: Rules, chief: Customer) -> None:
+        self._rules = rules
+        self._members: list[tuple[Customer, str]] = [(chief, "")]
+        self._held: dict[str, set[str]] = {kind: set(values) for kind, values in chief.identifiers.items()}
+        self._is_known = rules.is_known(chief)
+        self._absorbed = chief.absorbed
 
-def _unite_identifiers(winner: Customer, loser: Customer) -> dict[str, tuple[str, ...]]:
-    united = dict(loser.identifiers)
-    for kind, values in winner.identifiers.items():
-        theirs = tuple(value for value in united.get(kind, ()) if value not in values)
-        united[kind] = values if kind in _SINGLE else (*theirs, *values)[-LIMIT_PER_KIND:]
-    return united
+    def differs(self, kind: str, value: str) -> bool:
+        """Are they known by another value of the kind, of which a person has one?"""
+        return value not in self._held.get(kind, {value})
 
+    def refuses(self, other: Customer, key: str) -> Why | None:
+        """Return what stands against the other being one of them."""
+        rules = self._rules
+        if any(one.id in other.apart or other.id in one.apart for one, _ in self._members):
+            return "apart"
+        for kind, values in other.identifiers.items():
+            together = self._held.get(kind, set()).union(values)
+            if kind in rules.strong and len(together) > max(
+                rules.limit(kind), len(values), len(self._held.get(kind, ()))
+            ):
+                return "person" if kind in rules.single else "limit"
+        if key.partition(":")[0] not in rules.strong and self._is_known and rules.is_known(other):
+            return "weak"
+        if self._absorbed + other.absorbed + 1 > rules.absorbs:
+            return "many"
+        return None
 
-def _unite_traits(older: Customer, newer: Customer) -> tuple[dict[str, object], dict[str, Micros]]:
-    traits, said = dict(older.traits), dict(older.traits_at)
-    for name, value in newer.traits.items():
-        at = newer.traits_at.get(name, 0)
-        if name not in traits or at >= said.get(name, 0):
-            traits[name], said[name] = value, at
-    return traits, said
+    def take(self, other: Customer, key: str) -> None:
+        """Let the other be one of them."""
+        self._members.append((other, key))
+        for kind, values in other.identifiers.items():
+            self._held.setdefault(kind, set()).update(values)
+        self._is_known = self._is_known or self._rules.is_known(other)
+        self._absorbed += other.absorbed + 1
 
+    def survivor(self) -> tuple[Customer, tuple[tuple[Customer, str], ...]]:
+        """Return who stays, the best known and else the oldest, and the others, each with the key that it shares."""
+        if len(self._members) == 1:
+            return self._members[0][0], ()
+        best = min(self._members, key=lambda member: self._standing(member[0]))
+        rest = [member for member in self._members if member is not best]
+        joined = [(one, key or best[1]) for one, key in rest]
+        return best[0], tuple(joined)
 
-def _unite_consents(winner: Customer, loser: Customer) -> dict[str, Consent]:
-    united = dict(winner.consents)
-    for name, theirs in loser.consents.items():
-        ours = united.get(name)
-        is_stricter = ours is not None and ours.granted and not theirs.granted
-        is_newer = ours is not None and ours.granted == theirs.granted and theirs.at > ours.at
-        if ours is None or is_stricter or is_newer:
-            united[name] = theirs
-    return united
-
-
-def _unite_stages(winner: Customer, loser: Customer) -> dict[str, Micros]:
-    return {n: min(c.stages[n] for c in (winner, loser) if n in c.stages) for n in winner.stages | loser.stages}
-
-
-def _unite_standing(
-    winner: Customer, loser: Customer, tags: Mapping[str, Held], looks: Mapping[str, Micros]
-) -> dict[str, Standing]:
-    """A condition has stood since it first held for either; one that is watched is looked at anew."""
-    united: dict[str, Standing] = {}
-    for key in {**winner.standing, **loser.standing, **looks}:
-        kind, _, name = key.partition(":")
-        if kind == "expiry":  # not a condition: the end of a tag that somebody waits to be lost
-            until = tags[name].until if name in tags else 0
-            if until:
-                united[key] = Standing(0, until)
-            continue
-        both = [c.standing[key] for c in (winner, loser) if key in c.standing]
-        since = min((held.since for held in both if held.since), default=0)
-        look = looks.get(key, min((held.look for held in both if held.look), default=0))
-        if since or look:
-            united[key] = Standing(since, look)
-    return united
-
-
-def _unite_recalled(winner: Customer, loser: Customer) -> tuple[Recalled, ...]:
-    theirs = [one for one in loser.recalled if one not in winner.recalled]
-    return tuple(sorted([*winner.recalled, *theirs], key=lambda one: one.at)[-MOST_RECALLED:])
-
-
-def _unite_travels(winner: Customer, loser: Customer) -> dict[str, Travelled]:
-    united = dict(winner.travelled)
-    for name, theirs in loser.travelled.items():
-        ours = united.get(name, Travelled(0, 0))
-        latest, completed = max(ours.entered, theirs.entered), max(ours.completed, theirs.completed)
-        united[name] = Travelled(latest, ours.times + theirs.times, completed)
-    return united
-
-
-def _louder(ours: Heard | None, theirs: Heard | None) -> Heard:
-    a, b = ours or Heard(), theirs or Heard()
-    return Heard(max(a.received, b.received), max(a.opened, b.opened), max(a.clicked, b.clicked))
-
-
-def _unite_runs(ours: tuple[Run, ...], theirs: tuple[Run, ...], now: Micros) -> tuple[tuple[Run, ...], list[Run]]:
-    ended: list[Run] = []
-    kept: dict[tuple[str, str], Run] = {}
-    past = [run for run in (*ours, *theirs) if not run.is_active]
-    for run in (run for run in (*ours, *theirs) if run.is_active):
-        place = (run.journey, run.key)
-        rival = kept.get(place)
-        if rival is None:
-            kept[place] = run
-            continue
-        further, behind = sorted((rival, run), key=lambda r: (-r.touches, r.entered, r.id))
-        kept[place] = further
-        ended.append(msgspec.structs.replace(behind, ended=now, outcome="merged", step="", due=0, wake=0))
-    return (*sorted(kept.values(), key=lambda r: (r.entered, r.id)), *past), ended
+    def _standing(self, customer: Customer) -> tuple[Any, ...]:
+        strongest = min((self._rules.rank(kind) for kind in customer.identifiers), default=0)
+        return (strongest if strongest == 0 else 1, customer.created, customer.id)

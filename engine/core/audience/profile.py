@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from engine.core.audience import behaviour, consents, identity, tags, traits
+from engine.core.audience import additions, behaviour, consents, identity, merging, tags, traits
 from engine.core.events import Event
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
@@ -19,14 +19,14 @@ def fold(playbook: Playbook, customer: Customer, event: Event) -> Customer:
     A late event folds in where it belongs: an older word never overwrites a newer trait, tag or consent.
     """
     fields: dict[str, Any] = {}
-    linked = identity.link(customer, event.identifiers)
+    linked = identity.link(customer, event.identifiers, playbook.identity)
     if linked is not customer:
         fields["identifiers"] = linked.identifiers
     if event.at > customer.seen:
         fields["seen"] = event.at
         if not customer.seen:
             fields["source"] = event.source
-    if event.traits:
+    if event.traits or event.once or event.adds:
         fields |= _traits(playbook, customer, event)
     if event.tags:
         fields["tags"] = tags.fold(customer, event)
@@ -49,8 +49,12 @@ def _traits(playbook: Playbook, customer: Customer, event: Event) -> dict[str, A
     sources = playbook.audience.identity.sources
     if sources:
         told, said, by = traits.fold_by_trust(customer, event, sources)
+        if event.once or event.adds:
+            told, said = additions.fold(told, said, event, closed=traits.closed_to(event.source, by, sources))
         return {"traits": told, "traits_at": said, "traits_by": by}
     told, said = traits.fold(customer, event.traits, event.at)
+    if event.once or event.adds:
+        told, said = additions.fold(told, said, event)
     return {"traits": told, "traits_at": said}
 
 
@@ -59,7 +63,7 @@ def _recalled(customer: Customer, event: Event, back: Micros) -> tuple[Recalled,
     fresh = Recalled(event.name, event.at, event.properties)
     since = event.received - back
     kept = [one for one in customer.recalled if one.name != event.name or one.at > since]
-    return tuple(sorted([*kept, fresh], key=lambda one: one.at)[-identity.MOST_RECALLED :])
+    return tuple(sorted([*kept, fresh], key=lambda one: one.at)[-merging.MOST_RECALLED :])
 
 
 def _heard(customer: Customer, event: Event) -> dict[str, Heard]:
