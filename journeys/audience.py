@@ -150,11 +150,11 @@ def _policy(reading: _Folder, policy: Policy) -> Policy:
     if consent is not None and consent.form is not None:
         said = consent.form
         policy = msgspec.structs.replace(
-            policy,
-            purposes={**policy.purposes, **said.purposes},
+            _purposes(policy, said),
             channels={**policy.channels, **said.channels},
             addresses={**policy.addresses, **said.addresses},
         )
+        reading.problems += _not_offered(consent, policy)
     if caps is None or caps.form is None:
         return policy
     rules = caps.form
@@ -173,3 +173,27 @@ def _policy(reading: _Folder, policy: Policy) -> Policy:
         holdout=rules.holdout,
         exempt=policy.exempt if rules.exempt is None else tuple(rules.exempt),
     )
+
+
+def _purposes(policy: Policy, said: ConsentForm) -> Policy:
+    """Return the policy with the purposes of consent.yaml, each replacing what was known of it as a whole."""
+    rules = said.purposes
+    titles = {name: rule.title.by_language() for name, rule in rules.items() if rule.title is not None}
+    return msgspec.structs.replace(
+        policy,
+        purposes={**policy.purposes, **{name: rule.mode for name, rule in rules.items()}},
+        double=(*(name for name in policy.double if name not in rules), *(n for n, r in rules.items() if r.double)),
+        offers={**policy.offers, **{name: tuple(rule.channels) for name, rule in rules.items() if rule.channels}},
+        titles={**policy.titles, **titles},
+    )
+
+
+def _not_offered(consent: Parsed[ConsentForm], policy: Policy) -> list[Problem]:
+    """Return a complaint for each channel that a purpose is offered for and that nobody knows."""
+    form, known = consent.form, ", ".join(policy.channels)
+    return [
+        Problem("J084", consent.document.place(("purposes", name, "channels", at)), {"name": channel, "known": known})
+        for name, rule in (form.purposes.items() if form is not None else ())
+        for at, channel in enumerate(rule.channels)
+        if channel not in policy.channels
+    ]

@@ -14,6 +14,7 @@ from journeys.audience import load_audience
 from journeys.compile import Loaded, load_folder
 from journeys.lint.circles import check_calls, check_circles
 from journeys.lint.conditions import check_conditions
+from journeys.lint.consents import check_confirmations, check_consents
 from journeys.lint.known import FORMS, Known, events_of, pools_of, templates_of, texts_of
 from journeys.lint.names import check_names
 from journeys.lint.scene import Scene
@@ -33,6 +34,7 @@ _OF_ONE: Final[tuple[Callable[[Scene], Iterator[Problem]], ...]] = (
     check_tasks,
     check_pools,
     check_timing,
+    check_consents,
 )
 
 
@@ -89,6 +91,7 @@ def _of_all(scenes: Sequence[Scene], known: Known, folder: Path) -> Iterator[Pro
     sites = [site for scene in scenes for site in sites_of(scene)]
     everywhere = [*sites, *audience_sites(folder, known.audience)]
     yield from check_circles(scenes)
+    yield from check_confirmations(scenes, known, folder)
     yield from check_languages(known)
     yield from check_events(scenes, known)
     yield from check_audience_use(scenes, known.audience, everywhere, folder)

@@ -180,6 +180,15 @@ def _named(made: Call, position: int) -> str:
         raise Fault(error.code, made.positional[position].offset, **error.data) from None
 
 
+def _consent(made: Call) -> Expr:
+    """Read a purpose, a channel, or a purpose and one of its channels: "newsletter:sms"."""
+    purpose, colon, channel = made.text(0).partition(":")
+    try:
+        return HasConsent(f"{name(purpose)}:{name(channel)}" if colon else name(purpose))
+    except BadValue as error:
+        raise Fault(error.code, made.positional[0].offset, **error.data) from None
+
+
 def _tag(made: Call) -> Expr:
     try:
         return HasTag(label(made.text(0)))
@@ -207,7 +216,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "tag": Function(_tag, "truth", 'tag("vip")', (1, 1)),
     "segment": Function(lambda made: InSegment(_named(made, 0)), "truth", 'segment("dormant")', (1, 1)),
     "stage": Function(lambda _: Stage(), "text", "stage()", (0, 0)),
-    "consent": Function(lambda made: HasConsent(_named(made, 0)), "truth", 'consent("marketing")', (1, 1)),
+    "consent": Function(_consent, "truth", 'consent("marketing")', (1, 1)),
     "reachable": Function(lambda made: IsReachable(_named(made, 0)), "truth", 'reachable("wechat")', (1, 1)),
     "count": Function(_behaviour, "number", f'count("order_paid", {_WINDOW_WORDS}, {_WHERE})', (1, 1), _ASKED),
     "sum": _of_number("sum"),

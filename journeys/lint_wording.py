@@ -1,4 +1,4 @@
-"""The words of complaints that need more than one value, or more than one file (J10x-J13x). Part of `wording.py`."""
+"""Words of complaints that need more than one value, or more than one file (J10x-J13x, J17x). Part of `wording.py`."""
 
 from typing import Final
 
@@ -231,4 +231,31 @@ _USAGE: Final = {
     ),
 }
 
-LINT: Final[dict[str, Words]] = {**_ARMS, **_CIRCLES, **_TEMPLATES, **_COUPONS, **_USAGE}
+_CONSENT: Final = {
+    "J170": error(
+        "`double: true` confirms a yes, and this purpose is {mode}: nobody is asked for one",
+        "Write mode: opt_in, or remove `double`",
+        "`double: true` 用于确认同意，而此用途为 {mode}，不征求同意",
+        "请写 mode: opt_in，或删除 `double`",
+    ),
+    "J171": _warning(
+        "a yes to `{purpose}` does not cover {channel}: it is offered for {offered}",
+        "Add {channel} to its `channels:` in audience/consent.yaml, or send by one of these",
+        "对 `{purpose}` 的同意不含 {channel}：仅包含 {offered}",
+        "请将 {channel} 加入 audience/consent.yaml 中该用途的 `channels:`，或改用其中的渠道",
+    ),
+    "J172": _warning(
+        "nobody asks for the confirmation of `{purpose}`: no journey enters on consent_requested",
+        "Take journeys/library/content/acquire/confirm-subscription.yaml, or remove `double`",
+        "没有旅程请客户确认 `{purpose}`：没有以 consent_requested 进入的旅程",
+        "可采用 journeys/library/content/acquire/confirm-subscription.yaml，或删除 `double`",
+    ),
+    "J173": _warning(
+        "template `{template}` shows confirm_url, empty here: the journey does not enter on consent_requested",
+        "Enter on consent_requested, or remove the link",
+        "模板 `{template}` 使用 confirm_url，但此旅程并非以 consent_requested 进入，链接为空",
+        "请以 consent_requested 进入，或删除该链接",
+    ),
+}
+
+LINT: Final[dict[str, Words]] = {**_ARMS, **_CIRCLES, **_TEMPLATES, **_COUPONS, **_USAGE, **_CONSENT}

@@ -19,6 +19,7 @@ from journeys.forms.fields import (
     Times,
     Zone,
 )
+from journeys.forms.purposes import Purpose
 from journeys.forms.reading import Form, Read, complaint
 from journeys.scalars import BadValue
 
@@ -79,7 +80,7 @@ def _kind(given: object) -> str:
 class ConsentForm(Form):
     """consent.yaml: who may be written to, by purpose and by channel, and at which identifier."""
 
-    purposes: dict[Name, ConsentMode] = Field(default_factory=dict)
+    purposes: dict[Name, Purpose] = Field(default_factory=dict)
     channels: dict[Name, ConsentMode] = Field(default_factory=dict)
     addresses: dict[Name, Annotated[str, Read(_kind, {"enum": list(KINDS)})]] = Field(default_factory=dict)
 

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-SUPPLIED: Final = frozenset({"customer", "contact", "account", "enter", "journey", "arms", "unsubscribe_url"})
+SUPPLIED: Final = frozenset(
+    {"customer", "contact", "account", "enter", "journey", "arms", "unsubscribe_url", "preferences_url", "confirm_url"}
+)
 """The names every template may use; `coupon` is there once a coupon step was taken, the others come from `with:`."""
 
 _PIECE: Final = re.compile(r"\{\{-?(.*?)-?\}\}|\{%-?(.*?)-?%\}", re.DOTALL)

@@ -10,7 +10,7 @@ import msgspec
 
 from engine.core.errors import Place
 from engine.core.expression import HasConsent, InSegment, IsReachable, Journeyed, Touched
-from engine.core.plan import OnSegment, Send
+from engine.core.plan import OnSegment, Policy, Send
 from journeys.lint.known import FORMS, Known
 from journeys.lint.scene import Scene
 from journeys.lint.sites import sites_of
@@ -75,7 +75,7 @@ def _of_condition(value: object, place: Place, known: Known) -> Iterator[Problem
         match part:
             case InSegment() if part.name not in segments:
                 yield Problem("J085", place, {"name": part.name, **near_or_known(part.name, segments)})
-            case HasConsent() if part.name not in policy.purposes and part.name not in policy.channels:
+            case HasConsent() if not _is_consent(part.name, policy):
                 names = ", ".join([*policy.purposes, *policy.channels])
                 yield Problem("J087", place, {"name": part.name, "known": names})
             case IsReachable() if part.channel not in policy.channels:
@@ -86,6 +86,14 @@ def _of_condition(value: object, place: Place, known: Known) -> Iterator[Problem
                 yield Problem("J086", place, {"name": part.journey, **near_or_known(part.journey, known.journeys)})
             case _:
                 pass
+
+
+def _is_consent(name: str, policy: Policy) -> bool:
+    """Is this a purpose, a channel, or a cell of both ("newsletter:sms")?"""
+    purpose, colon, channel = name.partition(":")
+    if colon:
+        return purpose in policy.purposes and channel in policy.channels
+    return name in policy.purposes or name in policy.channels
 
 
 def _asked(parts: Iterable[msgspec.Struct]) -> Iterator[msgspec.Struct]:

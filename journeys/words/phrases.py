@@ -170,6 +170,7 @@ def _leaf(expr: Any, lang: str) -> str:
         case x.Stage():
             return "生命周期阶段" if zh else "the lifecycle stage"
         case x.HasConsent(name=name):
+            name = name.replace(":", " 的 " if zh else " by ")
             return f"同意 {name}" if zh else f"the customer allows {name}"
         case x.IsReachable(channel=channel):
             return f"可通过 {channel} 触达" if zh else f"the customer can be reached by {channel}"
