@@ -23,7 +23,10 @@ _TAKEN_BACK: Final = {"UNSUBSCRIBED": "unsubscribed", "COMPLAINED": "complained"
 
 
 class Journal:
-    """The log of a workspace. `size`: entries in it; `done`: how many are read; `refused`: what could not be read."""
+    """The log of a workspace. `size`: entries in it; `done`: how many are read; `refused`: what could not be read.
+
+    `trimmed`: how many of the oldest it does not hold any more.
+    """
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -34,6 +37,8 @@ class Journal:
             )
         with closing(SqliteLog.open_readonly(self._path)) as log:
             self.size = log.tail()
+            oldest = log.read(0, 1)
+        self.trimmed = oldest[0].offset - 1 if oldest else 0
         self.done = 0
         self.refused = 0
         self.faults: list[str] = []

@@ -23,6 +23,7 @@ from engine.cli import (
     ingest,
     init,
     lint,
+    mine,
     pause,
     plan,
     publish,
@@ -111,6 +112,7 @@ app.command("rollback", rich_help_panel=_PUBLISH)(publish.rollback)
 app.add_typer(coupons.app, name="coupons", rich_help_panel=_PUBLISH)
 app.command("run", rich_help_panel=_RUN)(daemon.run)
 app.command("ingest", rich_help_panel=_RUN)(ingest.ingest)
+app.command("mine", rich_help_panel=_RUN)(mine.mine)
 app.command("enter", rich_help_panel=_RUN)(enter.enter)
 app.command("pause", rich_help_panel=_RUN)(pause.pause)
 app.command("stop", rich_help_panel=_RUN)(stop.stop)
