@@ -5,6 +5,7 @@ moves the log's time, and what is due by then fires first), which is why a repla
 Entries are immutable; `encode` and `decode` are the only codec of the journal and of Kafka.
 """
 
+from collections.abc import Collection
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -160,7 +161,17 @@ class Directive(msgspec.Struct, frozen=True, omit_defaults=True, tag="directive"
     body: bytes = b""
 
 
-Entry: TypeAlias = Event | Outcome | Receipt | Directive
+class Erased(msgspec.Struct, frozen=True, omit_defaults=True, tag="erased", gc=False):
+    """What is left of an entry that named an erased person: its place and its instant. It applies to nothing.
+
+    `late`: the OneID that a late entry was meant for: it is counted in the ledger.
+    """
+
+    received: Micros
+    late: str = ""
+
+
+Entry: TypeAlias = Event | Outcome | Receipt | Directive | Erased
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
@@ -178,3 +189,13 @@ def decode(body: bytes) -> Entry:
     'order_paid'
     """
     return _decoder.decode(body)
+
+
+def without(event: Event, names: Collection[str]) -> Event:
+    """Return the event without these identifiers.
+
+    >>> without(Event("m1", "seen", 1, 1, identifiers={"user_id": "u1", "device_id": "d"}), ["device_id:d"]).identifiers
+    {'user_id': 'u1'}
+    """
+    left = {kind: value for kind, value in event.identifiers.items() if f"{kind}:{value}" not in names}
+    return msgspec.structs.replace(event, identifiers=left)

@@ -13,9 +13,11 @@ from engine.core.playbook import Playbook
 from engine.ports import EventLog, JobRow, Store
 from engine.ports.window import WINDOW
 from engine.usecases.advance import Advanced, advance
-from engine.usecases.follow_up import is_blocking, proceed
+from engine.usecases.follow_up import is_blocking, next_job, proceed
 from engine.usecases.heard import Heard
 from engine.usecases.launch import NEVER, launch
+from engine.usecases.purge import is_purge
+from engine.usecases.purge import proceed as purge
 from engine.usecases.wake import wake
 
 BATCH: Final = 500
@@ -42,6 +44,8 @@ class Engine:
         self.duplicates = 0
         self.dead = 0
         self.fired = 0
+        self.dropped = 0
+        self.trip: Callable[[str], None] = _pass
         self._next_launch = self._read_schedules()
         self.jobs: list[JobRow] = store.jobs()
         self._swept = False
@@ -101,12 +105,20 @@ class Engine:
         self.duplicates += advanced.duplicates
         self.dead += advanced.dead
         self.fired += advanced.fired
+        self.dropped += advanced.dropped
         if advanced.directed:
             self.reload()
+        elif advanced.dropped:
+            self.jobs = self.store.jobs()
 
     def _work_off(self) -> None:
         """Do a chunk of the jobs; the rules are read anew when one is done: its moves are over."""
-        job = proceed(self.store, self.log, self.playbook, limit=self._batch, heard=self._heard)
+        job = next_job(self.store.jobs())
+        if job is not None and is_purge(job):
+            rules = self.playbook.identity
+            job = purge(self.store, self.log, job, rules, now=self._watermark(), trip=self.trip)
+        else:
+            job = proceed(self.store, self.log, self.playbook, limit=self._batch, heard=self._heard)
         if job is None or not job.phase:
             self._heard = Heard(self._heard.window)  # it is big, and of no more use
             self.reload()
@@ -149,3 +161,7 @@ class Engine:
     def _read_schedules(self) -> Micros:
         rows = self.store.schedules()
         return min((row.expanding or row.due for row in rows), default=NEVER)
+
+
+def _pass(_point: str) -> None:
+    """Failpoints are off."""

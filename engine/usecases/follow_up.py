@@ -21,6 +21,7 @@ from engine.usecases.apply import catch_up, happen
 from engine.usecases.backfill import is_backfill
 from engine.usecases.heard import Heard
 from engine.usecases.publish import is_sweep, moves_of
+from engine.usecases.purge import is_purge
 from engine.usecases.work import Work
 
 ENTRIES: Final = 5_000
@@ -32,7 +33,7 @@ _BETWEEN: Final = "/"
 
 def is_blocking(job: JobRow) -> bool:
     """Must the job be done before the next entry is applied?"""
-    return not is_sweep(job)
+    return not (is_sweep(job) or is_purge(job))
 
 
 def proceed(store: Store, log: EventLog, playbook: Playbook, *, limit: int, heard: Heard) -> JobRow | None:
@@ -61,6 +62,7 @@ def _settle(store: Store, playbook: Playbook, job: JobRow, limit: int) -> JobRow
     with store.unit() as unit:
         work = Work(unit, instant)
         found = unit.scan(job.cursor, limit)
+        work.meet(found)
         for known in found:
             _each(work, known, instant, lambda customer: _look_anew(work, playbook, customer, instant))
         if len(found) < limit:

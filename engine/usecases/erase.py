@@ -1,0 +1,185 @@
+"""Erasure and what comes after it: the ledger line, what goes at once, late entries dropped, people readmitted.
+
+The ledger holds fingerprints only, so it may outlive everything that it speaks of. The log is purged by `purge.py`, in
+chunks, afterwards. Called by `direct` for the directives and by `advance` for every batch; free while nobody is erased.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+from msgspec.structs import replace
+
+from engine.core.audience.identity import Rules
+from engine.core.events import Directive, Entry, Erased, Event, Outcome, Receipt, encode, without
+from engine.core.state import Customer
+from engine.ports import ErasureRow, EventLog, Logged, Reader, SuppressionRow, TouchQuery, TouchRow
+from engine.usecases import purge
+from engine.usecases.accounts import leave
+from engine.usecases.fingerprints import fingerprints
+from engine.usecases.purge import ERASED
+from engine.usecases.sought import Known, addresses
+from engine.usecases.work import Work
+
+Places: TypeAlias = list[tuple[Logged, Entry]]
+
+REMEMBERED: Final = 1_000
+"""Latest touches of an erased person whose late receipts and outcomes are known for what they are."""
+
+_EVERY: Final = 1_000_000_000
+
+
+# --- an operator's word -----------------------------------------------------------------------------
+
+
+def erase(work: Work, directive: Directive) -> None:
+    """Write the ledger line, take the customer and all that is theirs out of the store, and ask for the log's purge.
+
+    `properties["keys"]` are the fingerprints that whoever asked knew; those of the identifiers that the customer has
+    now are added. Every address stays shut, by its fingerprint. Somebody unknown gets the ledger line and the purge.
+    """
+    customer = work.customer(directive.subject)
+    known = purge.known_of(directive)
+    if customer is not None:
+        known = _all_of(work, customer, known)
+        leave(work, customer.account, customer)
+        work.changes.erased.append(customer.id)
+    before = next((row for row in work.unit.erasures() if row.customer == known.customer), None)
+    at = directive.received
+    keys = known.keys if before is None else tuple(sorted({*known.keys, *before.keys}))
+    dropped = 0 if before is None else before.dropped
+    done = purge.done_of(directive) if customer is None else 0
+    work.changes.erasures.append(ErasureRow(known.customer, at, keys, done, dropped))
+    work.changes.suppressions += [SuppressionRow(key, "", ERASED, at, directive.by) for key in known.shut]
+    if not done:
+        work.changes.jobs.append(purge.begin(known))
+
+
+def readmit(work: Work, directive: Directive) -> None:
+    """Let the erased person whose fingerprint this is be heard again, as somebody new.
+
+    The whole ledger line goes; of their addresses only this one is open again. Nothing happens for an unknown one.
+    """
+    key = directive.subject
+    owner = work.unit.erased([key]).get(key)
+    if owner is None:
+        return
+    line = next((row for row in work.unit.erasures() if row.customer == owner), None)
+    work.changes.readmitted += [key] if line is None else line.keys
+    shut = work.unit.suppressed([key]).get(key)
+    if shut is not None and shut.why == ERASED:
+        work.changes.released.append(key)
+
+
+def names_of(store: Reader, customer: Customer) -> set[str]:
+    """Return every "kind:value" that was ever known to be the customer's, those of people merged into them too."""
+    people = [customer]
+    for row in store.merges(customer.id):
+        if not row.undone:
+            people += [one for one in (row.ours, row.theirs, row.united) if one is not None]
+    return {f"{kind}:{value}" for one in people for kind, values in one.identifiers.items() for value in values}
+
+
+def _all_of(work: Work, customer: Customer, known: Known) -> Known:
+    pepper = work.unit.pepper()
+    names = names_of(work.unit, customer)
+    rows = _touches(work, customer)
+    marks = names | {mark for row in rows[:REMEMBERED] for mark in _marks(row)}
+    keys = {*known.keys, *fingerprints(pepper, marks).values()}
+    return replace(
+        known,
+        customer=customer.id,
+        names=tuple(sorted(names)),
+        keys=tuple(sorted(keys)),
+        shut=tuple(sorted({*known.shut, *fingerprints(pepper, addresses(names, customer.suppressed)).values()})),
+        touches=tuple(row.touch.id for row in rows),
+        provided=tuple((row.provider, row.provider_id) for row in rows if row.provider_id),
+        since=customer.created,
+    )
+
+
+def _touches(work: Work, customer: Customer) -> list[TouchRow]:
+    """Return the customer's touches, newest first, those of this very unit too."""
+    stored = {row.touch.id: row for row in work.unit.find_touches(TouchQuery(customer=customer.id, limit=_EVERY))}
+    here = {id_: row for id_, row in work.rows.items() if row.touch.customer == customer.id}
+    return sorted((stored | here).values(), key=lambda row: -row.touch.planned)
+
+
+def _marks(row: TouchRow) -> tuple[str, ...]:
+    touch = f"touch:{row.touch.id}"
+    return (touch, f"provider:{row.provider}/{row.provider_id}") if row.provider_id else (touch,)
+
+
+# --- what comes too late ----------------------------------------------------------------------------
+
+
+def shut_out(work: Work, log: EventLog, places: Places, rules: Rules) -> Places:
+    """Return the batch with the entries that name an erased person made nothing of, in the log as well.
+
+    Call it before anybody is looked up. Where somebody else is meant (a device of the erased person in another's hands)
+    only the erased identifiers go. One indexed look-up, and none while the ledger is empty.
+    """
+    if not work.unit.erasures(1):
+        return places
+    named = [(place, _named(place[1], rules)) for place in places]
+    prints = fingerprints(work.unit.pepper(), {name for _, names in named for name in names})
+    owners = work.unit.erased(list(prints.values()))
+    if not owners:
+        return places
+    whose = {name: owners[key] for name, key in prints.items() if key in owners}
+    rewritten: dict[int, bytes] = {}
+    kept: Places = []
+    for (logged, entry), names in named:
+        left = entry if whose.keys().isdisjoint(names) else _left(work, entry, names, whose, rules)
+        if left is not entry:
+            rewritten[logged.offset] = encode(left)
+        kept.append((logged, left))
+    log.rewrite(rewritten)
+    _ask_for_scrub(work)
+    return kept
+
+
+def count(work: Work, entry: Erased) -> None:
+    """Count a late entry in the ledger; what the purge left of an earlier one is nothing at all."""
+    if entry.late:
+        _ask_for_scrub(work)
+        work.changes.dropped[entry.late] = work.changes.dropped.get(entry.late, 0) + 1
+
+
+def _ask_for_scrub(work: Work) -> None:
+    job = purge.scrub_only()
+    if job not in work.changes.jobs:
+        work.changes.jobs.append(job)
+
+
+def _named(entry: Entry, rules: Rules) -> list[str]:
+    """Return the names by which the ledger may know an entry, of an event the strongest identifier first."""
+    match entry:
+        case Event(about=about):
+            return [f"touch:{about}"] if about else rules.keys(entry.identifiers)
+        case Outcome(touch=touch):
+            return [f"touch:{touch}"]
+        case Receipt(touch=touch):
+            return [f"touch:{touch}"] if touch else [f"provider:{entry.provider}/{entry.provider_id}"]
+        case Directive(verb="erase" | "readmit" | "publish" | "stock"):
+            return []
+        case Directive(identifiers=identifiers):
+            return rules.keys(identifiers) or [name for name in (entry.subject, entry.value) if ":" in name]
+        case Erased():
+            return []
+
+
+def _left(work: Work, entry: Entry, names: Sequence[str], whose: Mapping[str, str], rules: Rules) -> Entry:
+    """Return what is left of an entry that names an erased person: all but their identifiers, or nothing."""
+    hits = [name for name in names if name in whose]
+    nothing = Erased(entry.received, whose[hits[0]])
+    if not isinstance(entry, Event) or names[0] in whose:
+        return nothing
+    others = [name for name in names if name not in whose]
+    is_strong = any(_kind(name) in rules.strong for name in hits)
+    if _kind(others[0]) not in rules.strong or (is_strong and not work.unit.resolve(others)):
+        return nothing
+    return without(entry, hits)
+
+
+def _kind(name: str) -> str:
+    return name.partition(":")[0]

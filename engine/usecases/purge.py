@@ -1,0 +1,158 @@
+"""The purge that follows an erasure: every entry of the log and every dead letter that names the person is unmade.
+
+A job worked off in chunks by the engine, beside everything else. It goes backwards through the log, so that
+identifiers which the person held once and lost are met before the entries that know only those. Every chunk may be done
+twice: a crash between its rewrite and its commit harms nothing. What it knows of the person lives in its own row.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.core.audience.identity import Rules
+from engine.core.events import Directive, encode
+from engine.core.ids import Micros
+from engine.ports import Changes, EventLog, JobRow, Store, SuppressionRow
+from engine.usecases.fingerprints import fingerprints
+from engine.usecases.sought import Known, Search, addresses, blotted, read, values_of
+
+PREFIX: Final = "erase:"
+_SCRUB: Final = PREFIX + "late"
+ENTRIES: Final = 5_000
+"""Entries of the log in one chunk."""
+
+ERASED: Final = "erased"
+"""Why an address of the suppression list is shut whose owner was erased."""
+
+POINTS: Final = ("erase.rewritten", "erase.scrubbed")
+"""Where `trip` is called: a chunk is rewritten but not committed; the files are clean but the ledger does not know."""
+
+_EVERY: Final = 1_000_000
+
+_body: msgspec.msgpack.Decoder[Known] = msgspec.msgpack.Decoder(Known)
+
+
+def known_of(directive: Directive) -> Known:
+    """Return what an erasure's directive itself says of the person: fingerprints."""
+    return Known(directive.subject, directive.id, keys=_texts(directive, "keys"), shut=_texts(directive, "shut"))
+
+
+def done_of(directive: Directive) -> Micros:
+    """Return when the purge of this erasure was done, 0 while it is not: a replay need not do it again."""
+    done = directive.properties.get("done", 0)
+    return done if isinstance(done, int) else 0
+
+
+def _texts(directive: Directive, name: str) -> tuple[str, ...]:
+    said = directive.properties.get(name)
+    return tuple(sorted(str(one) for one in said)) if isinstance(said, list | tuple) else ()
+
+
+def begin(known: Known) -> JobRow:
+    """Return the job that purges the log of the person."""
+    return JobRow(PREFIX + known.customer, "log", body=msgspec.msgpack.encode(known))
+
+
+def scrub_only() -> JobRow:
+    """Return the job that leaves nothing of late entries in the files of the log."""
+    return JobRow(_SCRUB, "scrub")
+
+
+def is_purge(job: JobRow) -> bool:
+    """Is the job one of these?"""
+    return job.name.startswith(PREFIX)
+
+
+def proceed(
+    store: Store, log: EventLog, job: JobRow, rules: Rules, *, now: Micros, trip: Callable[[str], None]
+) -> JobRow:
+    """Do the next chunk and return the job's row after it; a row whose phase is "" is done and gone.
+
+    "log": entries are rewritten, from the newest to the oldest. "letters": dead letters that name the person go.
+    "scrub": the files are cleaned of what was deleted, and the ledger line is `done` at `now`.
+    """
+    match job.phase:
+        case "log":
+            return _purge_log(store, log, job, rules, trip)
+        case "letters":
+            return _purge_letters(store, log, job, rules, now)
+        case _:
+            return _scrub(store, log, job, now, trip)
+
+
+# --- one chunk --------------------------------------------------------------------------------------
+
+
+def _purge_log(store: Store, log: EventLog, job: JobRow, rules: Rules, trip: Callable[[str], None]) -> JobRow:
+    with store.unit() as unit:
+        before = _body.decode(job.body)
+        top = int(job.cursor) if job.cursor else unit.position()
+        after = max(0, top - ENTRIES)
+        found = [place for place in log.read(after, top - after) if place.offset <= top]
+        search = Search(unit, before, rules)
+        rewritten = search.unmade(found)
+        known = search.known()
+        # What was learned is kept before the entries that taught it are gone.
+        learned = replace(before, names=known.names)
+        unit.commit(Changes(jobs=[replace(job, cursor=str(top), body=msgspec.msgpack.encode(learned))]))
+    log.rewrite(rewritten)
+    trip("erase.rewritten")
+    total = job.total or top
+    is_over = after == 0 or not found or search.is_before
+    phase, done = ("letters", total) if is_over else ("log", total - after)
+    body = msgspec.msgpack.encode(known)
+    job = replace(job, phase=phase, cursor=str(after), done=done, total=total, body=body)
+    with store.unit() as unit:
+        unit.commit(Changes(jobs=[job]))
+    return job
+
+
+def _purge_letters(store: Store, log: EventLog, job: JobRow, rules: Rules, now: Micros) -> JobRow:
+    """Forget dead letters, complete the ledger line and the directive, and let go of everything known of the person."""
+    known = _body.decode(job.body)
+    with store.unit() as unit:
+        search = Search(unit, replace(known, is_met=True), rules)
+        letters = unit.dead_letters(_EVERY)
+        changes = Changes(forgotten=[one.offset for one in letters if search.is_named(one.body, one.reason)])
+        pepper = unit.pepper()
+        keys = sorted({*known.keys, *fingerprints(pepper, known.names).values()})
+        shut = sorted({*known.shut, *fingerprints(pepper, addresses(known.names)).values()})
+        line = next((row for row in unit.erasures() if row.customer == known.customer), None)
+        if line is not None:
+            changes.erasures.append(replace(line, keys=tuple(sorted({*line.keys, *keys}))))
+            fresh = set(shut) - unit.suppressed(shut).keys()
+            changes.suppressions += [SuppressionRow(key, "", ERASED, line.at) for key in sorted(fresh)]
+            _complete(log, unit.position(), known, {"keys": keys, "shut": shut, "done": now})
+        job = replace(job, phase="scrub", cursor="", body=msgspec.msgpack.encode(Known(known.customer, "")))
+        changes.jobs.append(job)
+        unit.commit(changes)
+    return job
+
+
+def _complete(log: EventLog, position: int, known: Known, said: dict[str, Any]) -> None:
+    """Let the directive say all that the ledger knows: a replay finds nobody whose identifiers it could add."""
+    top = position
+    while top > 0:
+        after = max(0, top - ENTRIES)
+        for place in reversed(log.read(after, top - after)):
+            entry = read(place.body)
+            if isinstance(entry, Directive) and entry.id == known.directive and entry.verb == "erase":
+                whole = blotted(replace(entry, properties=said), values_of(known.names))
+                log.rewrite({place.offset: encode(whole)})
+                return
+        top = after
+
+
+def _scrub(store: Store, log: EventLog, job: JobRow, now: Micros, trip: Callable[[str], None]) -> JobRow:
+    customer = _body.decode(job.body).customer if job.body else ""
+    if customer:
+        store.scrub()
+    log.scrub()
+    trip("erase.scrubbed")
+    job = replace(job, phase="")
+    with store.unit() as unit:
+        done = [replace(row, done=now) for row in unit.erasures() if row.customer == customer] if customer else []
+        unit.commit(Changes(jobs=[job], erasures=done))
+    return job
