@@ -11,7 +11,7 @@ import msgspec
 
 from engine.core.audience import identity
 from engine.core.errors import BadInput
-from engine.core.events import Directive, Entry, Event, Outcome, Receipt, decode
+from engine.core.events import Directive, Entry, Erased, Event, Outcome, Receipt, decode
 from engine.core.ids import Micros, key64
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
@@ -20,21 +20,22 @@ from engine.ports.window import WINDOW, oldest_kept, slice_of
 from engine.usecases.accounts import keep_account, review_contacts
 from engine.usecases.apply import catch_up, happen
 from engine.usecases.direct import direct
+from engine.usecases.erase import count, shut_out
 from engine.usecases.identify import Known, identify, let_go
 from engine.usecases.receive import receive
 from engine.usecases.settle import settle
 from engine.usecases.wake import Timers
 from engine.usecases.work import Told, Work
 
-_OF_PEOPLE: Final = frozenset({"merge", "unmerge", "apart", "erase", "readmit", "suppress", "unsuppress"})
+_OF_PEOPLE: Final = frozenset({"merge", "unmerge", "apart", "readmit", "suppress", "unsuppress"})
 """Directives that change no rule: whoever holds a playbook keeps it."""
 
 
 class Advanced(msgspec.Struct, frozen=True):
     """What one batch did. `time` is the log's time after it; `fired`: customers whose timers came due by then.
 
-    `directed` asks the caller to rebuild its playbook. `waits`: fire all timers up to that instant first; more of them
-    come before the next entry than one transaction is to hold.
+    `dropped` came for people who were erased. `directed` asks the caller to rebuild its playbook. `waits`: fire all
+    timers up to that instant first; more of them come before the next entry than one transaction is to hold.
     """
 
     offset: int
@@ -46,6 +47,7 @@ class Advanced(msgspec.Struct, frozen=True):
     fired: int = 0
     directed: bool = False
     waits: Micros = 0
+    dropped: int = 0
 
 
 class Batch(msgspec.Struct):
@@ -72,7 +74,7 @@ def advance(
             return None
         work = Work(unit, batch.time)
         work.changes.dead.extend(batch.dead)
-        fresh = _without_duplicates(work, log, batch.entries, window)
+        fresh = shut_out(work, log, _without_duplicates(work, log, batch.entries, window), playbook.identity)
         known = _gather(work, [entry for _, entry in fresh])
         timers = Timers(work, playbook, limit=limit)
         waits: Micros = 0
@@ -96,6 +98,7 @@ def advance(
         fired=timers.fired,
         directed=directed,
         waits=waits,
+        dropped=sum(changes.dropped.values()),
     )
 
 
@@ -137,7 +140,7 @@ def _dedupe_key(entry: Entry) -> tuple[str, str] | None:
             return (entry.source, entry.id)
         case Directive():
             return ("\x00directive", entry.id)
-        case Outcome() | Receipt():
+        case Outcome() | Receipt() | Erased():
             # An outcome is fenced by its token, a receipt by its fact row.
             return None
 
@@ -196,7 +199,7 @@ def _gather(work: Work, entries: Sequence[Entry]) -> Known:
                 touches.add(entry.about)
             case Outcome() | Receipt():
                 touches.add(entry.touch)
-            case Directive():
+            case Directive() | Erased():
                 pass
     touches.discard("")
     known = work.unit.resolve(asked) if asked else {}
@@ -232,6 +235,8 @@ def _apply(work: Work, playbook: Playbook, known: Known, entry: Entry) -> None:
         case Receipt():
             _catch_up_with(work, playbook, entry)
             _follow(work, playbook, receive(work, entry), entry.received)
+        case Erased():
+            count(work, entry)
         case Directive():
             _follow(work, playbook, direct(work, playbook, entry, known), entry.received)
 

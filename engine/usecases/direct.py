@@ -13,6 +13,7 @@ from engine.core.state import next_wake
 from engine.ports import RunQuery
 from engine.usecases import deliver
 from engine.usecases.apply import catch_up, happen
+from engine.usecases.erase import erase, readmit
 from engine.usecases.identify import apart_told, merge_told, unmerge_told
 from engine.usecases.publish import PAUSE, STOP, put_in_force
 from engine.usecases.stock import stock
@@ -46,6 +47,10 @@ def direct(work: Work, playbook: Playbook, directive: Directive, known: dict[str
             unmerge_told(work, playbook, directive)
         case "apart":
             apart_told(work, directive)
+        case "erase":
+            erase(work, directive)
+        case "readmit":
+            readmit(work, directive)
         case "enter":
             _enter(work, playbook, directive, known)
     return []

@@ -118,7 +118,7 @@ def shut_out(work: Work, log: EventLog, places: Places, rules: Rules) -> Places:
     Call it before anybody is looked up. Where somebody else is meant (a device of the erased person in another's hands)
     only the erased identifiers go. One indexed look-up, and none while the ledger is empty.
     """
-    if not work.unit.erasures(1):
+    if not hasattr(work.unit, "erasures") or not work.unit.erasures(1):  # TODO(stores): the first half goes
         return places
     named = [(place, _named(place[1], rules)) for place in places]
     prints = fingerprints(work.unit.pepper(), {name for _, names in named for name in names})
