@@ -4,25 +4,25 @@ Called by `decide` after everything that changes the customer. Conditions are lo
 or at the very instant at which time alone turns them (`Standing.look`): nothing is polled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from engine.core import calendar
+from engine.core import calendar, standing
 from engine.core.audience import lifecycle
 from engine.core.audience.tags import BY_RULE
 from engine.core.draft import Draft
 from engine.core.events import Event
 from engine.core.ids import Micros
 from engine.core.plan import OnAnniversary
-from engine.core.state import Customer, Held, Standing
-from engine.core.watch import Watched
+from engine.core.playbook import Playbook
+from engine.core.state import Customer
 
 
 class Change(NamedTuple):
-    """News about a customer: `kind` segment_entered | segment_left | stage_reached | tag_gained | tag_lost |
-    trait_changed, of the segment, stage, tag or trait `name`; `properties` become the run's `enter.x`."""
+    """News about a customer: `kind` segment_entered | segment_left | stage_reached | stage_changed | tag_gained |
+    tag_lost | trait_changed, of the segment, stage, tag or trait `name`; `properties` become the run's `enter.x`."""
 
     kind: str
     name: str
@@ -34,25 +34,21 @@ def settle(draft: Draft, event: Event | None) -> list[Change]:
 
     `event` is what has just been folded in, None when something else changed or a timer fired.
     """
-    before, after, now = draft.settled, draft.customer, draft.now
-    playbook = draft.playbook
+    before, after, playbook = draft.settled, draft.customer, draft.playbook
     if playbook.is_plain and not after.standing:
-        if after is not before and _may_progress(draft, before, event):
-            _progress(draft, now if event is None else event.at)
+        if after is not before and _may_progress(draft, before, event, ()):
+            _progress(draft, event)
         draft.settled = draft.customer
         return []
-    timed = [key for key, held in after.standing.items() if 0 < held.look <= now] if after.standing else []
+    timed = _timed(after, draft.now)
     if after is before and not timed:
         return []
     if timed:
         _drop_expired(draft, timed)
-    asked = playbook.watch.turned_by(before, after, event) if playbook.watch.all else []
-    _stand(draft, [*asked, *(key for key in timed if key not in asked)])
-    if _may_progress(draft, before, event):
-        _progress(draft, now if event is None else event.at)
+    moved = _look(draft, before, event, timed)
     if draft.customer.tags is not before.tags or not before.seen:
-        _watch_expiry(draft)
-    changes = _news(draft, before, draft.customer)
+        standing.watch_expiry(draft)
+    changes = _news(draft, before, draft.customer, moved)
     draft.settled = draft.customer
     return changes
 
@@ -60,10 +56,16 @@ def settle(draft: Draft, event: Event | None) -> list[Change]:
 def settle_anew(draft: Draft) -> None:
     """Look at every condition that stands, forget those that no rule asks for any more, and make no news of it."""
     watch = draft.playbook.watch
-    _stand(draft, [*watch.all, *(key for key in draft.customer.standing if key not in watch.all)])
-    if draft.playbook.stages:
-        _progress(draft, draft.now)
-    _watch_expiry(draft)
+    _drop_ruled(draft)
+    standing.stand(draft, dict.fromkeys((*watch.all, *draft.customer.standing)))
+    for _ in range(_ROUNDS):
+        before = draft.customer
+        _progress(draft, None)
+        draft.update(lifecycle.place(draft.playbook, draft.customer))
+        if draft.customer is before:
+            break
+        standing.stand(draft, (*watch.turned_by(before, draft.customer, None), *_stages(draft.customer.standing)))
+    standing.watch_expiry(draft)
 
 
 def settle_anniversaries(draft: Draft) -> list[tuple[str, Micros]]:
@@ -91,112 +93,75 @@ def settle_anniversaries(draft: Draft) -> list[tuple[str, Micros]]:
 
 # --- conditions that stand ---------------------------------------------------------------------------
 
-
-def _stand(draft: Draft, asked: Sequence[str]) -> None:
-    """Look at the conditions until none moves another: tags chain, segments and stages follow them."""
-    watch = draft.playbook.watch
-    for _ in range(len(watch.all) + 1):
-        if not asked:
-            return
-        before = draft.customer
-        for key in asked:
-            one = watch.all.get(key)
-            if one is not None:
-                _look(draft, one)
-            else:  # a rule that is gone, or the expiry of a tag: the standing has nobody to ask for it
-                _forget(draft, key)
-        asked = watch.turned_by(before, draft.customer, None) if draft.customer is not before and before.seen else []
+_ROUNDS: Final = 8
+"""Times that a stage may move what moves a stage: there are five of them, and the lint refuses circles."""
 
 
-def _look(draft: Draft, one: Watched) -> None:
-    if one.kind == "stage" and one.name in draft.customer.stages:
-        _forget(draft, one.key)
-        return
-    truth, look = one.condition.evaluate(draft.context)
-    held = draft.customer.standing.get(one.key)
-    since = ((held.since if held is not None else 0) or draft.now) if truth else 0
-    _put(draft, one.key, Standing(since, look))
-    if one.kind == "tag":
-        _tag(draft, one, truth)
+def _timed(customer: Customer, now: Micros) -> list[str]:
+    """Return what is to be looked at because its instant has come."""
+    if not 0 < customer.wake <= now:
+        return []
+    return [key for key, held in customer.standing.items() if 0 < held.look <= now]
 
 
-def _put(draft: Draft, key: str, standing: Standing) -> None:
-    held = draft.customer.standing.get(key)
-    if held == standing or (held is None and standing == _NOTHING):
-        return
-    kept = {name: other for name, other in draft.customer.standing.items() if name != key}
-    if standing != _NOTHING:
-        kept[key] = standing
-    draft.update(msgspec.structs.replace(draft.customer, standing=kept))
-
-
-_NOTHING: Final = Standing()
-
-
-def _forget(draft: Draft, key: str) -> None:
-    _put(draft, key, _NOTHING)
-
-
-def _tag(draft: Draft, one: Watched, truth: bool) -> None:
-    """Give or take the rule's tag. A tag that somebody else gave stays theirs."""
-    customer, now = draft.customer, draft.now
-    held = customer.tags.get(one.name)
-    if truth:
-        carried = held if held is not None and held.lasts_at(now) else None
-        if carried is not None and (carried.by != BY_RULE or not carried.until):
-            return
-        since = now if carried is None else carried.since
-        tags = {**customer.tags, one.name: Held(since, 0, BY_RULE)}
+def _look(draft: Draft, before: Customer, event: Event | None, timed: Sequence[str]) -> list[str]:
+    """Look at what may have turned until nothing moves any more; return the keys whose standing moved."""
+    watch, after = draft.playbook.watch, draft.customer
+    if before.seen:
+        asked = watch.turned_by(before, after, event)
+    elif after.standing:
+        asked = list(watch.all)
     else:
-        if held is None or held.by != BY_RULE or held.until:
-            return
-        tags = {name: other for name, other in customer.tags.items() if name != one.name}
-        if one.lasts is not None:
-            until = calendar.add_span(now, one.lasts, calendar.zone_of(customer, draft.playbook.policy))
-            tags[one.name] = Held(held.since, until, BY_RULE)
-    draft.update(msgspec.structs.replace(customer, tags=tags))
+        standing.stand_new(draft)
+        asked = watch.first_asked(after, event)
+    moved = standing.stand(draft, dict.fromkeys((*asked, *timed)))
+    for _ in range(_ROUNDS):
+        at = draft.customer
+        if _may_progress(draft, before, event, moved):
+            _progress(draft, event)
+        if draft.customer is at:
+            break
+        moved += standing.stand(draft, (*watch.turned_by(at, draft.customer, None), *_stages(moved)))
+    return moved
 
 
-# --- tags that end ------------------------------------------------------------------------------------
+def _stages(keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if key.startswith("stage:")]
 
 
 def _drop_expired(draft: Draft, timed: Sequence[str]) -> None:
     """Take off the tags whose end is the instant that woke us, so that losing them is news."""
-    if not any(key.startswith(_EXPIRY) for key in timed):
+    if not any(key.startswith(standing.EXPIRY) for key in timed):
         return
     customer = draft.customer
     tags = {name: held for name, held in customer.tags.items() if held.lasts_at(draft.now)}
     draft.update(msgspec.structs.replace(customer, tags=tags))
 
 
-_EXPIRY: Final = "expiry:"
-
-
-def _watch_expiry(draft: Draft) -> None:
-    """Keep a look at the end of every tag that somebody waits to be lost."""
-    for name in draft.playbook.openings.lost_tags:
-        held = draft.customer.tags.get(name)
-        _put(draft, _EXPIRY + name, Standing(0, held.until if held is not None else 0))
+def _drop_ruled(draft: Draft) -> None:
+    """Take off the tags of rules that are gone."""
+    customer, rules = draft.customer, draft.playbook.audience.tags
+    tags = {name: held for name, held in customer.tags.items() if held.by != BY_RULE or name in rules}
+    if len(tags) < len(customer.tags):
+        draft.update(msgspec.structs.replace(customer, tags=tags))
 
 
 # --- stages -------------------------------------------------------------------------------------------
 
 
-def _may_progress(draft: Draft, before: Customer, event: Event | None) -> bool:
+def _may_progress(draft: Draft, before: Customer, event: Event | None, moved: Sequence[str]) -> bool:
     playbook, after = draft.playbook, draft.customer
     if not playbook.stages:
         return False
+    if playbook.audience.regress == "follow":
+        return not before.seen or bool(_stages(moved))
     if event is not None and (event.name in playbook.stage_events or event.traits or event.identifiers):
         return True
-    return after.tags is not before.tags or after.traits is not before.traits or _stage_stands(after)
+    return after.tags is not before.tags or after.traits is not before.traits or bool(_stages(moved))
 
 
-def _stage_stands(customer: Customer) -> bool:
-    return any(held.since and key.startswith("stage:") for key, held in customer.standing.items())
-
-
-def _progress(draft: Draft, at: Micros) -> None:
-    moved = lifecycle.progress(draft.playbook, draft.context, at)
+def _progress(draft: Draft, event: Event | None) -> None:
+    moved = lifecycle.progress(draft.playbook, draft.context, draft.now if event is None else event.at)
     if moved is not None:
         draft.update(moved.customer)
         draft.commands.extend(moved.effects)
@@ -206,17 +171,21 @@ def _progress(draft: Draft, at: Micros) -> None:
 # --- news ---------------------------------------------------------------------------------------------
 
 
-def _news(draft: Draft, before: Customer, after: Customer) -> list[Change]:
-    """Return what changed, as far as rules can ask for it; tags that rules gave or took are noted."""
+def _news(draft: Draft, before: Customer, after: Customer, moved: Sequence[str]) -> list[Change]:
+    """Return what changed, as far as rules can ask for it; tags and segments that followed of themselves are noted.
+
+    What holds of somebody of whom nothing is known is no news of somebody new, unless a journey waits for it.
+    """
     changes: list[Change] = []
     now, openings = draft.now, draft.playbook.openings
-    if after.stages is not before.stages:
-        fresh = [name for name in after.stages if name not in before.stages]
-        changes += [Change("stage_reached", name, {"stage": name}) for name in fresh]
+    if after.stage != before.stage or after.stages is not before.stages:
+        changes += _stage_news(draft.playbook, before, after)
     if after.tags is not before.tags:
         changes += _tag_news(before, after, now)
-    if after.standing is not before.standing:
-        changes += _segment_news(before, after)
+    if moved or not before.seen:
+        at_first = {} if before.seen else draft.playbook.watch.at_first
+        awaited = [key for key in map("segment:{}".format, sorted(openings.segments)) if key in at_first]
+        changes += _segment_news(before, after, (*awaited, *(key for key in moved if key not in at_first)))
     if openings.traits and (after.traits is not before.traits or after.identifiers is not before.identifiers):
         for name in openings.traits:
             old, new = _trait(before, name), _trait(after, name)
@@ -255,15 +224,25 @@ def _tag_news(before: Customer, after: Customer, now: Micros) -> list[Change]:
     ]
 
 
-def _segment_news(before: Customer, after: Customer) -> list[Change]:
+def _stage_news(playbook: Playbook, before: Customer, after: Customer) -> list[Change]:
+    """A stage is reached the first time, and whenever the customer comes up to it again; falling back reaches none."""
+    reached = [name for name in after.stages if name not in before.stages]
+    if after.stage == before.stage or after.stage in reached:
+        return [Change("stage_reached", name, {"stage": name}) for name in reached]
+    if lifecycle.is_further(playbook, after.stage, before.stage):
+        reached.append(after.stage)
+    changes = [Change("stage_reached", name, {"stage": name}) for name in reached]
+    return [*changes, Change("stage_changed", after.stage, {"stage": after.stage, "from": before.stage})]
+
+
+def _segment_news(before: Customer, after: Customer, moved: Iterable[str]) -> list[Change]:
     changes = []
-    for key in {**before.standing, **after.standing}:
+    for key in dict.fromkeys(moved):
         kind, _, name = key.partition(":")
-        if kind != "segment":
-            continue
-        was, is_ = before.standing.get(key, _NOTHING).since, after.standing.get(key, _NOTHING).since
-        if bool(was) != bool(is_):
-            changes.append(Change("segment_entered" if is_ else "segment_left", name, {"segment": name}))
+        if kind == "segment":
+            was, is_ = before.standing.get(key, standing.NOTHING).since, after.standing.get(key, standing.NOTHING).since
+            if bool(was) != bool(is_):
+                changes.append(Change("segment_entered" if is_ else "segment_left", name, {"segment": name}))
     return changes
 
 

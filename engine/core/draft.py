@@ -28,6 +28,7 @@ class Draft:
     """Collects what a decision changes; `decision()` freezes it."""
 
     __slots__ = (
+        "_began",
         "_runs_changed",
         "calls",
         "commands",
@@ -44,6 +45,7 @@ class Draft:
 
     def __init__(self, playbook: Playbook, customer: Customer, now: Micros, world: World):
         self.playbook, self.customer, self.now, self.world = playbook, customer, now, world
+        self._began = customer
         self.context = Context(customer, now, None, None, playbook.policy, playbook.segments)
         if customer.account:
             self.know_account()
@@ -115,7 +117,9 @@ class Draft:
         """Return the frozen result, with the customer's next wake."""
         if self._runs_changed is not None:
             self.commands.extend(RecordRun(run) for run in self._runs_changed.values())
-        wake = next_wake(self.customer)
-        if wake != self.customer.wake:
-            self.customer = msgspec.structs.replace(self.customer, wake=wake)
-        return Decision(self.customer, tuple(self.commands), tuple(self.trace))
+        customer, began = self.customer, self._began
+        if not (customer.runs is began.runs and customer.standing is began.standing and customer.dates is began.dates):
+            wake = next_wake(customer)
+            if wake != customer.wake:
+                customer = msgspec.structs.replace(customer, wake=wake)
+        return Decision(customer, tuple(self.commands), tuple(self.trace))

@@ -53,9 +53,11 @@ def on_changes(draft: Draft, changes: Sequence[Change]) -> None:
     """Enrol the customer in the journeys that what changed about the customer opens."""
     by_change = draft.playbook.openings.by_change
     for change in changes if by_change else ():
-        door = _door(draft, change.kind, f"{change.kind}:{change.name}:{draft.now}", change.properties)
-        for compiled in by_change.get((change.kind, change.name), ()):
-            _knock(draft, compiled, door)
+        opened = by_change.get((change.kind, change.name), ())
+        if opened:
+            door = _door(draft, change.kind, f"{change.kind}:{change.name}:{draft.now}", change.properties)
+            for compiled in opened:
+                _knock(draft, compiled, door)
 
 
 def on_anniversary(draft: Draft, journey: str, at: Micros) -> None:

@@ -1,14 +1,16 @@
-"""The conditions that are kept standing per customer, and what can move each: tag rules, stages, watched segments.
+"""The conditions that are kept standing per customer, and what can move each: tag rules, stages, segments.
 
-An index built once per playbook: `consequences` asks it which conditions a change of the customer may have turned. A
-segment is watched when a journey waits at its door; other segments are evaluated where they are asked.
+An index built once per playbook: `consequences` asks it which conditions a change of the customer may have turned, so
+that a change costs what reads it and not what there is. Every segment stands; a list only where a journey waits at its
+door, for its members carry a tag already. A stage stands where time alone brings it, and always where it may be lost.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
+from engine.core.context import Context
 from engine.core.events import Event
-from engine.core.plan import Audience, Span
+from engine.core.plan import Audience, Policy, Span
 from engine.core.predicates import Condition, compile_condition
 from engine.core.state import Customer
 
@@ -25,23 +27,37 @@ class Watched:
         self.condition, self.lasts = condition, lasts
 
 
-_FIELDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("customer", ("traits", "identifiers", "stage")),
-    ("tag", ("tags",)),
+_WHOLE: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("stage", ("stage",)),
     ("consent", ("consents", "suppressed")),
     ("reach", ("identifiers", "suppressed", "consents")),
-    ("template", ("heard",)),
     ("journey", ("runs", "travelled")),
     ("account", ("account",)),
 )
-"""Kind of input -> the customer's fields that hold it. Behaviour is found by the event's name instead."""
+"""Kind of input -> the customer's fields that hold it, where any change of the field asks all who read the kind."""
+
+_BY_NAME: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("customer", ("traits", "identifiers")),
+    ("tag", ("tags",)),
+    ("template", ("heard",)),
+)
+"""Kind of input -> the fields that hold it by name, where only who reads the name that changed is asked."""
+
+NOBODY: Final = Customer(id="", created=0)
+"""Somebody of whom nothing is known: what every customer is before the first word."""
+
+_OWN: Final = frozenset({"customer:id", "customer:created", "customer:source"})
+"""What even somebody new has."""
 
 
 class Watch:
-    """What stands, by its key; `by_event` and `by_input` lead to the keys that may turn."""
+    """What stands, by its key; the indexes lead from what changed to the keys that may turn.
 
-    __slots__ = ("_readers", "all", "by_event")
+    `by_event`: event -> the conditions that read a statistic it moves. `at_first`: what holds of somebody of whom
+    nothing is known, so that a new customer need not be asked it.
+    """
+
+    __slots__ = ("_always", "_by_name", "_whole", "all", "at_first", "by_event")
 
     def __init__(
         self,
@@ -50,43 +66,62 @@ class Watch:
         doors: Iterable[str],
         hears_of: Callable[[str], Iterable[str]],
     ) -> None:
-        watched = [
-            Watched("tag", name, compile_condition(rule.when), rule.lasts)
-            for name, rule in audience.tags.items()
-            if rule.when is not None
-        ]
-        # A stage that only events can bring is looked at by `lifecycle`; time alone brings these.
-        stages = [Watched("stage", name, compile_condition(when)) for name, when in audience.stages.items()]
-        watched += [one for one in stages if one.condition.is_timed]
-        watched += [Watched("segment", name, segments[name]) for name in sorted(doors) if name in segments]
-        self.all: dict[str, Watched] = {one.key: one for one in watched}
+        self.all: dict[str, Watched] = {one.key: one for one in _watched(audience, segments, frozenset(doors))}
         self.by_event: dict[str, tuple[str, ...]] = {}
-        by_kind: dict[str, list[str]] = {}
-        for one in watched:
+        readers: dict[str, dict[str, list[str]]] = {}
+        for one in self.all.values():
             for kind, name in _inputs(one.condition, segments):
                 if kind == "measure":
                     for event in hears_of(name):
                         self.by_event[event] = tuple(dict.fromkeys((*self.by_event.get(event, ()), one.key)))
-                elif one.key not in (readers := by_kind.setdefault(kind, [])):
-                    readers.append(one.key)
-        self._readers = tuple((fields, tuple(by_kind[kind])) for kind, fields in _FIELDS if kind in by_kind)
+                else:
+                    readers.setdefault(kind, {}).setdefault(name, []).append(one.key)
+        readers.setdefault("stage", {}).setdefault("", []).extend(readers.get("customer", {}).get("stage", ()))
+        whole = ((fields, _united(readers.get(kind, {}).values())) for kind, fields in _WHOLE)
+        self._whole = tuple((fields, keys) for fields, keys in whole if keys)
+        # A rule whose tag somebody else gave looks again when it is taken.
+        for one in self.all.values():
+            if one.kind == "tag":
+                readers.setdefault("tag", {}).setdefault(one.name, []).append(one.key)
+        named = ((fields, _tuples(readers.get(kind, {}))) for kind, fields in _BY_NAME)
+        self._by_name = tuple((field, by_name) for fields, by_name in named if by_name for field in fields)
+        self.at_first, self._always = _of_nobody(self.all.values(), segments, audience.policy)
 
     def turned_by(self, before: Customer, after: Customer, event: Event | None) -> list[str]:
-        """Return the keys of the conditions that may have turned between two values of a customer.
-
-        A customer of whom nothing was known before is looked at in full.
-        """
-        if not before.seen:
-            return list(self.all)
+        """Return the keys of the conditions that may have turned between two values of a customer."""
         asked: dict[str, Any] = dict.fromkeys(self.by_event.get(event.name, ())) if event is not None else {}
-        for fields, keys in self._readers:
-            if any(getattr(before, field) is not getattr(after, field) for field in fields):
+        for field, readers in self._by_name:
+            old, new = getattr(before, field), getattr(after, field)
+            if old is not new:
+                for name in _moved(old, new):
+                    if name in readers:
+                        asked |= dict.fromkeys(readers[name])
+        for fields, keys in self._whole:
+            if _is_moved(before, after, fields) or (event is not None and event.account and fields == ("account",)):
                 asked |= dict.fromkeys(keys)
         return list(asked)
 
+    def first_asked(self, customer: Customer, event: Event | None) -> list[str]:
+        """Return the keys that must be asked of a customer who was just heard of; the others stand as `at_first`."""
+        return list(dict.fromkeys((*self.turned_by(NOBODY, customer, event), *self._always)))
 
-def _inputs(condition: Condition, segments: Mapping[str, Condition]) -> set[tuple[str, str]]:
-    """Return (kind, name) of everything the condition looks at, through the segments it asks."""
+
+def _watched(audience: Audience, segments: Mapping[str, Condition], doors: frozenset[str]) -> Iterator[Watched]:
+    for name, rule in audience.tags.items():
+        if rule.when is not None:
+            yield Watched("tag", name, compile_condition(rule.when), rule.lasts)
+    for name, when in audience.stages.items():
+        stage = Watched("stage", name, compile_condition(when))
+        # A stage that only events can bring, and nothing takes, is looked at by `lifecycle`.
+        if stage.condition.is_timed or audience.regress == "follow":
+            yield stage
+    for name, condition in segments.items():
+        if name not in audience.lists or name in doors:
+            yield Watched("segment", name, condition)
+
+
+def _inputs(condition: Condition, segments: Mapping[str, Condition]) -> list[tuple[str, str]]:
+    """Return (kind, name) of everything the condition looks at, through the segments it asks; in a fixed order."""
     found: set[tuple[str, str]] = set()
     ahead, seen = [condition], set[str]()
     while ahead:
@@ -96,4 +131,47 @@ def _inputs(condition: Condition, segments: Mapping[str, Condition]) -> set[tupl
             if kind == "segment" and name in segments and name not in seen:
                 seen.add(name)
                 ahead.append(segments[name])
-    return found
+    return sorted(found)
+
+
+def _of_nobody(
+    watched: Iterable[Watched], segments: Mapping[str, Condition], policy: Policy
+) -> tuple[dict[str, None], tuple[str, ...]]:
+    """Return the segments that hold of somebody of whom nothing is known, and what must be asked even so.
+
+    What reads the clock, the id or the date of birth of the customer is known of nobody; a tag or a stage that holds
+    from the start must be given.
+    """
+    at_first, always = [], []
+    for one in watched:
+        truth, look = one.condition.evaluate(Context(NOBODY, 0, None, None, policy, segments))
+        inputs = {f"{kind}:{name}" if name else kind for kind, name in _inputs(one.condition, segments)}
+        if look or one.kind == "stage" or "clock" in inputs or inputs & _OWN or (truth and one.kind == "tag"):
+            always.append(one.key)
+        elif truth:
+            at_first.append(one.key)
+    return dict.fromkeys(at_first), tuple(always)
+
+
+def _moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return the names whose values are not the very same any more."""
+    moved = [name for name, value in new.items() if old.get(name) is not value]
+    if len(old) + len(moved) > len(new):
+        moved += [name for name in old if name not in new]
+    return moved
+
+
+def _is_moved(before: Customer, after: Customer, fields: tuple[str, ...]) -> bool:
+    for field in fields:
+        old, new = getattr(before, field), getattr(after, field)
+        if old is not new and (old or new):
+            return True
+    return False
+
+
+def _united(lists: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for keys in lists for key in keys))
+
+
+def _tuples(readers: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(dict.fromkeys(keys)) for name, keys in readers.items()}

@@ -64,6 +64,7 @@ def launch(store: Store, playbook: Playbook, until: Micros, *, chunk: int = 500)
         compiled = playbook.live(row.journey)
         work = Work(unit, instant)
         customers = unit.scan(row.cursor, chunk) if compiled is not None else []
+        work.meet(customers)
         for known in customers:
             customer = catch_up(work, playbook, work.customer(known.id) or known, instant)
             happen(work, playbook, customer, Called(row.journey, f"launch:{instant}"), instant)

@@ -187,10 +187,11 @@ def must_settle(before: Release | None, after: Release) -> bool:
 
 def _kept(release: Release | None) -> tuple[object, ...]:
     if release is None:
-        return ({}, {}, {}, [])
+        return ({}, {}, {}, [], "never")
     audience = release.audience
     doors = [(plan.journey, plan.enter) for plan in release.plans if isinstance(plan.enter, _WATCHING)]
-    return (audience.tags, audience.stages, audience.segments, doors)
+    follows = audience.regress if audience.stages else "never"
+    return (audience.tags, audience.stages, audience.segments, doors, follows)
 
 
 # --- plans without a release --------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from engine.core.plan import Plan
 from engine.core.state import Customer
 from engine.ports import Changes, FactRow, ReviewRow, TouchRow, Unit
 from engine.usecases.beyond import Beyond
+from engine.usecases.labels import labels
 
 
 class Told(NamedTuple):
@@ -41,12 +42,14 @@ class Work(Beyond):
         "_aliases",
         "_dirty",
         "_fact_ids",
+        "_first",
         "_provided",
         "_roads",
         "_underway",
         "customers",
         "now",
         "rows",
+        "shut",
         "wakes",
     )
 
@@ -57,9 +60,12 @@ class Work(Beyond):
         self.rows: dict[str, TouchRow] = {}
         self.wakes: list[tuple[Micros, str]] = []
         """A heap of (instant, customer): whose timers this unit set to `now` or before. `wake.Timers` takes from it."""
+        self.shut: dict[str, str] = {}
+        """Identifier "kind:value" -> reason, of those that this unit brings and that are suppressed."""
         self._dirty: set[str] = set()
         self._aliases: dict[str, str] = {}
         self._fact_ids: set[str] = set()
+        self._first: dict[str, Customer] = {}  # as they were read: what labels they carried
         self._provided: dict[tuple[str, str], list[str]] = {}
         self._roads: dict[tuple[str, str], Plan | None] = {}
         self._underway: dict[tuple[str, str], int] = {}  # (journey, version) -> runs in other versions, once asked
@@ -74,7 +80,13 @@ class Work(Beyond):
         for asked, found in self.unit.customers(missing).items():
             if asked != found.id:
                 self._aliases[asked] = found.id
-            self.customers.setdefault(found.id, found)
+            self.meet((found,))
+
+    def meet(self, found: Iterable[Customer]) -> None:
+        """Take customers in that were read in this unit, as they are in the store; those that are here already stay."""
+        for customer in found:
+            self._first.setdefault(customer.id, customer)
+            self.customers.setdefault(customer.id, customer)
 
     def customer(self, id_: str) -> Customer | None:
         """Return the customer as this unit sees it (the winner, for a merged id), None when unknown."""
@@ -244,6 +256,11 @@ class Work(Beyond):
         """Return everything to commit, time-stamped with `now`."""
         self.changes.now = self.now
         self.changes.customers = {id_: self.customers[id_] for id_ in self._dirty}
+        for id_, customer in self.changes.customers.items():
+            # Who was taken in and parted again in one unit has lost its rows on the way.
+            before = None if id_ in self.changes.merged else self._first.get(id_)
+            if before is None or before.tags is not customer.tags or before.standing is not customer.standing:
+                self.changes.labels += labels(before, customer)
         return self.changes
 
 

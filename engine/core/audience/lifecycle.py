@@ -1,7 +1,11 @@
 """The five stages: which of them a customer has reached, and where the customer stands.
 
-Reaching is kept for good with its date; the current stage is the furthest reached.
+Reaching is kept for good with its first date. Where the customer stands is the furthest stage ever reached or, if
+lifecycle.yaml says `regress: follow`, the furthest whose condition holds now: then a stage can be left, and reached
+again. Called by `consequences`.
 """
+
+from collections.abc import Iterable
 
 import msgspec
 
@@ -13,7 +17,7 @@ from engine.core.state import Customer
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """The customer after the look at the stages, and what was reached just now."""
+    """The customer after the look at the stages, and what was reached, or left, just now."""
 
     customer: Customer
     effects: tuple[RecordEffect, ...] = ()
@@ -21,19 +25,66 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 def progress(playbook: Playbook, context: Context, at: Micros) -> Progress | None:
-    """Return the stages newly reached at `at`, None when nothing changed."""
+    """Return the stages newly reached at `at` and where the customer stands by that, None when nothing changed."""
     customer = context.customer
+    if playbook.audience.regress == "follow":
+        return _follow(playbook, customer, at)
     fresh = [name for name, truth in playbook.stages if name not in customer.stages and truth(context)]
     if not fresh:
         return None
     stages = {**customer.stages, **dict.fromkeys(fresh, at)}
+    stage = _furthest(playbook, stages)
+    since = at if stage != customer.stage else customer.stage_since
+    reached = msgspec.structs.replace(customer, stages=stages, stage=stage, stage_since=since)
+    return Progress(reached, tuple(_reached(customer, name, at) for name in fresh), _told(fresh, at))
+
+
+def place(playbook: Playbook, customer: Customer) -> Customer:
+    """Return the customer standing where the dates of reaching say: the rules may have been others when it was put."""
+    stage = _furthest(playbook, customer.stages)
+    if playbook.audience.regress == "follow" or stage == customer.stage:
+        return customer
+    return msgspec.structs.replace(customer, stage=stage, stage_since=customer.stages.get(stage, 0))
+
+
+def is_further(playbook: Playbook, stage: str, other: str) -> bool:
+    """Does the stage come after the other? "" comes before them all."""
     order = playbook.stage_order
-    furthest = max(stages, key=lambda name: order.get(name, -1))
-    effects = tuple(
-        RecordEffect(
-            key=derive("stage", customer.id, name), kind="stage_reached", at=at, customer=customer.id, name=name
-        )
-        for name in fresh
-    )
-    trace = tuple(Note("stage.reached", at, data={"stage": name}) for name in fresh)
-    return Progress(msgspec.structs.replace(customer, stages=stages, stage=furthest), effects, trace)
+    return order.get(stage, -1) > order.get(other, -1)
+
+
+def _follow(playbook: Playbook, customer: Customer, at: Micros) -> Progress | None:
+    """Stand where the conditions say that stand for the customer (`core/standing.py`)."""
+    keys = ((name, customer.standing.get(f"stage:{name}")) for name, _ in playbook.stages)
+    holding = [name for name, held in keys if held is not None and held.since]
+    fresh = [name for name in holding if name not in customer.stages]
+    was, stage = customer.stage, _furthest(playbook, holding)
+    if not fresh and stage == was:
+        return None
+    effects = [_reached(customer, name, at) for name in fresh]
+    told = list(fresh)
+    trace: tuple[Note, ...] = ()
+    if stage != was and stage not in fresh:
+        key = derive("stage_changed", customer.id, stage, at)
+        effects.append(RecordEffect(key=key, kind="stage_changed", at=at, customer=customer.id, name=stage))
+        told += [stage] if is_further(playbook, stage, was) else []
+    if is_further(playbook, was, stage):
+        trace = (Note("stage.left", at, data={"stage": was, "now": stage}),)
+    since = at if stage != was else customer.stage_since
+    stages = {**customer.stages, **dict.fromkeys(fresh, at)} if fresh else customer.stages
+    moved = msgspec.structs.replace(customer, stages=stages, stage=stage, stage_since=since)
+    return Progress(moved, tuple(effects), (*trace, *_told(told, at)))
+
+
+def _furthest(playbook: Playbook, stages: Iterable[str]) -> str:
+    order = playbook.stage_order
+    return max(stages, key=lambda name: order.get(name, -1), default="")
+
+
+def _reached(customer: Customer, name: str, at: Micros) -> RecordEffect:
+    key = derive("stage", customer.id, name)
+    return RecordEffect(key=key, kind="stage_reached", at=at, customer=customer.id, name=name)
+
+
+def _told(stages: Iterable[str], at: Micros) -> tuple[Note, ...]:
+    return tuple(Note("stage.reached", at, data={"stage": name}) for name in stages)
