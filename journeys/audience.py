@@ -1,7 +1,7 @@
 """The audience files -> `Audience`: the rules that hold for every journey.
 
-`audience/` holds lifecycle.yaml, segments.yaml, tags.yaml, accounts.yaml, consent.yaml and caps.yaml; a missing file,
-or one with errors, gives its defaults. Called by the composition root, the lint and the stories.
+`audience/` holds lifecycle.yaml, segments.yaml, tags.yaml, accounts.yaml, consent.yaml, caps.yaml and identity.yaml; a
+missing file, or one with errors, gives its defaults. Called by the composition root, the lint and the stories.
 """
 
 from collections.abc import Mapping
@@ -13,15 +13,17 @@ import msgspec
 
 from engine.core.errors import Place
 from engine.core.expression import Expr, Measure
-from engine.core.plan import STAGES, Audience, Cap, Policy, StageName, TagRule
+from engine.core.plan import STAGES, Audience, Cap, Identity, Policy, StageName, TagRule
 from journeys.circles import circles, negations, segments_in
 from journeys.expressions import CUSTOMER, parse_condition
 from journeys.forms.audience import AccountsForm, CapsForm, ConsentForm, LifecycleForm, SegmentsForm, TagsForm
+from journeys.forms.identity import IdentityForm
 from journeys.forms.reading import Form
 from journeys.functions import merge
+from journeys.identity import check_identity, identity_of
 from journeys.parse import Parsed, parse_form
 from journeys.positions import read_file
-from journeys.problems import Problem, near_or_known
+from journeys.problems import Problem, has_errors, near_or_known
 
 LIFECYCLE: Final[dict[StageName, str]] = {
     "acquire": 'ever("signed_up") or exists(customer.phone)',
@@ -31,8 +33,6 @@ LIFECYCLE: Final[dict[StageName, str]] = {
     "refer": 'ever("referral_converted")',
 }
 """The stages of a workspace without lifecycle.yaml."""
-
-LATER_FILES: Final = ("identity",)
 
 AnyForm = TypeVar("AnyForm", bound=Form)
 
@@ -72,12 +72,9 @@ def load_audience(folder: Path, lang: str = "en", base: Policy | None = None) ->
     stages = _stages(reading)
     segments = _segments(reading)
     tags, roles = _tags(reading, segments), _roles(reading, segments)
-    policy = _policy(reading, base or Policy())
-    for name in LATER_FILES:
-        path = folder / f"{name}.yaml"
-        if path.is_file():
-            reading.problems.append(Problem("J090", Place(str(path), 1, 1), {"word": f"audience/{name}.yaml"}))
-    audience = Audience(stages, tags, roles, segments, policy, merge(reading.measures))
+    identity = _identity(reading)
+    policy = _policy(reading, base or Policy(), identity)
+    audience = Audience(stages, tags, roles, segments, policy, merge(reading.measures), identity or Identity())
     return audience, [problem.in_language(lang) for problem in reading.problems]
 
 
@@ -145,7 +142,7 @@ def _unknown_segments(
     ]
 
 
-def _policy(reading: _Folder, policy: Policy) -> Policy:
+def _policy(reading: _Folder, policy: Policy, identity: Identity | None) -> Policy:
     consent, caps = reading.read("consent", ConsentForm), reading.read("caps", CapsForm)
     if consent is not None and consent.form is not None:
         said = consent.form
@@ -155,6 +152,8 @@ def _policy(reading: _Folder, policy: Policy) -> Policy:
             addresses={**policy.addresses, **said.addresses},
         )
         reading.problems += _not_offered(consent, policy)
+        if identity is not None:
+            reading.problems += _unknown_kinds(consent, [rule.kind for rule in identity.kinds])
     if caps is None or caps.form is None:
         return policy
     rules = caps.form
@@ -173,6 +172,26 @@ def _policy(reading: _Folder, policy: Policy) -> Policy:
         holdout=rules.holdout,
         exempt=policy.exempt if rules.exempt is None else tuple(rules.exempt),
     )
+
+
+def _identity(reading: _Folder) -> Identity | None:
+    """Return the rules of identity, None when the file is wrong."""
+    told = len(reading.problems)
+    parsed = reading.read("identity", IdentityForm)
+    if parsed is None or parsed.form is None:
+        return Identity() if len(reading.problems) == told else None
+    reading.problems += (problems := check_identity(parsed))
+    return None if has_errors(problems) else identity_of(parsed.form)
+
+
+def _unknown_kinds(consent: Parsed[ConsentForm], kinds: list[str]) -> list[Problem]:
+    """Complain of addresses of a kind that nobody is known by."""
+    addresses = consent.form.addresses if consent.form is not None else {}
+    return [
+        Problem("J014", consent.document.place(("addresses", channel)), {"value": kind, "choices": ", ".join(kinds)})
+        for channel, kind in addresses.items()
+        if kind not in kinds
+    ]
 
 
 def _purposes(policy: Policy, said: ConsentForm) -> Policy:

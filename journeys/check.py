@@ -21,6 +21,7 @@ from journeys.lint.scene import Scene
 from journeys.lint.sites import audience_sites, sites_of
 from journeys.lint.templates import check_languages, check_tasks, check_variables
 from journeys.lint.timing import check_pools, check_timing
+from journeys.lint.trust import check_sources
 from journeys.lint.usage import check_audience_use, check_events, check_stages, check_tags, check_types
 from journeys.problems import Problem
 
@@ -52,6 +53,7 @@ def load_workspace(root: Path, lang: str = "en") -> tuple[list[Plan], list[Probl
     known = _known(root, audience, folder.plans)
     scenes = _scenes(folder.files, known)
     listed = [problem.in_language(lang) for problem in events_of(root / "events.yaml")[1]]
+    listed += [problem.in_language(lang) for problem in check_sources(root)]
     problems = [*folder.problems, *problems, *listed, *lint_journeys(folder.files, known, lang)]
     if len(scenes) == len(folder.files):
         # What a file with errors gives or asks is unknown: others would be complained of for it.

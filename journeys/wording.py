@@ -1,12 +1,14 @@
 """The table of complaint codes: severity, the sentence and the remedy, in English and Chinese.
 
 Codes are stable: J00x file, J01x shape, J02x-J03x values, J04x-J06x conditions (`condition_wording.py`), J07x flow,
-J08x names known elsewhere, J09x steps (`step_wording.py`). Filled in by `problems.py`.
+J08x names known elsewhere, J09x steps (`step_wording.py`), J10x-J13x lint (`lint_wording.py`), J15x-J16x identity
+(`identity_wording.py`). Filled in by `problems.py`.
 """
 
 from typing import Final
 
 from journeys.condition_wording import CONDITIONS, Words, error, unless_near
+from journeys.identity_wording import IDENTITY
 from journeys.lint_wording import LINT
 from journeys.step_wording import STEPS
 
@@ -367,4 +369,4 @@ _LATER: Final = {
 }
 
 _ONE_FILE: Final = {**_FILE, **_SHAPE, **_VALUES, **CONDITIONS, **STEPS, **_FLOW}
-CODES: Final[dict[str, Words]] = {**_ONE_FILE, **_NAMES, **_LATER, **LINT}
+CODES: Final[dict[str, Words]] = {**_ONE_FILE, **_NAMES, **_LATER, **LINT, **IDENTITY}

@@ -40,12 +40,12 @@ def identity_in_force(store: "Reader") -> Identity:
 
 
 def naming_of(workspace: "Workspace") -> Naming:
-    """Return how identifiers are spelled by the folder's rules; raises `BadSetting` when its audience files are wrong."""
+    """Return how identifiers are spelled by the folder's rules; raises `BadSetting` when those are wrong."""
     return Naming.of(workspace.audience().identity, workspace.settings.default_region)
 
 
 def _names(asked: str, naming: Naming) -> list[str]:
     """Return "kind:value" as identity may know it: as typed (older logs spell more loosely), and in normal form."""
-    kind, colon, value = asked.partition(":")
+    kind, colon, _ = asked.partition(":")
     typed = [asked] if colon and kind in naming.kinds else [f"{known}:{asked}" for known in naming.kinds]
     return list(dict.fromkeys([*typed, *naming.keys(asked)]))

@@ -1,7 +1,7 @@
 """How identifiers are spelled: one normal form per kind, so that one person written in two ways is one customer. Pure.
 
-A value that cannot be of its kind names nobody and is "". Which values are blocked is not asked here: the core knows the
-rules in force, also when the log is replayed. Called by `mapping.py`, `ops.py` and the command line.
+A value that cannot be of its kind names nobody and is "". Which values are blocked is not asked here: the core knows
+the rules in force, also when the log is replayed. Called by `mapping.py`, `ops.py` and the command line.
 """
 
 import re

@@ -1,10 +1,9 @@
 """What may be written in the audience files: one pydantic model per file. The syntax of `audience.py`."""
 
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
-from engine.core.events import KINDS
 from engine.core.plan import ConsentMode, StageName
 from journeys.forms.fields import (
     CustomerWhen,
@@ -19,9 +18,9 @@ from journeys.forms.fields import (
     Times,
     Zone,
 )
+from journeys.forms.identity import AnyKind, IdentityForm
 from journeys.forms.purposes import Purpose
-from journeys.forms.reading import Form, Read, complaint
-from journeys.scalars import BadValue
+from journeys.forms.reading import Form, complaint
 
 
 class RuleForm(Form):
@@ -71,18 +70,12 @@ class AccountsForm(Form):
     roles: dict[Name, RuleForm] = Field(default_factory=dict)
 
 
-def _kind(given: object) -> str:
-    if given not in KINDS:
-        raise BadValue("J014", value=given, choices=", ".join(KINDS))
-    return str(given)
-
-
 class ConsentForm(Form):
     """consent.yaml: who may be written to, by purpose and by channel, and at which identifier."""
 
     purposes: dict[Name, Purpose] = Field(default_factory=dict)
     channels: dict[Name, ConsentMode] = Field(default_factory=dict)
-    addresses: dict[Name, Annotated[str, Read(_kind, {"enum": list(KINDS)})]] = Field(default_factory=dict)
+    addresses: dict[Name, AnyKind] = Field(default_factory=dict)
 
 
 class CapForm(Form):
@@ -118,5 +111,6 @@ FORMS: Final[dict[str, type[Form]]] = {
     "accounts": AccountsForm,
     "consent": ConsentForm,
     "caps": CapsForm,
+    "identity": IdentityForm,
 }
 """The audience files by name; each has a JSON Schema of its own."""
