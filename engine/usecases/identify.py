@@ -12,7 +12,7 @@ from engine.core.audience.identity import Resolution, Why
 from engine.core.commands import Decision, Note
 from engine.core.decide import Settle
 from engine.core.errors import BadInput
-from engine.core.events import Directive, Event
+from engine.core.events import REFUSED, Directive, Event
 from engine.core.ids import Micros, derive
 from engine.core.playbook import Playbook
 from engine.core.state import Addresses, Customer
@@ -42,6 +42,8 @@ def identify(work: Work, playbook: Playbook, known: Known, event: Event) -> tupl
     rules, now = playbook.identity, event.received
     identifiers = rules.usable(event.identifiers)
     if not identifiers:
+        if event.name == REFUSED:
+            raise BadInput(f"a message of {event.source} could not be read: {event.properties.get('reason')}")
         blocked = ", ".join(f"{kind} {value!r}" for kind, value in event.identifiers.items())
         said = f"only by what names nobody: {blocked}" if blocked else "nobody"
         raise BadInput(f"event {event.id} names {said}", "give at least one identifier of a person", "identifiers")
@@ -156,7 +158,7 @@ def merge_told(work: Work, playbook: Playbook, directive: Directive) -> None:
     main = unite(work, playbook, catch_up(work, playbook, main, now), loser, now, why=f"told by {told}")
     main = replace(main, apart=tuple(one for one in main.apart if one != loser.id))
     work.put(main)
-    _settle_reviews(work, {main.id, loser.id})
+    _settle_reviews(work, main, loser)
     happen(work, playbook, main, Settle(), now)
 
 
@@ -164,8 +166,7 @@ def unmerge_told(work: Work, playbook: Playbook, directive: Directive) -> None:
     """Part a customer from the one that took it in; it stands on its own again. Raises `BadInput` when none did."""
     now, asked = directive.received, directive.subject
     main = work.customer(asked)
-    log = [] if main is None else work.unit.merges(main.id)
-    row = next((one for one in log if one.loser == asked and not one.undone), None)
+    row = next((one for one in work.unit.merges(asked) if one.loser == asked and not one.undone), None)
     if main is None or row is None:
         raise BadInput(f"{asked!r} was merged into nobody", "name a customer of `journeyd identity log`", "subject")
     if row.winner != main.id:
@@ -176,7 +177,7 @@ def unmerge_told(work: Work, playbook: Playbook, directive: Directive) -> None:
     main = catch_up(work, playbook, main, now)
     meeting = parting.Meeting(row.ours, row.theirs, row.united)
     parted = parting.part(main, meeting)
-    _rewrite_later(work, log, row, meeting)
+    _rewrite_later(work, row, meeting)
     work.changes.merges.append(replace(row, undone=now))
     back = _with_free_identifiers(work, parted.back, main.id)
     work.part(back, _followers(work, back.id))
@@ -193,7 +194,7 @@ def apart_told(work: Work, directive: Directive) -> None:
         raise BadInput(f"{directive.subject} and {directive.value} are one customer", remedy, "value")
     for customer in parting.keep_apart(one, other):
         work.put(customer)
-    _settle_reviews(work, {one.id, other.id})
+    _settle_reviews(work, one, other)
 
 
 def _named(work: Work, name: str, field: str) -> Customer:
@@ -207,9 +208,9 @@ def _named(work: Work, name: str, field: str) -> Customer:
     return customer
 
 
-def _rewrite_later(work: Work, log: list[MergeRow], parted: MergeRow, meeting: parting.Meeting) -> None:
+def _rewrite_later(work: Work, parted: MergeRow, meeting: parting.Meeting) -> None:
     """Take what goes out of the later lines of the winner's merge log, too: they are parted from what it is then."""
-    for row in log:
+    for row in work.unit.merges(parted.winner):
         if row.winner != parted.winner or row.undone or row.at < parted.at or row.id == parted.id:
             continue
         if row.ours is not None and row.united is not None:
@@ -241,8 +242,10 @@ def _followers(work: Work, customer: str) -> list[str]:
     return found
 
 
-def _settle_reviews(work: Work, pair: set[str]) -> None:
+def _settle_reviews(work: Work, one: Customer, other: Customer) -> None:
     """Close what was open between the two."""
-    for row in work.unit.reviews():
+    pair = {one.id, other.id}
+    held = [*one.identifiers.items(), *other.identifiers.items()]
+    for row in work.contested(f"{kind}:{value}" for kind, values in held for value in values).values():
         if row.holder in pair and set(row.claimants) <= pair:
             work.contest(replace(row, state="settled"))
