@@ -17,6 +17,7 @@ from engine.core.playbook import Playbook
 from engine.core.state import Customer
 from engine.ports import DeadLetter, EventLog, Logged, Store
 from engine.ports.window import WINDOW, oldest_kept, slice_of
+from engine.usecases import suppression
 from engine.usecases.accounts import keep_account, review_contacts
 from engine.usecases.apply import catch_up, happen
 from engine.usecases.direct import direct
@@ -203,6 +204,8 @@ def _gather(work: Work, entries: Sequence[Entry]) -> Known:
                 pass
     touches.discard("")
     known = work.unit.resolve(asked) if asked else {}
+    if len(known) < len(asked):
+        suppression.look_up(work, asked - known.keys())
     if touches:
         work.gather_rows(touches)
     work.gather(
@@ -231,10 +234,10 @@ def _apply(work: Work, playbook: Playbook, known: Known, entry: Entry) -> None:
             _apply_event(work, playbook, known, entry)
         case Outcome():
             _catch_up_with(work, playbook, entry)
-            _follow(work, playbook, settle(work, entry), entry.received)
+            _follow(work, playbook, settle(work, entry, playbook.policy), entry.received)
         case Receipt():
             _catch_up_with(work, playbook, entry)
-            _follow(work, playbook, receive(work, entry), entry.received)
+            _follow(work, playbook, receive(work, entry, playbook.policy), entry.received)
         case Erased():
             count(work, entry)
         case Directive():
@@ -267,6 +270,8 @@ def _apply_event(work: Work, playbook: Playbook, known: Known, event: Event) -> 
         _hear(work, playbook, catch_up(work, playbook, customer, now), event)
         return
     customer, event = identify(work, playbook, known, event)
+    if work.shut:
+        customer = suppression.heed(work, playbook.policy, customer, event)
     after = _hear(work, playbook, customer, event)
     let_go(work, known, customer.identifiers, after.identifiers, after.id)
 

@@ -22,6 +22,7 @@ from engine.ports import Attempt, Message, Reader, Rendered, Store, TouchQuery, 
 from engine.usecases.doubt import BARRED, Terms, key_ends, resendable
 from engine.usecases.receive import event_of
 from engine.usecases.settle import has_left
+from engine.usecases.suppression import shut_rows
 from engine.usecases.work import Told, Work
 
 HELD: Final = "stopped"
@@ -111,10 +112,11 @@ def commit_in_flight(
         work.gather_rows(row.touch.id for row, _ in ready)
         work.gather({id_ for row, _ in ready for id_ in (row.touch.customer, row.touch.recipient) if id_})
         flags = unit.flags()
+        shut = shut_rows(unit, playbook.policy, [row for row, _ in ready])
         leased = [
             _lease(work, row, rendered, terms)
             for row, rendered in _current(work, ready, terms)
-            if _may_leave(work, playbook, row, _hold(row, flags, now, terms))
+            if _may_leave(work, playbook, row, _hold(row, flags, now, terms) or _shut(row, shut))
         ]
         unit.commit(work.flush())
     return leased
@@ -192,7 +194,13 @@ def _hold(row: TouchRow, flags: Mapping[str, str], now: Micros, terms: Terms) ->
     return None
 
 
-def _may_leave(work: Work, playbook: Playbook, row: TouchRow, held: gates.Defer | None) -> bool:
+def _shut(row: TouchRow, shut: Mapping[str, str]) -> gates.Drop | None:
+    """Return the refusal of a touch whose address is on the suppression list, whatever its customer carries."""
+    why = shut.get(row.touch.id)
+    return None if why is None else gates.Drop(f"suppressed: {why}")
+
+
+def _may_leave(work: Work, playbook: Playbook, row: TouchRow, held: gates.Defer | gates.Drop | None) -> bool:
     touch, now = row.touch, work.now
     customer = work.customer(touch.recipient or touch.customer)  # whose consent and suppression hold
     is_expired = bool(touch.expires) and touch.expires <= now

@@ -11,7 +11,7 @@ from engine.core.events import Directive
 from engine.core.playbook import Playbook
 from engine.core.state import next_wake
 from engine.ports import RunQuery
-from engine.usecases import deliver
+from engine.usecases import deliver, suppression
 from engine.usecases.apply import catch_up, happen
 from engine.usecases.erase import erase, readmit
 from engine.usecases.identify import apart_told, merge_told, unmerge_told
@@ -41,6 +41,16 @@ def direct(work: Work, playbook: Playbook, directive: Directive, known: dict[str
             return deliver.resolve(work, directive)
         case "stock":
             stock(work, directive)
+        case "enter":
+            _enter(work, playbook, directive, known)
+        case "merge" | "unmerge" | "apart" | "erase" | "readmit" | "suppress" | "unsuppress":
+            _of_people(work, playbook, directive)
+    return []
+
+
+def _of_people(work: Work, playbook: Playbook, directive: Directive) -> None:
+    """Carry out what is said of customers and their addresses."""
+    match directive.verb:
         case "merge":
             merge_told(work, playbook, directive)
         case "unmerge":
@@ -48,12 +58,15 @@ def direct(work: Work, playbook: Playbook, directive: Directive, known: dict[str
         case "apart":
             apart_told(work, directive)
         case "erase":
-            erase(work, directive)
+            erase(work, playbook.policy, directive)
         case "readmit":
             readmit(work, directive)
-        case "enter":
-            _enter(work, playbook, directive, known)
-    return []
+        case "suppress":
+            suppression.suppress(work, playbook.policy, directive)
+        case "unsuppress":
+            suppression.unsuppress(work, playbook.policy, directive)
+        case _:
+            pass
 
 
 def _let_go(work: Work, directive: Directive) -> None:

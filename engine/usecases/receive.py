@@ -4,19 +4,22 @@ An order-free and idempotent merge: receipts may repeat, come early, late or rev
 before anything is changed (the batch loop keeps them as dead letters). Called inside the engine's batch.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec.structs import replace
 
 from engine.core import experiment
-from engine.core.commands import Touch
+from engine.core.audience.consents import PROOF_LIMIT, told
+from engine.core.commands import Note, Touch
 from engine.core.delivery import EVIDENCE, Fact, TouchState
 from engine.core.errors import BadInput
 from engine.core.events import Event, Receipt
 from engine.core.ids import Micros, derive
-from engine.core.plan import CHANNELS
-from engine.core.state import Consent, Customer
+from engine.core.policy import Policy
+from engine.core.state import Consent
 from engine.ports import FactRow, TouchRow
+from engine.usecases.suppression import bounces_often, shut
 from engine.usecases.work import Told, Work
 
 NAMES: Final[dict[Fact, str]] = {
@@ -38,7 +41,11 @@ _WINS: Final[dict[Fact, experiment.Win]] = {Fact.OPENED: "open", Fact.CLICKED: "
 _EACH_TIME: Final = Fact.CLICKED | Fact.REPLIED
 
 
-def receive(work: Work, receipt: Receipt) -> list[Told]:
+EVERYTHING: Final = "everything"
+"""The word of the unsubscribe page that ends every purpose there is a choice about."""
+
+
+def receive(work: Work, receipt: Receipt, policy: Policy) -> list[Told]:
     """Apply one receipt; return what the customer's runs should hear.
 
     A repeat changes nothing. One that comes before its touch is known under the provider's id is parked; `settle`
@@ -62,10 +69,10 @@ def receive(work: Work, receipt: Receipt) -> list[Told]:
     if row is None:
         work.fact(kept)
         return []
-    return absorb(work, row, kept)
+    return absorb(work, row, kept, policy)
 
 
-def absorb(work: Work, row: TouchRow, fact: FactRow) -> list[Told]:
+def absorb(work: Work, row: TouchRow, fact: FactRow, policy: Policy) -> list[Told]:
     """Merge a receipt into the touch it speaks of, in the customer as well; return the event it makes, if any."""
     kind = Fact[fact.fact]
     is_new = not row.facts & kind
@@ -81,10 +88,7 @@ def absorb(work: Work, row: TouchRow, fact: FactRow) -> list[Told]:
         _count(work, row.touch, _WINS[kind])
     if row.touch.kind != "message":  # a colleague's open or bounce is nothing the customer did
         return []
-    # An account's contact answers for itself: its address bounced, its consent is withdrawn.
-    person = work.customer(row.touch.recipient or row.touch.customer)
-    if person is not None:
-        work.put(_learn(person, row, kind, fact))
+    _learn(work, policy, row, fact)
     customer = work.customer(row.touch.customer)
     if customer is None:
         return []
@@ -141,34 +145,44 @@ def _count(work: Work, touch: Touch, by: experiment.Win) -> None:
             work.count(command)
 
 
-def _learn(customer: Customer, row: TouchRow, kind: Fact, fact: FactRow) -> Customer:
-    match kind:
+def _learn(work: Work, policy: Policy, row: TouchRow, fact: FactRow) -> None:
+    """Shut the address and withdraw consents as the fact says; an account's contact answers for itself."""
+    match Fact[fact.fact]:
         case Fact.HARD_BOUNCE:
-            return suppress(customer, row, "hard_bounce")
+            shut(work, policy, row, "hard_bounce", fact.at)
+        case Fact.SOFT_BOUNCE if bounces_often(work, row, fact.at):
+            shut(work, policy, row, "soft_bounces", fact.at)
         case Fact.COMPLAINED:
-            return withdraw(suppress(customer, row, "complained"), _purpose(row), fact.at, "complaint")
+            shut(work, policy, row, "complained", fact.at)
+            withdraw(work, row, [_purpose(row)], Consent(granted=False, at=fact.at, source="complaint"))
         case Fact.UNSUBSCRIBED:
-            # The page's finer choice ("no more SMS") travels in `detail`.
-            scope = fact.detail if fact.detail in CHANNELS else _purpose(row)
-            return withdraw(customer, scope, fact.at, "unsubscribe")
+            proof = f"touch={row.touch.id}" + (f" {fact.detail}" if fact.detail else "")
+            no = Consent(granted=False, at=fact.at, source="unsubscribe", proof=proof[:PROOF_LIMIT])
+            withdraw(work, row, _scopes(policy, row, fact.detail), no)
         case _:
-            return customer
+            pass
 
 
-def suppress(customer: Customer, row: TouchRow, why: str) -> Customer:
-    """Return the customer with the touch's address never to be used again by its channel; the first reason stays."""
-    key = f"{row.touch.channel}:{row.touch.address}"
-    if key in customer.suppressed:
-        return customer
-    return replace(customer, suppressed={**customer.suppressed, key: why})
+def withdraw(work: Work, row: TouchRow, scopes: Iterable[str], no: Consent) -> None:
+    """Take the consent of whoever was written to back, to purposes or channels, as `no` says; a newer word stands."""
+    person = work.customer(row.touch.recipient or row.touch.customer)
+    if person is None:
+        return
+    consents = dict(person.consents)
+    for scope in scopes:
+        said = consents.get(scope)
+        if said is None or said.at <= no.at:
+            consents[scope] = no
+            word = told(scope, no)
+            work.note(person.id, Note(word.code, work.now, data=word.data))
+    work.put(replace(person, consents=consents))
 
 
-def withdraw(customer: Customer, scope: str, at: Micros, source: str) -> Customer:
-    """Return the customer with consent to a purpose or channel taken back at `at`; a newer word stands."""
-    said = customer.consents.get(scope)
-    if said is not None and said.at > at:
-        return customer
-    return replace(customer, consents={**customer.consents, scope: Consent(granted=False, at=at, source=source)})
+def _scopes(policy: Policy, row: TouchRow, detail: str) -> list[str]:
+    """Return what an unsubscribe ends. The page's finer choice ("no more SMS", or everything) travels in `detail`."""
+    if detail == EVERYTHING:
+        return [name for name, mode in policy.purposes.items() if mode != "none"]
+    return [detail if detail in policy.channels else _purpose(row)]
 
 
 def _purpose(row: TouchRow) -> str:

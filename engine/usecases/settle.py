@@ -7,17 +7,21 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from engine.core.audience.consents import PROOF_LIMIT
 from engine.core.decide import Failed
 from engine.core.delivery import EVIDENCE, MOVES, Fact, Retry, TouchState
 from engine.core.events import Outcome
+from engine.core.policy import Policy
+from engine.core.state import Consent
 from engine.ports import Attempt, RunQuery, TouchRow
-from engine.usecases.receive import absorb, event_of, suppress, withdraw
+from engine.usecases.receive import absorb, event_of, withdraw
+from engine.usecases.suppression import shut
 from engine.usecases.work import Told, Work
 
 _AWAITED: Final = (TouchState.IN_FLIGHT, TouchState.UNCERTAIN)
 
 
-def settle(work: Work, outcome: Outcome) -> list[Told]:
+def settle(work: Work, outcome: Outcome, policy: Policy) -> list[Told]:
     """Move the touch along `outcome`; return what the customer's runs should hear.
 
     `sent` tells `message_sent` (and whatever receipts were parked for it); `failed` tells `Failed`, so that the next
@@ -38,9 +42,9 @@ def settle(work: Work, outcome: Outcome) -> list[Told]:
         outcome = _in_the_light_of(work, row, outcome)
     match outcome.kind:
         case "sent":
-            return _sent(work, row, outcome)
+            return _sent(work, row, outcome, policy)
         case "failed":
-            return _failed(work, row, outcome)
+            return _failed(work, row, outcome, policy)
         case "deferred":
             _deferred(work, row, outcome)
         case "uncertain":
@@ -91,7 +95,7 @@ def _attempt(outcome: Outcome) -> Attempt:
     )
 
 
-def _sent(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
+def _sent(work: Work, row: TouchRow, outcome: Outcome, policy: Policy) -> list[Told]:
     row = work.move(
         row,
         TouchState.SENT,
@@ -105,7 +109,7 @@ def _sent(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
     told = _told_sent(work, row, outcome)
     if row.provider_id:
         for fact in work.parked(row.provider, row.provider_id):
-            told += absorb(work, work.rows[row.touch.id], fact)
+            told += absorb(work, work.rows[row.touch.id], fact, policy)
     return told
 
 
@@ -116,14 +120,14 @@ def _told_sent(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
     return [Told(customer.id, event_of(row, "message_sent", outcome.at, row.touch.id))]
 
 
-def _failed(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
+def _failed(work: Work, row: TouchRow, outcome: Outcome, policy: Policy) -> list[Told]:
     row = work.move(row, TouchState.FAILED, reason=outcome.reason, detail=outcome.detail, content=b"")
-    # An account's contact answers for itself, as in `receive`.
-    person = work.customer(row.touch.recipient or row.touch.customer)
-    if person is not None and outcome.reason == Retry.PERMANENT and row.touch.kind == "message":
-        work.put(suppress(person, row, outcome.detail or "refused for good"))
-    elif person is not None and outcome.reason == Retry.OPTED_OUT:
-        work.put(withdraw(person, row.touch.channel, outcome.at, f"provider:{outcome.provider}"))
+    if outcome.reason == Retry.PERMANENT and row.touch.kind == "message":
+        shut(work, policy, row, outcome.detail or "refused for good", outcome.at)
+    elif outcome.reason == Retry.OPTED_OUT:
+        proof = f"touch={row.touch.id} {outcome.detail}".strip()[:PROOF_LIMIT]
+        no = Consent(granted=False, at=outcome.at, source=f"provider:{outcome.provider}", proof=proof)
+        withdraw(work, row, [row.touch.channel], no)
     customer = work.customer(row.touch.customer)
     if customer is None:
         return []

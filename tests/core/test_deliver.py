@@ -88,7 +88,7 @@ def apply(store: MemoryStore, verb: Callable[[Work], list[Told]], now: int = NOO
 
 def end(store: MemoryStore, kind: Any, now: int = NOON, token: int = 1, **fields: Any) -> list[Told]:
     outcome = Outcome("t1", token, kind, now, now, provider="smtp", **fields)
-    return apply(store, lambda work: settle(work, outcome), now)
+    return apply(store, lambda work: settle(work, outcome, Policy()), now)
 
 
 def test_a_due_touch_is_committed_in_flight_under_a_new_token_with_its_attempt() -> None:
@@ -203,7 +203,7 @@ def test_a_run_that_ended_without_a_coupon_keeps_what_it_had_planned() -> None:
         said = Outcome("t1", 1, "deferred", NOON, NOON, retry_at=NOON + HOUR)
         with store.unit() as unit:
             work = Work(unit, NOON)
-            settle(work, said)
+            settle(work, said, Policy())
             unit.commit(work.flush())
         assert row(store).state is state
 

@@ -11,7 +11,7 @@ from engine.core.delivery import Fact, TouchState
 from engine.core.errors import BadInput
 from engine.core.events import Event, Outcome, Receipt
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND
-from engine.core.plan import Arm, Manual, Plan, Split, Stop, Winner, seal
+from engine.core.plan import Arm, Manual, Plan, Policy, Split, Stop, Winner, seal
 from engine.core.state import Consent, Customer
 from engine.core.world import ArmResult
 from engine.ports import Attempt, Changes, TouchRow
@@ -67,7 +67,7 @@ def hear(store: MemoryStore, *entries: Receipt | Outcome) -> list[str]:
         told = [
             one
             for entry in entries
-            for one in (receive(work, entry) if isinstance(entry, Receipt) else settle(work, entry))
+            for one in (receive(work, entry, Policy()) if isinstance(entry, Receipt) else settle(work, entry, Policy()))
         ]
         unit.commit(work.flush())
     return [one.happening.name for one in told if isinstance(one.happening, Event)]
@@ -103,7 +103,7 @@ def test_a_fact_becomes_the_customers_event(fact: str, name: str) -> None:
 
 def test_the_event_says_what_a_journey_asks_of_it() -> None:
     with store_of().unit() as unit:
-        told = receive(Work(unit, NOON + HOUR), say("CLICKED", link="https://x.example/cart"))
+        told = receive(Work(unit, NOON + HOUR), say("CLICKED", link="https://x.example/cart"), Policy())
     happening = told[0].happening
     assert isinstance(happening, Event)
     assert happening.about == "t1"
@@ -251,7 +251,7 @@ def test_a_forged_receipt_changes_nothing(receipt: Receipt) -> None:
     with store.unit() as unit:
         work = Work(unit, NOON)
         with pytest.raises(BadInput):
-            receive(work, receipt)
+            receive(work, receipt, Policy())
         unit.commit(work.flush())
     assert (row(store), mei(store), store.facts("t1")) == before
 
@@ -260,7 +260,7 @@ def test_a_receipt_for_a_touch_that_never_left_is_forged() -> None:
     store = MemoryStore()
     commit(store, Changes(customers={"c1": MEI}, touches=[TOUCH]))
     with store.unit() as unit, pytest.raises(BadInput, match="never left"):
-        receive(Work(unit, NOON), say("DELIVERED"))
+        receive(Work(unit, NOON), say("DELIVERED"), Policy())
 
 
 # --- winner splits and contacts
