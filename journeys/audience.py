@@ -7,14 +7,16 @@ missing file, or one with errors, gives its defaults. Called by the composition 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from engine.core.audience.tags import LIST
 from engine.core.errors import Place
-from engine.core.expression import Expr, Measure
+from engine.core.expression import Expr, HasTag, Measure
 from engine.core.plan import STAGES, Audience, Cap, Identity, Policy, StageName, TagRule
-from journeys.circles import circles, negations, segments_in
+from journeys.circles import circles, negations, segments_in, stages_asking_for_stages
 from journeys.expressions import CUSTOMER, parse_condition
 from journeys.forms.audience import AccountsForm, CapsForm, ConsentForm, LifecycleForm, SegmentsForm, TagsForm
 from journeys.forms.identity import IdentityForm
@@ -69,34 +71,67 @@ def load_audience(folder: Path, lang: str = "en", base: Policy | None = None) ->
     (['acquire', 'activate', 'retain', 'monetize', 'refer'], [])
     """
     reading = _Folder(folder, [], [])
-    stages = _stages(reading)
-    segments = _segments(reading)
+    lifecycle = _lifecycle(reading)
+    segments, lists = _segments(reading)
     tags, roles = _tags(reading, segments), _roles(reading, segments)
+    reading.problems += (flickering := _flickering(lifecycle, tags, segments))
     identity = _identity(reading)
     policy = _policy(reading, base or Policy(), identity)
-    audience = Audience(stages, tags, roles, segments, policy, merge(reading.measures), identity or Identity())
+    audience = Audience(
+        lifecycle.stages,
+        tags,
+        roles,
+        segments,
+        policy,
+        merge(reading.measures),
+        identity or Identity(),
+        "never" if flickering else lifecycle.regress,
+        lists,
+    )
     return audience, [problem.in_language(lang) for problem in reading.problems]
 
 
-def _stages(reading: _Folder) -> dict[str, Expr]:
+class _Lifecycle(NamedTuple):
+    """The stages, whether they may be lost, and where their conditions are written."""
+
+    stages: dict[str, Expr]
+    regress: Literal["never", "follow"] = "never"
+    places: Mapping[str, Place] = MappingProxyType({})
+
+
+def _lifecycle(reading: _Folder) -> _Lifecycle:
     parsed = reading.read("lifecycle", LifecycleForm)
     if parsed is not None and parsed.form is not None:
         given = parsed.form.stages
-        return {stage: given[stage].when for stage in STAGES if stage in given}
-    stages: dict[str, Expr] = {}
+        stages: dict[str, Expr] = {stage: given[stage].when for stage in STAGES if stage in given}
+        places = {stage: parsed.document.place(("stages", stage, "when")) for stage in stages}
+        return _Lifecycle(stages, parsed.form.regress, places)
+    stages = {}
     for stage, text in LIFECYCLE.items():
         rule = parse_condition(text, CUSTOMER)
         reading.measures += rule.measures
         if rule.expr is not None:
             stages[stage] = rule.expr
-    return stages
+    return _Lifecycle(stages)
 
 
-def _segments(reading: _Folder) -> dict[str, Expr]:
+def _flickering(lifecycle: _Lifecycle, tags: Mapping[str, TagRule], segments: Mapping[str, Expr]) -> list[Problem]:
+    """Complain of stages that may be lost and ask for the stage: each look would turn the next."""
+    if lifecycle.regress == "never":
+        return []
+    rules = {name: rule.when for name, rule in tags.items() if rule.when is not None}
+    asking = stages_asking_for_stages(lifecycle.stages, rules, segments)
+    return [Problem("J166", lifecycle.places[name], {"name": name, "way": way}) for name, way in asking]
+
+
+def _segments(reading: _Folder) -> tuple[dict[str, Expr], tuple[str, ...]]:
+    """Return the segments' conditions, and which of them are lists."""
     parsed = reading.read("segments", SegmentsForm)
     if parsed is None or parsed.form is None:
-        return {}
-    segments = {name: rule.when for name, rule in parsed.form.segments.items()}
+        return {}, ()
+    rules = parsed.form.segments
+    lists = tuple(name for name, rule in rules.items() if rule.when is None)
+    segments = {name: HasTag(LIST + name) if rule.when is None else rule.when for name, rule in rules.items()}
     places = {name: parsed.document.place(("segments", name, "when")) for name in segments}
     problems = [
         Problem("J088", places[way[0]], {"name": way[0], "way": " -> ".join(way)})
@@ -104,7 +139,7 @@ def _segments(reading: _Folder) -> dict[str, Expr]:
     ]
     problems += _unknown_segments(segments, places, segments)
     reading.problems += problems
-    return {} if problems else segments
+    return ({}, ()) if problems else (segments, lists)
 
 
 def _tags(reading: _Folder, segments: Mapping[str, Expr]) -> dict[str, TagRule]:

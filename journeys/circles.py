@@ -5,9 +5,9 @@ another that rests on it. Called by `audience.py`.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from engine.core.expression import AllOf, AnyOf, Expr, HasTag, InSegment, Not
+from engine.core.expression import AllOf, AnyOf, Expr, HasTag, InSegment, Not, Path, Stage
 from journeys.walk import walk
 
 
@@ -53,6 +53,28 @@ def negations(tags: Mapping[str, Expr], segments: Mapping[str, Expr]) -> list[tu
             told.update(one.removeprefix("not ") for one in way)
             found.append((name, " -> ".join(one.replace("tag ", "", 1) for one in way)))
     return found
+
+
+def stages_asking_for_stages(
+    stages: Mapping[str, Expr], tags: Mapping[str, Expr], segments: Mapping[str, Expr]
+) -> list[tuple[str, str]]:
+    """Return each stage whose condition asks for the stage, and the way: where stages may be lost, it would flicker.
+
+    >>> stages_asking_for_stages({"retain": HasTag("a")}, {"a": Not(Stage())}, {})
+    [('retain', 'retain -> a -> stage()')]
+    """
+    rules = {f"tag {name}": rule for name, rule in tags.items()}
+    rules |= {f"segment {name}": rule for name, rule in segments.items()}
+    asked = {node: {need.node for need in _needs(rule)} for node, rule in rules.items()}
+    asked |= {f"stage {name}": {need.node for need in _needs(rule)} for name, rule in stages.items()}
+    for node, rule in (*rules.items(), *((f"stage {name}", rule) for name, rule in stages.items())):
+        if any(isinstance(part, Stage) or part == _STAGE for part in walk(rule)):
+            asked[node].add("stage()")
+    ways = ((name, _way(asked, f"stage {name}", "stage()")) for name in stages)
+    return [(name, " -> ".join((name, *(one.replace("tag ", "", 1) for one in way)))) for name, way in ways if way]
+
+
+_STAGE: Final = Path("customer", ("stage",))
 
 
 def _way_against(needs: Mapping[str, set[_Needs]], asked: Mapping[str, set[str]], start: str) -> tuple[str, ...] | None:

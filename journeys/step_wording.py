@@ -27,6 +27,18 @@ STEPS: Final = {
         "标签由 `when:`（可加 `for:`）得出，或由任务写入：`from: mined` 加 `model:`",
         "写法：{{when: 条件, for: 90d}} 或 {{from: mined, model: rfm}}",
     ),
+    "J165": error(
+        "a segment is whom a condition holds for (`when:`), or whom a list names (`from: list`)",
+        "Write {{when: condition}} or {{from: list}}, one of the two",
+        "人群由条件（`when:`）得出，或由名单（`from: list`）给出",
+        "写法：{{when: 条件}} 或 {{from: list}}，二者取一",
+    ),
+    "J166": error(
+        "stage `{name}` asks for the stage, and with `regress: follow` that would move it on and back",
+        "Ask for what the customer does, not for the stage: {way}",
+        "阶段 `{name}` 的条件又依赖阶段；在 `regress: follow` 下会来回跳动",
+        "请以客户的行为为条件，而不是阶段：{way}",
+    ),
     "J068": error(
         "tag `{name}` would need itself not to hold: {way}",
         "Break the circle: tags may build on each other, but none on its own absence",

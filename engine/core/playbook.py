@@ -10,9 +10,8 @@ import msgspec
 
 from engine.core.audience.behaviour import CompiledMeasure
 from engine.core.audience.identity import Rules
-from engine.core.audience.tags import LIST
 from engine.core.entrances import Entrances, Openings, by_priority
-from engine.core.expression import Constant, Expr, HasTag, Measured, walk
+from engine.core.expression import Constant, Expr, Measured, walk
 from engine.core.ids import Micros
 from engine.core.plan import (
     Audience,
@@ -165,8 +164,7 @@ class Playbook:
         self.current = dict(self._plans.keys()) | dict(current or {})
         self.entries: dict[str, Entrances] = self._entries()
         self.measures = self._measures()
-        lists: dict[str, Expr] = {name: HasTag(LIST + name) for name in self.audience.lists}
-        self.segments = {name: compile_condition(expr) for name, expr in (self.audience.segments | lists).items()}
+        self.segments = {name: compile_condition(expr) for name, expr in self.audience.segments.items()}
         self.stages = tuple((name, compile_truth(expr)) for name, expr in self.audience.stages.items())
         self.stage_order = {name: place for place, name in enumerate(self.audience.stages)}
         self.stage_events = self._stage_events()

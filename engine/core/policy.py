@@ -125,8 +125,8 @@ class Audience(msgspec.Struct, frozen=True, omit_defaults=True):
     """The audience files, compiled: stage conditions in order, tag rules, segments, roles, and the policy.
 
     `roles` name a B2B contact's role by a condition over the customer. `regress`: whether a customer's stage is the
-    furthest ever reached ("never") or the furthest whose condition holds now ("follow"). `lists` are segments whose
-    members an import names.
+    furthest ever reached ("never") or the furthest whose condition holds now ("follow"). `lists` are those of the
+    segments whose members an import names: their condition is the tag `list:<name>`.
     """
 
     stages: dict[str, Expr] = {}

@@ -82,6 +82,7 @@ CODES: Final[dict[str, Words]] = {
     "tag.gained": Words("gained tag {tag} by rule", "按规则获得标签 {tag}"),
     "tag.lost": Words("lost tag {tag}", "失去标签 {tag}"),
     "stage.reached": Words("reached stage {stage}", "到达阶段 {stage}"),
+    "stage.left": Words("fell back from stage {stage} (now: {now})", "从阶段 {stage} 回落（现为：{now}）"),
     "consent.given": Words("said yes to {name} ({source})", "同意 {name}（{source}）"),
     "consent.asked": Words(
         "said yes to {name} ({source}); it waits for its confirmation", "同意 {name}（{source}），等待确认"

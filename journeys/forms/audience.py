@@ -30,15 +30,29 @@ class RuleForm(Form):
 
 
 class LifecycleForm(Form):
-    """lifecycle.yaml: what reaching each of the five stages means."""
+    """lifecycle.yaml: what reaching each of the five stages means, and whether one may fall back."""
 
     stages: dict[StageName, RuleForm]
+    regress: Literal["never", "follow"] = "never"
+
+
+class SegmentForm(Form):
+    """Whom a condition holds for, or whom an imported list names."""
+
+    when: MaybeCustomerWhen = None
+    source: Literal["", "list"] = Field(default="", alias="from")
+
+    @model_validator(mode="after")
+    def _says_who(self) -> "SegmentForm":
+        if (self.when is None) == (not self.source):
+            raise complaint("J165")
+        return self
 
 
 class SegmentsForm(Form):
-    """segments.yaml: live sets of customers."""
+    """segments.yaml: live sets of customers, and static lists."""
 
-    segments: dict[Name, RuleForm] = Field(default_factory=dict)
+    segments: dict[Name, SegmentForm] = Field(default_factory=dict)
 
 
 class TagRuleForm(Form):

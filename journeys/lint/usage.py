@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Final, Literal, TypeAlias
 
+from engine.core.audience.tags import LIST
 from engine.core.errors import Place
 from engine.core.expression import Arithmetic, Compare, Constant, Expr, HasTag, InSegment, Path, Stage, Text, walk
 from engine.core.plan import (
@@ -110,7 +111,9 @@ def check_tags(scenes: Sequence[Scene], known: Known, sites: Sequence[Site]) -> 
     told: set[tuple[str, Place]] = set()
     for site in sites:
         for part in walk(site.expr):
-            if isinstance(part, HasTag) and part.name not in given and (part.name, site.place) not in told:
+            if not isinstance(part, HasTag) or part.name.startswith(LIST):  # who is on a list is imported
+                continue
+            if part.name not in given and (part.name, site.place) not in told:
                 told.add((part.name, site.place))
                 yield Problem("J128", site.place, {"name": part.name, **near_or_known(part.name, given)})
 

@@ -15,7 +15,7 @@ _CONSENTS: Final[dict[str, Any]] = {
 }
 _PERSON: Final[dict[str, Any]] = {
     "type": "object",
-    "description": "Who the customer is: identifiers, consents, tags; any other key is a trait.",
+    "description": "Who the customer is: identifiers, consents, tags, lists; any other key is a trait.",
     "properties": {
         "identifiers": {
             "type": "object",
@@ -25,6 +25,7 @@ _PERSON: Final[dict[str, Any]] = {
         "consents": _CONSENTS,
         "tags": _TEXTS,
         "segments": _TEXTS,
+        "lists": _TEXTS,
         "suppressed": _TEXTS,
         "traits": {"type": "object"},
         "timezone": {"type": "string", "examples": ["Asia/Shanghai", "Europe/Berlin"]},

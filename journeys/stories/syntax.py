@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from engine.core import calendar
+from engine.core.audience.tags import LIST
 from engine.core.events import KINDS
 from engine.core.ids import Micros
 from engine.core.plan import Policy
@@ -29,7 +30,7 @@ STORY: Final = (
 """The keys of a story."""
 OWN_WORDS: Final = ("traits", "consents")
 """What the braces of an event may say besides its properties."""
-_ABOUT: Final = ("identifiers", "consents", "tags", "traits", "suppressed", "segments")
+_ABOUT: Final = ("identifiers", "consents", "tags", "traits", "suppressed", "segments", "lists")
 _TAGGING: Final = re.compile(r"tag((?:\s+[+-][^\s,+-][^\s,]*)+)")
 _EVENT: Final = re.compile(r"([^\W\d][^\s{]*)\s*(\{.*\})?", re.DOTALL)
 
@@ -117,7 +118,7 @@ class _Reader:
             identifiers={kind: str(value) for kind, value in (identifiers | kinds).items()},
             traits=said | self._map(data, path, "traits"),
             consents=self._consents(data.get("consents", []), (*path, "consents")),
-            tags=self._names(data, path, "tags"),
+            tags=(*self._names(data, path, "tags"), *(LIST + name for name in self._names(data, path, "lists"))),
             suppressed=self._names(data, path, "suppressed"),
             segments=self._names(data, path, "segments"),
         )
