@@ -46,7 +46,7 @@ def identify(work: Work, playbook: Playbook, known: Known, event: Event) -> tupl
             raise BadInput(f"a message of {event.source} could not be read: {event.properties.get('reason')}")
         blocked = ", ".join(f"{kind} {value!r}" for kind, value in event.identifiers.items())
         said = f"only by what names nobody: {blocked}" if blocked else "nobody"
-        raise BadInput(f"event {event.id} names {said}", "give at least one identifier of a person", "identifiers")
+        raise BadInput(f"event {event.id} names {said}", "give at least one identifier", "identifiers")
     if identifiers is not event.identifiers:
         event = replace(event, identifiers=identifiers)
     keys = rules.keys(identifiers)
@@ -211,11 +211,16 @@ def _named(work: Work, name: str, field: str) -> Customer:
 def _rewrite_later(work: Work, parted: MergeRow, meeting: parting.Meeting) -> None:
     """Take what goes out of the later lines of the winner's merge log, too: they are parted from what it is then."""
     for row in work.unit.merges(parted.winner):
-        if row.winner != parted.winner or row.undone or row.at < parted.at or row.id == parted.id:
-            continue
-        if row.ours is not None and row.united is not None:
+        if row.winner == parted.winner and not row.undone and _is_later(row, parted) and row.ours and row.united:
             ours, united = parting.remainder(row.ours, meeting), parting.remainder(row.united, meeting)
             work.changes.merges.append(replace(row, ours=ours, united=united))
+
+
+def _is_later(row: MergeRow, parted: MergeRow) -> bool:
+    """Did the winner take this one in after the other? Of one instant, when it had taken in more already."""
+    if row.ours is None or parted.ours is None:
+        return False
+    return (row.at, row.ours.absorbed) > (parted.at, parted.ours.absorbed)
 
 
 def _with_free_identifiers(work: Work, back: Customer, winner: str) -> Customer:

@@ -84,7 +84,7 @@ def remainder(now: Customer, meeting: Meeting) -> Customer:
         absorbed=max(now.absorbed - theirs.absorbed - 1, 0),
         apart=_one_more(now.apart, theirs.id),
         account=_since(ours.account, united.account, now.account),
-        source=ours.source or now.source,
+        source=_since(ours.source, united.source, now.source),
         standing=_each(ours.standing, united.standing, now.standing),
         dates={},
         recalled=tuple(one for one in now.recalled if one not in theirs.recalled or one in ours.recalled),
