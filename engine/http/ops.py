@@ -23,13 +23,14 @@ from engine.http.body import read_body
 from engine.http.fields import read_object, read_text
 from engine.http.mapping import to_event
 from engine.http.naming import Naming
+from engine.http.people import ABOUT_PEOPLE, NAME_LIMIT, name_people
 from engine.http.problems import Problem, refuse_input
 from engine.http.segment import Ingest, stamp
 from engine.http.settings import BATCH_LIMIT, EVENT_LIMIT, HttpSettings
 from engine.http.strict import BadJson, parse
 from engine.ports import TouchQuery, TouchRow
 
-Verb: TypeAlias = Literal["stop", "pause", "resume", "resolve", "enter", "stock"]
+Verb: TypeAlias = Literal["stop", "pause", "resume", "resolve", "enter", "stock", "merge", "unmerge", "apart"]
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 
@@ -85,6 +86,8 @@ class Ops:
         elif directive.verb == "resolve":
             if await self.gateway.touch(directive.subject) is None:
                 raise Problem(404, "unknown_touch", "No such touch", remedy="List them with GET /v1/ops/touches")
+        elif directive.verb in ABOUT_PEOPLE:
+            directive = await name_people(directive, self.gateway, self.ingest.naming())
         elif directive.subject != "*":
             is_entrance = directive.verb == "enter"
             known = await (self.gateway.journeys() if is_entrance else self.gateway.travelled())
@@ -143,12 +146,14 @@ class Ops:
             raise BadInput("The body is not an object", 'Send {"verb": "stop", "subject": "*"}')
         if unknown := sorted(set(body) - _KEYS):
             raise BadInput(f"{unknown[0][:64]} is not known", f"Known: {', '.join(sorted(_KEYS))}", unknown[0][:64])
-        verb, subject, value = read_text(body, "verb"), read_text(body, "subject"), read_text(body, "value")
+        verb = read_text(body, "verb")
+        subject, value = (read_text(body, name, limit=NAME_LIMIT) for name in ("subject", "value"))
         if verb not in _VERBS:
             raise BadInput("The verb is not known", f"Use one of {', '.join(_VERBS)}", "verb")
         if not subject:
-            raise BadInput("Nothing is named", "Name a journey, a touch, a pool, or * for all sending", "subject")
-        if subject == "*" and verb in {"resolve", "enter", "stock"}:
+            remedy = "Name a journey, a touch, a pool, a customer, or * for all sending"
+            raise BadInput("Nothing is named", remedy, "subject")
+        if subject == "*" and verb not in {"stop", "pause", "resume"}:
             raise BadInput(f"* is not something to {verb}", "Name one", "subject")
         if verb == "resolve" and value not in {"sent", "not_sent"}:
             raise BadInput("A touch is resolved as sent or not_sent", 'Add "value": "sent"', "value")
