@@ -71,6 +71,18 @@ class WriteKey(Section):
     burst: float = dial(1000.0, "Requests that may come at once", ge=1)
 
 
+class ReadKey(Section):
+    """Another channel that may ask for a customer: a web shop, an app, a till."""
+
+    name: str = needed("Name of the channel", min_length=1, max_length=64)
+    key: SecretRef = needed("The read key, by reference: env:NAME or file:path; never put it into a page or an app")
+    traits: Literal["none", "all"] | tuple[str, ...] = dial(
+        "none", "Traits that the answer holds: none, all, or a list of names"
+    )
+    rate: float = dial(100.0, "Requests per second in the long run", gt=0)
+    burst: float = dial(200.0, "Requests that may come at once", ge=1)
+
+
 class Dkim(Section):
     """Signature of the sending domain."""
 

@@ -21,6 +21,7 @@ from config.sections import (
     Log,
     Publish,
     Push,
+    ReadKey,
     Sandbox,
     Section,
     Server,
@@ -47,6 +48,7 @@ class Settings(Section):
     data: str = dial(".journeyd", "Folder of the journal, the store and the lock; relative to the workspace")
     server: Server = dial(Server(), "The one port: events in, callbacks, tracking links, console")
     write_keys: tuple[WriteKey, ...] = dial((), "Who may send events: [{name, key: env:NAME, scope: server}]")
+    read_keys: tuple[ReadKey, ...] = dial((), "Who may ask for a customer: [{name, key: env:NAME, traits: none}]")
     ops_key: SecretRef | None = dial(None, "Bearer key of /v1/ops, by reference; none closes it")
     signing_key: SecretRef | None = dial(None, "Signs tracking links, by reference; none: made once in the data folder")
     brand: str = dial("", "Name shown on the unsubscribe page")

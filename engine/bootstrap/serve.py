@@ -21,7 +21,7 @@ from engine.bootstrap.workspace import Workspace
 from engine.core.errors import BadSetting
 from engine.http.app import make_app
 from engine.http.auth import hash_key
-from engine.http.settings import HttpSettings, Source
+from engine.http.settings import HttpSettings, Reader, Source
 from engine.ports import Clock
 from engine.runtime.clock import SystemClock, mint_id
 from engine.runtime.collector import calm
@@ -85,6 +85,16 @@ def http_settings(workspace: Workspace) -> HttpSettings:
                 burst=said.burst,
             )
             for said in settings.write_keys
+        ),
+        readers=tuple(
+            Reader(
+                name=said.name,
+                key_hash=hash_key(said.key.reveal()),
+                traits=said.traits,
+                rate=said.rate,
+                burst=said.burst,
+            )
+            for said in settings.read_keys
         ),
         ops_key_hash="" if settings.ops_key is None else hash_key(settings.ops_key.reveal()),
         callback_secrets={name: workspace.callback_secret(name) for name in callbacks_of(workspace)},

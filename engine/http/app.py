@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from engine.http.callbacks import Callbacks
+from engine.http.customers import Customers
 from engine.http.gateway import Callback, Gateway
 from engine.http.health import Health
 from engine.http.links import TrackedLinks
@@ -43,6 +44,7 @@ def make_app(
         routes=[
             *ingest.routes(),
             *Ops(ingest).routes(),
+            *Customers(ingest).routes(),
             *Callbacks(gateway, settings, callbacks or {}).routes(),
             *TrackedLinks(gateway, settings, links, recorder).routes(),
             *Health(gateway).routes(),

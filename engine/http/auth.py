@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 
 from engine.http.problems import Problem
-from engine.http.settings import Source
+from engine.http.settings import Reader, Source
 
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="journeyd", charset="UTF-8"'}
 
@@ -30,6 +30,15 @@ def find_source(sources: Sequence[Source], key: str) -> Source | None:
     """Return the source that the write key belongs to; looks at every source, whatever it finds."""
     digest = hash_key(key)
     found = [source for source in sources if hmac.compare_digest(source.key_hash, digest)]
+    return found[0] if found and key else None
+
+
+def find_reader(readers: Sequence[Reader], request: Request) -> Reader | None:
+    """Return whose read key the request carries, as Basic username or bearer token; looks at every reader."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    key = token.strip() if kind.lower() == "bearer" else basic_key(request) or ""
+    digest = hash_key(key)
+    found = [reader for reader in readers if hmac.compare_digest(reader.key_hash, digest)]
     return found[0] if found and key else None
 
 

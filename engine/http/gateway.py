@@ -8,9 +8,11 @@ from typing import Protocol, TypeAlias
 
 from engine.core.events import Entry
 from engine.core.ids import Micros
-from engine.core.policy import Identity
+from engine.core.policy import Identity, Policy
+from engine.core.state import Customer
 from engine.ports import Clock, MergeRow, TouchQuery, TouchRow
 from engine.telemetry import Telemetry
+from engine.usecases.card import Card, Traits
 
 Make: TypeAlias = Callable[[Micros], Sequence[Entry]]
 """Makes the entries once their `received` stamp is known. Pure and quick: it may run on the log's thread."""
@@ -64,6 +66,18 @@ class Gateway(Protocol):
 
     async def merges(self, customer: str) -> list[MergeRow]:
         """Return the merge log of a customer, newest first."""
+        ...
+
+    async def card(self, name: str, traits: Traits) -> Card | None:
+        """Return what other channels may know of the customer (a OneID or "kind:value"), None when nobody is known."""
+        ...
+
+    def policy(self) -> Policy:
+        """Return the rules of consent in force."""
+        ...
+
+    async def person(self, customer: str) -> Customer | None:
+        """Return the customer by OneID (whoever took it in, for a merged one), None when unknown."""
         ...
 
     async def journeys(self) -> Collection[str]:

@@ -5,12 +5,16 @@ It decides and sends nothing; what was accepted stands in `entries`, in order.
 
 from collections.abc import Collection, Sequence
 
+from msgspec.structs import replace
+
 from engine.core.errors import Overloaded, StoreFull
 from engine.core.events import Entry, decode, encode
-from engine.core.policy import Identity
+from engine.core.policy import Identity, Policy
+from engine.core.state import Customer
 from engine.http.gateway import Make
 from engine.ports import Clock, MergeRow, TouchQuery, TouchRow
 from engine.telemetry import Telemetry
+from engine.usecases.card import Card, Traits
 
 
 class MemoryGateway:
@@ -25,6 +29,9 @@ class MemoryGateway:
         self.rules = Identity()
         self.people: dict[str, str] = {}
         self.united: list[MergeRow] = []
+        self.cards: dict[str, Card] = {}
+        self.rules_of_consent = Policy()
+        self.customers: dict[str, Customer] = {}
         self.reasons: list[str] = []
         self.closed = False
 
@@ -50,6 +57,14 @@ class MemoryGateway:
         """Return `rules`."""
         return self.rules
 
+    def policy(self) -> Policy:
+        """Return `rules_of_consent`."""
+        return self.rules_of_consent
+
+    async def person(self, customer: str) -> Customer | None:
+        """Return the one of `customers`."""
+        return self.customers.get(customer)
+
     async def known(self, names: Sequence[str]) -> dict[str, str]:
         """Return those of the names that `people` has."""
         return {name: self.people[name] for name in names if name in self.people}
@@ -57,6 +72,14 @@ class MemoryGateway:
     async def merges(self, customer: str) -> list[MergeRow]:
         """Return the rows of `united` that name the customer."""
         return [row for row in self.united if customer in {row.winner, row.loser}]
+
+    async def card(self, name: str, traits: Traits) -> Card | None:
+        """Return the card under that name, with the traits that the asker may see."""
+        found = self.cards.get(name)
+        if found is None or traits == "all":
+            return found
+        seen = {key: value for key, value in found.traits.items() if key in traits} if traits != "none" else {}
+        return replace(found, traits=seen)
 
     async def journeys(self) -> Collection[str]:
         """Return `published`."""

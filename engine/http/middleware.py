@@ -19,7 +19,10 @@ _INGEST: Final = frozenset(
     f"/v1/{kind}" for kind in ["identify", "track", "page", "screen", "group", "alias", "batch", "import"]
 )
 _ROUTES: Final = _INGEST | {"/healthz", "/readyz", "/metrics"}
-_PREFIXES: Final = ("/v1/ops/touches", "/v1/ops/directives", "/v1/journeys", "/callbacks", "/t/c", "/t/o", "/t/u")
+_PREFIXES: Final = (
+    *("/v1/ops/touches", "/v1/ops/directives", "/v1/journeys", "/v1/customers"),
+    *("/callbacks", "/t/c", "/t/o", "/t/u"),
+)
 _PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "POST",
     "Access-Control-Allow-Headers": "authorization, content-type, content-encoding",

@@ -27,6 +27,16 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     burst: float = 1000.0
 
 
+class Reader(msgspec.Struct, frozen=True, kw_only=True):
+    """Another channel that may ask for customers: a name, the hash of its read key and which traits it sees."""
+
+    name: str
+    key_hash: str
+    traits: Literal["none", "all"] | tuple[str, ...] = "none"
+    rate: float = 100.0
+    burst: float = 200.0
+
+
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What `make_app` needs to know.
 
@@ -37,6 +47,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     sources: tuple[Source, ...] = ()
+    readers: tuple[Reader, ...] = ()
     ops_key_hash: str = ""
     callback_secrets: dict[str, str] = {}
     region: str = "CN"

@@ -13,7 +13,8 @@ import structlog
 
 from engine.core.ids import DAY, SECOND, Micros
 from engine.core.playbook import Playbook
-from engine.core.policy import Identity
+from engine.core.policy import Identity, Policy
+from engine.core.state import Customer
 from engine.ports import Channel, Clock, EventLog, MergeRow, Rendering, Store, TouchQuery, TouchRow
 from engine.ports.window import WINDOW
 from engine.runtime.dispatcher import Dispatcher, Dispatching
@@ -24,6 +25,7 @@ from engine.runtime.inbox import Inbox, Make
 from engine.runtime.meters import Meters
 from engine.runtime.thread import EngineThread
 from engine.telemetry import Telemetry
+from engine.usecases.card import Card, Traits, card
 from engine.usecases.doubt import lapse
 from engine.usecases.retain import retain
 
@@ -177,6 +179,15 @@ class Embedded:
         """Return the rules of identity in force."""
         return self.engine.playbook.audience.identity
 
+    def policy(self) -> Policy:
+        """Return the rules of consent in force."""
+        return self.engine.playbook.policy
+
+    async def person(self, customer: str) -> Customer | None:
+        """Return the customer by OneID (whoever took it in, for a merged one), None when unknown."""
+        found = await asyncio.to_thread(self._parts.store.customers, [customer])
+        return found.get(customer)
+
     async def known(self, names: Sequence[str]) -> dict[str, str]:
         """Return name ("kind:value", or a OneID) -> OneID of the customer it leads to."""
         return await asyncio.to_thread(_known, self._parts.store, names)
@@ -184,6 +195,11 @@ class Embedded:
     async def merges(self, customer: str) -> list[MergeRow]:
         """Return the merge log of a customer, newest first."""
         return await asyncio.to_thread(self._parts.store.merges, customer)
+
+    async def card(self, name: str, traits: Traits) -> Card | None:
+        """Return what other channels may know of the customer, as of the store's last commit."""
+        policy, now = self.engine.playbook.policy, self.clock.now()
+        return await asyncio.to_thread(card, self._parts.store, policy, name, traits, now)
 
     async def journeys(self) -> Collection[str]:
         """Return the names of the published journeys."""
