@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from engine.core.audience.identity import Rules
 from engine.core.events import Directive, Entry, Erased, Event, Outcome, Receipt, encode, without
+from engine.core.ids import Micros
+from engine.core.policy import Policy
 from engine.core.state import Customer
 from engine.ports import ErasureRow, EventLog, Logged, Reader, SuppressionRow, TouchQuery, TouchRow
 from engine.usecases import purge
@@ -31,7 +33,7 @@ _EVERY: Final = 1_000_000_000
 # --- an operator's word -----------------------------------------------------------------------------
 
 
-def erase(work: Work, directive: Directive) -> None:
+def erase(work: Work, policy: Policy, directive: Directive) -> None:
     """Write the ledger line, take the customer and all that is theirs out of the store, and ask for the log's purge.
 
     `properties["keys"]` are the fingerprints that whoever asked knew; those of the identifiers that the customer has
@@ -40,7 +42,7 @@ def erase(work: Work, directive: Directive) -> None:
     customer = work.customer(directive.subject)
     known = purge.known_of(directive)
     if customer is not None:
-        known = _all_of(work, customer, known)
+        known = _all_of(work, policy, customer, known)
         leave(work, customer.account, customer)
         work.changes.erased.append(customer.id)
     before = next((row for row in work.unit.erasures() if row.customer == known.customer), None)
@@ -49,7 +51,7 @@ def erase(work: Work, directive: Directive) -> None:
     dropped = 0 if before is None else before.dropped
     done = purge.done_of(directive) if customer is None else 0
     work.changes.erasures.append(ErasureRow(known.customer, at, keys, done, dropped))
-    work.changes.suppressions += [SuppressionRow(key, "", ERASED, at, directive.by) for key in known.shut]
+    work.changes.suppressions += _shut(work, known.shut, at)
     if not done:
         work.changes.jobs.append(purge.begin(known))
 
@@ -72,16 +74,35 @@ def readmit(work: Work, directive: Directive) -> None:
 
 def names_of(store: Reader, customer: Customer) -> set[str]:
     """Return every "kind:value" that was ever known to be the customer's, those of people merged into them too."""
-    people = [customer]
-    for row in store.merges(customer.id):
-        if not row.undone:
+    people, waiting, met = [customer], [customer.id], {customer.id}
+    while waiting:
+        id_ = waiting.pop()
+        for row in store.merges(id_):
+            if row.winner != id_ or row.undone:
+                continue
             people += [one for one in (row.ours, row.theirs, row.united) if one is not None]
+            if row.loser not in met:
+                met.add(row.loser)
+                waiting.append(row.loser)
     return {f"{kind}:{value}" for one in people for kind, values in one.identifiers.items() for value in values}
 
 
-def _all_of(work: Work, customer: Customer, known: Known) -> Known:
+def _shut(work: Work, keys: Sequence[str], at: Micros) -> list[SuppressionRow]:
+    """Return the rows that keep addresses shut without naming them; what was shut before keeps its reason."""
+    known = work.unit.suppressed(list(keys))
+    return [
+        replace(known[key], address="") if key in known else SuppressionRow(key, "", ERASED, at, ERASED) for key in keys
+    ]
+
+
+def _all_of(work: Work, policy: Policy, customer: Customer, known: Known) -> Known:
     pepper = work.unit.pepper()
     names = names_of(work.unit, customer)
+    kinds = {kind for channel, kind in policy.addresses.items() if channel != "webhook"}
+    carried = {
+        f"{policy.addresses.get(channel, channel)}:{value}"
+        for channel, _, value in (key.partition(":") for key in customer.suppressed)
+    }
     rows = _touches(work, customer)
     marks = names | {mark for row in rows[:REMEMBERED] for mark in _marks(row)}
     keys = {*known.keys, *fingerprints(pepper, marks).values()}
@@ -90,7 +111,8 @@ def _all_of(work: Work, customer: Customer, known: Known) -> Known:
         customer=customer.id,
         names=tuple(sorted(names)),
         keys=tuple(sorted(keys)),
-        shut=tuple(sorted({*known.shut, *fingerprints(pepper, addresses(names, customer.suppressed)).values()})),
+        shut=tuple(sorted({*known.shut, *fingerprints(pepper, [*addresses(names, kinds), *carried]).values()})),
+        kinds=tuple(sorted(kinds)),
         touches=tuple(row.touch.id for row in rows),
         provided=tuple((row.provider, row.provider_id) for row in rows if row.provider_id),
         since=customer.created,

@@ -118,7 +118,7 @@ def _purge_letters(store: Store, log: EventLog, job: JobRow, rules: Rules, now: 
         changes = Changes(forgotten=[one.offset for one in letters if search.is_named(one.body, one.reason)])
         pepper = unit.pepper()
         keys = sorted({*known.keys, *fingerprints(pepper, known.names).values()})
-        shut = sorted({*known.shut, *fingerprints(pepper, addresses(known.names)).values()})
+        shut = sorted({*known.shut, *fingerprints(pepper, addresses(known.names, known.kinds)).values()})
         line = next((row for row in unit.erasures() if row.customer == known.customer), None)
         if line is not None:
             changes.erasures.append(replace(line, keys=tuple(sorted({*line.keys, *keys}))))

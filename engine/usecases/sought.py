@@ -3,7 +3,7 @@
 Used by the purge (`purge.py`) and by the erasure itself (`erase.py`). Decides entry by entry; rewrites nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from engine.core.audience.identity import Rules
 from engine.core.events import Directive, Entry, Erased, Event, Outcome, Receipt, decode, encode, without
 from engine.core.ids import Micros
-from engine.core.policy import ADDRESSES
 from engine.ports import Logged, Reader
 from engine.usecases.fingerprints import fingerprint
 
@@ -26,9 +25,10 @@ _OWN: Final = frozenset({"id", "name", "source", "identifiers", "touch", "about"
 class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who is to be forgotten: the body of the job, and gone with it.
 
-    `names`: "kind:value"; `keys`: the ledger's fingerprints, `shut` those of addresses; `provided`: (provider, its id)
-    of touches. `directive` is the erasure's own entry: what stands after it is `shut_out`'s, and what was received
-    before `since` cannot know the person. `later`: received by the entry that was looked at last.
+    `names`: "kind:value"; `keys`: the ledger's fingerprints, `shut` those of addresses (identifiers of `kinds`);
+    `provided`: (provider, its id) of touches. `directive` is the erasure's own entry: what stands after it is
+    `shut_out`'s, and what was received before `since` cannot know the person. `later`: received by the entry that was
+    looked at last.
     """
 
     customer: str
@@ -36,6 +36,7 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     names: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     shut: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
     touches: tuple[str, ...] = ()
     provided: tuple[tuple[str, str], ...] = ()
     since: Micros = 0
@@ -43,19 +44,13 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     later: Micros = 0
 
 
-def addresses(names: Iterable[str], suppressed: Iterable[str] = ()) -> list[str]:
-    """Return how the suppression list names the addresses among identifiers, and those shut already.
+def addresses(names: Iterable[str], kinds: Collection[str]) -> list[str]:
+    """Return those of the identifiers that are addresses, as the suppression list names them.
 
-    >>> addresses(["user_id:u1", "phone:+8613800138000"])
-    ['phone:+8613800138000', 'sms:+8613800138000']
+    >>> addresses(["user_id:u1", "phone:+8613800138000"], {"phone", "email"})
+    ['phone:+8613800138000']
     """
-    found = set(suppressed)
-    for name in names:
-        kind, _, value = name.partition(":")
-        channels = [channel for channel, asked in ADDRESSES.items() if asked == kind]
-        if channels and kind != "user_id":
-            found.update((name, *(f"{channel}:{value}" for channel in channels)))
-    return sorted(found)
+    return sorted(name for name in names if name.partition(":")[0] in kinds)
 
 
 class Search:
