@@ -85,6 +85,12 @@ class StoreFull(JourneydError):
     code: ClassVar[str] = "store_full"
 
 
+class StoreBusy(JourneydError):
+    """Another process reads an older state of the data, so it cannot leave the disk yet: try again when that ends."""
+
+    code: ClassVar[str] = "store_busy"
+
+
 class Overloaded(JourneydError):
     """Too many requests wait for the log: send the same again after `retry_after` seconds; nothing was written."""
 

@@ -7,17 +7,20 @@ checkpoints; every other connection is read-only.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import apsw
+import msgspec
 
-from engine.core.errors import BadInput, NewerSchema, StoreFull
+from engine.core.commands import RecordEffect
+from engine.core.errors import BadInput, NewerSchema, StoreBusy, StoreFull
 from engine.store.sqlite.queries import resource
 
-MIGRATIONS: Final = ("schema.sql", "schema_2.sql")
+MIGRATIONS: Final = ("schema.sql", "schema_2.sql", "schema_3.sql")
 """What makes version n+1 of store.db from version n; append, never change what was released."""
 
 _SOFT: Final = 4_000  # WAL pages (16 MB): copy them into the file while readers go on
+_BLOB: Final = 16_000  # pages (64 MB) that are overwritten at a time
 _HARD: Final = 12_000  # WAL pages (48 MB): a reader held the copy up; wait for it and start the WAL afresh
 
 
@@ -32,6 +35,7 @@ def open_writer(path: Path) -> apsw.Connection:
     connection.pragma("foreign_keys", "OFF")
     connection.pragma("journal_size_limit", 64 * 1024 * 1024)
     connection.pragma("temp_store", "MEMORY")
+    connection.pragma("secure_delete", "FAST")  # what is deleted is zeroed in its page; `scrub` sees to the free pages
     _size_cache(connection, megabytes=64)
     return connection
 
@@ -68,6 +72,7 @@ def _size_cache(connection: apsw.Connection, *, megabytes: int) -> None:
 
 def migrate(connection: apsw.Connection) -> None:
     """Bring store.db to this version; raises `NewerSchema` when a newer journeyd wrote it."""
+    connection.create_scalar_function("effect_customer", _effect_customer, 1)
     for version in range(check_version(connection), len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -77,6 +82,10 @@ def migrate(connection: apsw.Connection) -> None:
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+
+
+def _effect_customer(*values: Any) -> str:
+    return msgspec.msgpack.decode(values[0], type=RecordEffect).customer
 
 
 def check_version(connection: apsw.Connection) -> int:
@@ -121,3 +130,33 @@ def full_disk_is_said() -> Iterator[None]:
         yield
     except apsw.FullError as error:
         raise StoreFull("the disk is full: free space; nothing accepted is lost") from error
+
+
+def scrub(connection: apsw.Connection) -> None:
+    """Leave nothing of what was deleted on disk: overwrite free pages, then copy the WAL into the file and empty it.
+
+    Raises `StoreBusy` while another process reads an older state.
+    """
+    with full_disk_is_said():
+        _overwrite_free_pages(connection)
+        try:
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.BusyError as error:
+            raise StoreBusy(f"{connection.filename} is being read: what was erased goes when that ends") from error
+
+
+def _overwrite_free_pages(connection: apsw.Connection) -> None:
+    free, size = int(connection.pragma("freelist_count")), int(connection.pragma("page_size"))
+    if not free:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Zeroes that fill every free page, and a page more: only a page that is new may be filled in part.
+        connection.execute("CREATE TABLE zeroes (body BLOB)")
+        for pages in (*[_BLOB] * (free // _BLOB), free % _BLOB + 1):
+            connection.execute("INSERT INTO zeroes (body) VALUES (zeroblob(?1))", (pages * size,))
+        connection.execute("DROP TABLE zeroes")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

@@ -1,17 +1,19 @@
 """What the console, the CLI and reports read from store.db."""
 
+from array import array
 from collections.abc import Iterator
 from typing import Any, Final
 
+import apsw
 import msgspec
 
 from engine.core.commands import Note, RecordEffect
 from engine.core.state import Run
 from engine.ports import Attempt, Counts, DeadLetter, FactRow, RunQuery, TouchQuery, TouchRow
+from engine.store.sqlite.people import PeopleReads
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.reader import fact_rows, touch_rows
 from engine.store.sqlite.tally import read_counts
-from engine.store.sqlite.world import WorldReads
 
 _attempts: Final[msgspec.msgpack.Decoder[Attempt]] = msgspec.msgpack.Decoder(Attempt)
 _runs: Final[msgspec.msgpack.Decoder[Run]] = msgspec.msgpack.Decoder(Run)
@@ -20,7 +22,7 @@ _notes: Final[msgspec.msgpack.Decoder[list[Note]]] = msgspec.msgpack.Decoder(lis
 _ACTIVE: Final = {"": -1, "no": 0, "yes": 1}
 
 
-class SqliteReader(WorldReads):
+class SqliteReader(PeopleReads):
     """The whole of `ports.Reader` over one connection."""
 
     def find_touches(self, query: TouchQuery) -> list[TouchRow]:
@@ -29,16 +31,20 @@ class SqliteReader(WorldReads):
             wheres, values = _columns(query)
             if query.customer or query.run:
                 # A run's touches are found through its customer: that index is there anyway.
-                owner = self._one("owner", query.customer) if query.customer else self._one("owner_of_run", query.run)
-                if owner is None and query.customer:
+                people = self._person(query.customer) if query.customer else self._all("people_of_run", query.run)
+                if not people and query.customer:
                     return []
-                if owner is not None:
-                    wheres.append("num = ?")
-                    values.append(owner)
+                if people:
+                    wheres.append(f"num IN ({', '.join('?' * len(people))})")
+                    values += [num for (num,) in people]
             where = " AND ".join(wheres) or "1"
             sql = f"SELECT body FROM touches WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - fixed terms
             rows: list[Any] = self._connection().execute(sql, (*values, query.limit)).fetchall()
         return [touch_rows.decode(body) for (body,) in rows]
+
+    def _person(self, customer: str) -> list[Any]:
+        """Return the numbers, a row each, of all ids that the person has; empty for an id never heard of."""
+        return self._all("person", customer)
 
     def attempts(self, touch: str) -> list[Attempt]:
         """Return the hand-offs of a touch, oldest first."""
@@ -52,7 +58,11 @@ class SqliteReader(WorldReads):
         """Return the trace of a customer, oldest first; of a long one the last `limit` notes."""
         chosen: list[Note] = []
         with self._lock:
-            bodies: Iterator[Any] = self._connection().execute(SQL["notes"], (customer,))
+            nums = array("q", [num for (num,) in self._person(customer)])
+            if not nums:
+                return []
+            name, asked = ("notes", nums[0]) if len(nums) == 1 else ("notes_of_many", apsw.carray(nums))
+            bodies: Iterator[Any] = self._connection().execute(SQL[name], (asked,))
             for (body,) in bodies:
                 lines = [note for note in _notes.decode(body) if not journey or note.is_about(journey)]
                 chosen += [line.told_of(journey) for line in reversed(lines)]

@@ -5,7 +5,7 @@ price of one fsync is split; `append` returns when it is on disk.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +15,7 @@ import apsw
 
 from engine.core.errors import BadInput, JourneydError, NewerSchema
 from engine.ports import Logged
-from engine.store.sqlite.connection import Checkpoints, full_disk_is_said, open_reader, open_writer
+from engine.store.sqlite.connection import Checkpoints, full_disk_is_said, open_reader, open_writer, scrub
 
 _VERSION: Final = 1
 _TRIM: Final = 5_000  # entries dropped in one transaction, between two groups
@@ -25,6 +25,11 @@ _GROUP: Final = 5_000  # entries in one transaction, so that a flood does not st
 class _Waiting(NamedTuple):
     bodies: Sequence[bytes]
     answer: "Future[int]"
+
+
+class _Task(NamedTuple):
+    run: Callable[[apsw.Connection], None]
+    answer: "Future[None]"
 
 
 class SqliteLog:
@@ -57,6 +62,7 @@ class SqliteLog:
         self._reading = threading.Lock()
         self._turn = threading.Condition()
         self._waiting: list[_Waiting] = []
+        self._tasks: list[_Task] = []
         self._pending = 0
         self._closed = False
         self._first = self._trim_below = 0
@@ -105,6 +111,32 @@ class SqliteLog:
             self._trim_below = min(max(self._trim_below, below), self._tail)
             self._turn.notify_all()
 
+    def rewrite(self, bodies: Mapping[int, bytes]) -> None:
+        """Put other bodies at these offsets, durably, in one commit; those that hold nothing are left alone."""
+        rows = [(offset, body) for offset, body in bodies.items()]
+        self._in_turn(lambda writer: _rewrite(writer, rows))
+
+    def scrub(self) -> None:
+        """Leave nothing of what was rewritten or dropped on disk; raises `StoreBusy` while somebody else reads."""
+        self._in_turn(self._scrub)
+
+    def _scrub(self, writer: apsw.Connection) -> None:
+        with self._reading:
+            scrub(writer)
+
+    def _in_turn(self, run: Callable[[apsw.Connection], None]) -> None:
+        """Let the writer thread do it between two groups; return, or raise, when it is done."""
+        if self._writer is None:
+            raise BadInput("the journal is open for reading only", "Ask the running daemon to change it")
+        answer: Future[None] = Future()
+        answer.set_running_or_notify_cancel()
+        with self._turn:
+            if self._closed:
+                raise JourneydError("the journal is closed: journeyd is stopping")
+            self._tasks.append(_Task(run, answer))
+            self._turn.notify_all()
+        answer.result()
+
     # --- reading
 
     def read(self, after: int, limit: int) -> list[Logged]:
@@ -138,6 +170,7 @@ class SqliteLog:
         while (group := self._next_group()) is not None:
             if self._first < self._trim_below:
                 self._drop_some()
+            self._do_tasks()
             if not group:
                 continue
             try:
@@ -157,12 +190,12 @@ class SqliteLog:
     def _next_group(self) -> list[_Waiting] | None:
         """Wait for appends and take as many as one transaction should hold; None once closed and drained.
 
-        Empty when there is only something to drop.
+        Empty when there is only something to drop, or a task.
         """
         with self._turn:
-            while not self._waiting and not self._closed and self._first >= self._trim_below:
+            while not self._waiting and not self._tasks and not self._closed and self._first >= self._trim_below:
                 self._turn.wait()
-            if self._closed and not self._waiting:
+            if self._closed and not self._waiting and not self._tasks:
                 return None
             group: list[_Waiting] = []
             size = 0
@@ -193,6 +226,19 @@ class SqliteLog:
         self._checkpoints.run()
         return self._tail
 
+    def _do_tasks(self) -> None:
+        writer = self._writer
+        assert writer is not None
+        with self._turn:
+            tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            try:
+                task.run(writer)
+            except Exception as error:  # whatever it is, it is the caller's answer
+                task.answer.set_exception(error)
+            else:
+                task.answer.set_result(None)
+
     def _drop_some(self) -> None:
         writer = self._writer
         assert writer is not None
@@ -201,3 +247,15 @@ class SqliteLog:
         with suppress(apsw.Error):  # the disk is in trouble, which the next append will say; entries only stay longer
             writer.execute("DELETE FROM entries WHERE offset < ?1", (upto,))
         self._first = upto
+
+
+def _rewrite(writer: apsw.Connection, rows: list[tuple[int, bytes]]) -> None:
+    with full_disk_is_said():
+        writer.execute("BEGIN IMMEDIATE")
+        try:
+            writer.executemany("UPDATE entries SET body = ?2 WHERE offset = ?1", rows)
+            writer.execute("COMMIT")
+        except BaseException:
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
+            raise

@@ -1,4 +1,7 @@
-"""Loads queries.sql: named statements, each described. A name that is not there fails when the module is imported."""
+"""Loads queries.sql and people.sql: named statements, each described.
+
+A name that is not there fails when the module is imported.
+"""
 
 from importlib.resources import files
 from typing import Final
@@ -26,4 +29,4 @@ def resource(name: str) -> str:
     return files("engine.store.sqlite").joinpath(name).read_text(encoding="utf-8")
 
 
-SQL: Final = load(resource("queries.sql"))
+SQL: Final = load(resource("queries.sql") + resource("people.sql"))

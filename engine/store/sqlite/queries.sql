@@ -22,8 +22,8 @@ CROSS JOIN customers AS c ON c.num = i.num
 LEFT JOIN customers AS w ON w.num = c.winner;
 
 -- name: numbers
--- Ids to the index columns of whom they stand for today.
-SELECT a.value, r.num, r.oneid, r.known, r.wake, r.stage, r.reached
+-- Ids to their own numbers, and to the index columns of whom they stand for today.
+SELECT a.value, c.num, r.num, r.oneid, r.known, r.wake, r.stage, r.reached
 FROM carray(?1) AS a
 CROSS JOIN customers AS c ON c.oneid = a.value
 CROSS JOIN customers AS r ON r.num = coalesce(c.winner, c.num);
@@ -52,6 +52,10 @@ SELECT seq, body FROM redo WHERE seq > ?1 ORDER BY seq;
 -- Changes that have all been written down; the last one stays, so that numbers go on from it and readers see it pass.
 DELETE FROM redo WHERE seq <= ?1 AND seq < (SELECT max(seq) FROM redo);
 
+-- name: clear_redo
+-- A change without what was erased.
+UPDATE redo SET body = ?1 WHERE seq = ?2;
+
 -- name: last_number
 -- The highest customer number given.
 SELECT coalesce(max(num), 0) FROM customers;
@@ -72,33 +76,9 @@ INSERT INTO states (num, body) VALUES (?1, ?2) ON CONFLICT (num) DO UPDATE SET b
 -- Points an identifier at a customer.
 INSERT INTO identifiers (name, num) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET num = excluded.num;
 
--- name: merge_customer
--- Leaves of the loser only the way to the winner.
-UPDATE customers SET known = 0, winner = ?2, wake = 0, stage = '', reached = '' WHERE num = ?1;
-
--- name: merge_redirects
--- Earlier losers of the loser lead to the winner at once.
-UPDATE customers SET winner = ?2 WHERE winner = ?1;
-
 -- name: drop_state
--- A merged customer's value goes.
+-- The value of a customer that is gone goes.
 DELETE FROM states WHERE num = ?1;
-
--- name: merge_runs
--- The loser's runs are found under the winner.
-UPDATE runs SET num = ?2 WHERE num = ?1;
-
--- name: merge_touches
--- The loser's touches are found under the winner.
-UPDATE touches SET num = ?2 WHERE num = ?1;
-
--- name: merge_coupons
--- The loser's coupons are found under the winner.
-UPDATE coupons SET num = ?2 WHERE num = ?1;
-
--- name: merge_notes
--- The loser's trace is found under the winner.
-UPDATE notes SET num = ?2 WHERE num = ?1;
 
 -- name: due
 -- Customers with a timer due, earliest first, and by id at one instant.
@@ -220,7 +200,7 @@ SELECT count(*) FROM facts WHERE touch = '';
 
 -- name: add_effect
 -- An effect, counted once per key; returns a row only when it is new.
-INSERT INTO effects (key, journey, kind, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO NOTHING RETURNING seq;
+INSERT INTO effects (key, journey, kind, body, num) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO NOTHING RETURNING seq;
 
 -- name: effects
 -- Effects, oldest first.
@@ -231,35 +211,36 @@ SELECT body FROM effects WHERE (?1 = '' OR journey = ?1) AND (?2 = '' OR kind = 
 INSERT INTO notes (num, body) VALUES (?1, ?2);
 
 -- name: notes
--- A customer's trace, newest commit first.
-SELECT body FROM notes
-WHERE num = (SELECT coalesce(winner, num) FROM customers WHERE oneid = ?1) ORDER BY seq DESC;
+-- The trace under one number, newest commit first.
+SELECT body FROM notes WHERE num = ?1 ORDER BY seq DESC;
+
+-- name: notes_of_many
+-- The trace under several numbers, newest commit first.
+SELECT n.body FROM carray(?1) AS a CROSS JOIN notes AS n ON n.num = a.value ORDER BY n.seq DESC;
 
 -- name: runs
 -- Runs, newest entrance first.
-SELECT c.oneid, r.body FROM runs AS r CROSS JOIN customers AS c ON c.num = r.num
+SELECT o.oneid, r.body FROM runs AS r CROSS JOIN customers AS c ON c.num = r.num
+CROSS JOIN customers AS o ON o.num = coalesce(c.winner, c.num)
 WHERE (?1 = '' OR r.journey = ?1) AND (?2 < 0 OR r.active = ?2) ORDER BY r.entered DESC, r.id LIMIT ?3;
 
 -- name: runs_of_journey
 -- A journey's runs, newest entrance first.
-SELECT c.oneid, r.body FROM runs AS r CROSS JOIN customers AS c ON c.num = r.num
+SELECT o.oneid, r.body FROM runs AS r CROSS JOIN customers AS c ON c.num = r.num
+CROSS JOIN customers AS o ON o.num = coalesce(c.winner, c.num)
 WHERE r.journey = ?1 AND (?2 < 0 OR r.active = ?2) ORDER BY r.entered DESC, r.id LIMIT ?3;
 
 -- name: runs_of_customer
 -- A customer's runs, newest entrance first.
-SELECT c.oneid, r.body FROM customers AS a
-CROSS JOIN runs AS r ON r.num = coalesce(a.winner, a.num)
-CROSS JOIN customers AS c ON c.num = r.num
-WHERE a.oneid = ?4 AND (?1 = '' OR r.journey = ?1) AND (?2 < 0 OR r.active = ?2)
+WITH root(num, oneid) AS (
+  SELECT o.num, o.oneid FROM customers AS a CROSS JOIN customers AS o ON o.num = coalesce(a.winner, a.num)
+  WHERE a.oneid = ?4
+), person(num) AS (
+  SELECT num FROM root UNION ALL SELECT c.num FROM root CROSS JOIN customers AS c ON c.winner = root.num
+)
+SELECT root.oneid, r.body FROM root CROSS JOIN person CROSS JOIN runs AS r ON r.num = person.num
+WHERE (?1 = '' OR r.journey = ?1) AND (?2 < 0 OR r.active = ?2)
 ORDER BY r.entered DESC, r.id LIMIT ?3;
-
--- name: owner_of_run
--- The customer number behind a run.
-SELECT num FROM runs WHERE id = ?1;
-
--- name: owner
--- The customer number behind an id, merged ids followed.
-SELECT coalesce(winner, num) FROM customers WHERE oneid = ?1;
 
 -- name: add_dead
 -- An entry that could not be applied, kept once.
@@ -369,14 +350,20 @@ SELECT coalesce(sum(n), 0) FROM tallies WHERE kind = 'underway' AND a = ?1 AND b
 
 -- name: travellers_few
 -- Customers with an active run in another version: by way of the journey's runs.
-SELECT DISTINCT c.oneid FROM runs AS r INDEXED BY runs_underway CROSS JOIN customers AS c ON c.num = r.num
-WHERE r.journey = ?1 AND r.version <> ?2 AND r.active = 1 AND c.oneid > ?3 ORDER BY c.oneid LIMIT ?4;
+SELECT DISTINCT o.oneid FROM runs AS r INDEXED BY runs_underway CROSS JOIN customers AS c ON c.num = r.num
+CROSS JOIN customers AS o ON o.num = coalesce(c.winner, c.num)
+WHERE r.journey = ?1 AND r.version <> ?2 AND r.active = 1 AND o.oneid > ?3 ORDER BY o.oneid LIMIT ?4;
 
 -- name: travellers_many
 -- The same by way of the customers, cheaper when they are many.
 SELECT c.oneid FROM customers AS c
-WHERE c.oneid > ?3 AND EXISTS (
-  SELECT 1 FROM runs AS r INDEXED BY runs_customer WHERE r.num = c.num AND r.journey = ?1 AND r.version <> ?2 AND r.active = 1)
+WHERE c.oneid > ?3 AND c.winner IS NULL AND (EXISTS (
+  SELECT 1 FROM runs AS r INDEXED BY runs_customer
+  WHERE r.num = c.num AND r.journey = ?1 AND r.version <> ?2 AND r.active = 1
+) OR EXISTS (
+  SELECT 1 FROM customers AS l INDEXED BY customers_winner CROSS JOIN runs AS r INDEXED BY runs_customer ON r.num = l.num
+  WHERE l.winner = c.num AND r.journey = ?1 AND r.version <> ?2 AND r.active = 1
+))
 ORDER BY c.oneid LIMIT ?4;
 
 -- name: add_pool
@@ -415,21 +402,28 @@ ON CONFLICT (key) DO NOTHING;
 -- name: coupons
 -- The codes issued, newest first.
 SELECT p.name, k.code, k.key, c.oneid, k.at, k.run, k.journey, k.step
-FROM coupons AS k CROSS JOIN pools AS p ON p.num = k.pool CROSS JOIN customers AS c ON c.num = k.num
+FROM coupons AS k CROSS JOIN pools AS p ON p.num = k.pool CROSS JOIN customers AS a ON a.num = k.num
+CROSS JOIN customers AS c ON c.num = coalesce(a.winner, a.num)
 ORDER BY k.seq DESC LIMIT ?1;
 
 -- name: coupons_of_pool
 -- The codes issued of one pool, newest first.
 SELECT p.name, k.code, k.key, c.oneid, k.at, k.run, k.journey, k.step
-FROM pools AS p CROSS JOIN coupons AS k ON k.pool = p.num CROSS JOIN customers AS c ON c.num = k.num
+FROM pools AS p CROSS JOIN coupons AS k ON k.pool = p.num CROSS JOIN customers AS a ON a.num = k.num
+CROSS JOIN customers AS c ON c.num = coalesce(a.winner, a.num)
 WHERE p.name = ?1 ORDER BY k.seq DESC LIMIT ?2;
 
 -- name: coupons_of_customer
 -- The codes that a customer got, newest first.
-SELECT p.name, k.code, k.key, c.oneid, k.at, k.run, k.journey, k.step
-FROM customers AS a CROSS JOIN coupons AS k ON k.num = coalesce(a.winner, a.num)
-CROSS JOIN pools AS p ON p.num = k.pool CROSS JOIN customers AS c ON c.num = k.num
-WHERE a.oneid = ?1 AND (?2 = '' OR p.name = ?2) ORDER BY k.seq DESC LIMIT ?3;
+WITH root(num, oneid) AS (
+  SELECT o.num, o.oneid FROM customers AS a CROSS JOIN customers AS o ON o.num = coalesce(a.winner, a.num)
+  WHERE a.oneid = ?1
+), person(num) AS (
+  SELECT num FROM root UNION ALL SELECT c.num FROM root CROSS JOIN customers AS c ON c.winner = root.num
+)
+SELECT p.name, k.code, k.key, root.oneid, k.at, k.run, k.journey, k.step
+FROM root CROSS JOIN person CROSS JOIN coupons AS k ON k.num = person.num CROSS JOIN pools AS p ON p.num = k.pool
+WHERE ?2 = '' OR p.name = ?2 ORDER BY k.seq DESC LIMIT ?3;
 
 -- name: add_arm
 -- An arm was tried, or won, more often.

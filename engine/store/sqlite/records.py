@@ -24,7 +24,7 @@ def write_runs(connection: apsw.Connection, changes: Changes, roster: Roster, ta
     known: dict[str, tuple[Any, ...]] = {
         run_id: row for run_id, *row in connection.execute(SQL["runs_by_id"], (apsw.carray(tuple(changes.runs)),))
     }
-    added, moved, refiled = [], [], []
+    added, moved, refiled, before_of = [], [], [], []
     opened: dict[tuple[str, str], Micros] = {}
     for run_id, (owner, run) in changes.runs.items():
         place = place_of(run)
@@ -37,6 +37,7 @@ def write_runs(connection: apsw.Connection, changes: Changes, roster: Roster, ta
             moved.append((*now, seq))
             if [journey, *filed] != [run.journey, num, run.entered]:
                 refiled.append((seq, num, run.journey, run.entered))
+                before_of += [(run_id, filed[0])] if filed[0] != num else []
         else:
             added.append((run_id, num, run.journey, run.entered, *now))
         if run.goal_until:
@@ -47,6 +48,7 @@ def write_runs(connection: apsw.Connection, changes: Changes, roster: Roster, ta
     connection.executemany(SQL["add_run"], added)
     connection.executemany(SQL["move_run"], moved)
     connection.executemany(SQL["refile_run"], refiled)
+    connection.executemany(SQL["add_refiled"], before_of)
     connection.executemany(SQL["raise_tally"], [("open", *version_of, until) for version_of, until in opened.items()])
 
 
@@ -58,10 +60,11 @@ def write_notes(connection: apsw.Connection, changes: Changes, roster: Roster) -
     connection.executemany(SQL["add_notes"], [(num, _encode(notes)) for num, notes in lines.items()])
 
 
-def write_effects(connection: apsw.Connection, changes: Changes, tallies: Tallies) -> None:
+def write_effects(connection: apsw.Connection, changes: Changes, roster: Roster, tallies: Tallies) -> None:
     """Insert effects whose key is new, and count conversions."""
     for effect in changes.effects:
-        row = (effect.key, effect.journey, effect.kind, _encode(effect))
+        num = roster.number(effect.customer) if effect.customer else None
+        row = (effect.key, effect.journey, effect.kind, _encode(effect), num)
         is_new = connection.execute(SQL["add_effect"], row).fetchall()
         if is_new and effect.kind == "converted":
             tallies.add("converted", (effect.journey,), 1, effect.value)

@@ -24,12 +24,30 @@ class Redo(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
+
+
+class _Numbers(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The first field of `Redo`: whose values a row holds."""
+
+    nums: list[int]
+
+
+_numbers: Final[msgspec.msgpack.Decoder[_Numbers]] = msgspec.msgpack.Decoder(_Numbers)
 _decoder: Final[msgspec.msgpack.Decoder[Redo]] = msgspec.msgpack.Decoder(Redo)
 
 
 def encode(redo: Redo) -> bytes:
     """Return the bytes of a redo row."""
     return _encoder.encode(redo)
+
+
+def without(body: bytes, nums: set[int]) -> bytes | None:
+    """Return the redo row with the values of these customers gone, None when it holds none of them."""
+    if nums.isdisjoint(_numbers.decode(body).nums):
+        return None
+    redo = _decoder.decode(body)
+    kept = [b"" if num in nums else value for num, value in zip(redo.nums, redo.bodies, strict=True)]
+    return encode(msgspec.structs.replace(redo, bodies=kept))
 
 
 class Overlay:

@@ -14,20 +14,13 @@ from engine.core import state
 from engine.core.ids import Micros
 from engine.core.state import Customer
 from engine.ports import Changes
+from engine.store.sqlite.erasing import drop_labels
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.tally import Tallies
 from engine.store.sqlite.warm import Warm
 from engine.store.sqlite.writeback import WriteBack
 
 _MANY_MERGES: Final = 50_000
-_MERGES: Final = (
-    "merge_redirects",
-    "merge_customer",
-    "merge_runs",
-    "merge_touches",
-    "merge_coupons",
-    "merge_notes",
-)
 _DECODED: Final = 16  # one in so many hot customers is kept decoded: that costs six times the memory
 
 
@@ -67,8 +60,11 @@ class Roster:
         self._last: int = connection.execute(SQL["last_number"]).get
         # The commit that is being written.
         self._now: dict[str, _Entry] = {}
+        self._own: dict[str, int] = {}  # the own numbers of ids that were merged away
         self._changes: list[_Change] = []
         self._lost: dict[str, str] = {}
+        self._erased: list[_Entry] = []
+        self._gone: list[int] = []  # the numbers of the erased
 
     # --- reads
 
@@ -127,7 +123,9 @@ class Roster:
         if cold:
             rows: list[Any] = self._connection.execute(SQL["numbers"], (apsw.carray(tuple(cold)),)).fetchall()
             here = {entry.oneid: entry for entry in found.values()}  # one entry per customer, whatever the cache drops
-            for oneid, num, root, known, *columns in rows:
+            for oneid, own, num, root, known, *columns in rows:
+                if own != num:
+                    self._own[oneid] = own
                 if (entry := here.get(root) or self._hot.get(root)) is None:
                     entry = _Entry(num, root, bool(known), *columns)
                     self._hot.put(root, entry)
@@ -139,7 +137,8 @@ class Roster:
     def prepare(self, ids: Iterable[str]) -> None:
         """Look up the numbers of all ids of a commit; those never heard of get a row of their own."""
         wanted = dict.fromkeys(ids)
-        self._changes, self._lost = [], {}
+        self._own, self._gone = {}, []
+        self._changes, self._lost, self._erased = [], {}, []
         self._now = self._look_up(wanted)
         fresh = [oneid for oneid in wanted if oneid not in self._now]
         for num, oneid in enumerate(fresh, start=self._last + 1):
@@ -148,17 +147,25 @@ class Roster:
         self._last += len(fresh)
 
     def number(self, customer: str) -> int:
-        """Return the number that an id of `prepare` stands for."""
-        return self._now[customer].num
+        """Return the own number of an id of `prepare`, also when it was merged away: its rows stay its own."""
+        return self._own[customer] if customer in self._own else self._now[customer].num
+
+    def stands(self, customer: str) -> bool:
+        """Does an id of `prepare` stand for itself, once this commit's merges and partings are done?"""
+        return self._now[customer].oneid == customer
 
     def write(self, changes: Changes, tallies: Tallies) -> dict[int, bytes]:
-        """Write merges, index columns and identifiers; return the values to write, empty for a merged customer."""
+        """Write merges, partings, index columns and identifiers; return the values to write, empty for who is gone."""
         losers = [self._merge(loser, winner, tallies) for loser, winner in changes.merged.items()]
         bodies = {num: b"" for num in losers if num}
+        if changes.parted:
+            self._part(changes.parted)
+        if changes.erased:
+            bodies |= dict.fromkeys(self._erase(changes.erased, tallies), b"")
         moves: list[tuple[int, Micros, str, str]] = []
         for oneid, customer in changes.customers.items():
             entry = self._now[oneid]
-            if entry.oneid != oneid:
+            if entry.oneid != oneid or entry in self._erased:
                 continue  # merged away: its value lives on in the winner's
             reached = _reached(entry, customer)
             if not entry.known or (entry.wake, entry.stage, entry.reached) != (customer.wake, customer.stage, reached):
@@ -167,8 +174,11 @@ class Roster:
             bodies[entry.num] = body = state.encode(customer)
             self._changes.append(_Change(entry, customer, reached, body))
         self._connection.executemany(SQL["move_customer"], moves)
-        rows = [(name, self.number(customer)) for name, customer in changes.identifiers.items()]
+        rows = [(name, self.number(customer)) for name, customer in changes.identifiers.items() if customer]
         self._connection.executemany(SQL["put_identifier"], rows)
+        if len(rows) < len(changes.identifiers):
+            drops = [(name,) for name, customer in changes.identifiers.items() if not customer]
+            self._connection.executemany(SQL["drop_identifier"], drops)
         return bodies
 
     def _merge(self, loser_id: str, winner_id: str, tallies: Tallies) -> int:
@@ -176,22 +186,58 @@ class Roster:
         loser, winner = self._now[loser_id], self._now[winner_id]
         if loser.oneid != loser_id or winner is loser:
             return 0
-        for name in _MERGES:
-            self._connection.execute(SQL[name], (loser.num, winner.num))
+        self._connection.execute(SQL["merge_redirects"], (loser.num, winner.num))
+        self._connection.execute(SQL["merge_customer"], (loser.num, winner.num))
+        drop_labels(self._connection, loser.num, tallies)
         if loser.known:
             _count(tallies, loser.stage, loser.reached, -1)
         for oneid, entry in self._now.items():
             if entry is loser:
                 self._now[oneid] = winner
+        self._own[loser_id] = loser.num
         self._lost[loser_id] = winner.oneid
         return loser.num
+
+    def _part(self, parted: dict[str, str]) -> None:
+        """Let merged ids stand for themselves again, and then others for whom they are told to."""
+        for oneid, to in parted.items():
+            if oneid == to and not self.stands(oneid):
+                num = self._own.pop(oneid)
+                self._connection.execute(SQL["part_customer"], (num, None))
+                self._now[oneid] = _Entry(num, oneid, body=b"")
+        for oneid, to in parted.items():
+            if not self.stands(oneid):
+                self._connection.execute(SQL["part_customer"], (self._own[oneid], self._now[to].num))
+                self._now[oneid] = self._now[to]
+
+    def _erase(self, erased: list[str], tallies: Tallies) -> list[int]:
+        """Forget the persons that these ids stand for; return the numbers of all their ids."""
+        nums: list[int] = []
+        for oneid in erased:
+            entry = self._now[oneid]
+            if entry in self._erased:
+                continue
+            self._erased.append(entry)
+            if entry.known:
+                _count(tallies, entry.stage, entry.reached, -1)
+            led: list[Any] = self._connection.execute(SQL["led"], (entry.num,)).fetchall()
+            nums += [entry.num, *(num for (num,) in led)]
+        self._connection.executemany(SQL["erase_customer"], [(num,) for num in nums])
+        self._gone = nums
+        return nums
+
+    def erased(self) -> list[int]:
+        """Return the numbers of the ids that this commit erases."""
+        return self._gone
 
     def committed(self, changes: Changes) -> None:
         """Take what was committed into the caches."""
         for loser, winner in self._lost.items():
             self._hot.drop(loser)
             self._merged[loser] = winner
-        if len(self._merged) > _MANY_MERGES:
+        for entry in self._erased:
+            self._hot.drop(entry.oneid)
+        if changes.parted or self._erased or len(self._merged) > _MANY_MERGES:
             self._names.clear()
             self._merged.clear()
         for entry, customer, reached, body in self._changes:
@@ -201,12 +247,15 @@ class Roster:
             entry.body = body
             self._keep_decoded(entry, customer)
         for name, oneid in changes.identifiers.items():
-            self._names.put(name, self._now[oneid].oneid)
+            if not oneid or self._now[oneid] in self._erased:
+                self._names.drop(name)
+            else:
+                self._names.put(name, self._now[oneid].oneid)
         self._now, self._changes = {}, []
 
     def rolled_back(self) -> None:
         """Forget what was being written."""
-        self._now, self._changes, self._lost = {}, [], {}
+        self._now, self._changes, self._lost, self._erased = {}, [], {}, []
         self._last = self._connection.execute(SQL["last_number"]).get
 
 

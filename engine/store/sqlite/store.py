@@ -18,8 +18,10 @@ from engine.store.sqlite.connection import (
     migrate,
     open_reader,
     open_writer,
+    scrub,
 )
 from engine.store.sqlite.faces import SqliteReader
+from engine.store.sqlite.pepper import Pepper
 from engine.store.sqlite.unit import SqliteUnit, Writer
 from engine.store.sqlite.writeback import SWEEP_AFTER
 
@@ -28,16 +30,25 @@ class SqliteStore(SqliteReader):
     """A `Store` in `store.db`. One process may write: hold the `WorkspaceLock` first.
 
     `hot` is how many customers are kept in memory (at most twice as many); `dedupe_window` how long a message id is
-    remembered; `sweep_after` how many bytes of changes may gather before they are written where they belong.
+    remembered; `sweep_after` how many bytes of changes may gather before they are written where they belong; `pepper`
+    the key of fingerprints, which is else made once in a file beside the database.
     """
 
     def __init__(
-        self, path: Path, *, hot: int = 100_000, dedupe_window: Micros = WINDOW, sweep_after: int = SWEEP_AFTER
+        self,
+        path: Path,
+        *,
+        hot: int = 100_000,
+        dedupe_window: Micros = WINDOW,
+        sweep_after: int = SWEEP_AFTER,
+        pepper: bytes = b"",
     ) -> None:
         writer = open_writer(path)
         try:
             migrate(writer)
-            self._open(path, Writer(writer, hot=hot, window=dedupe_window, sweep_after=sweep_after))
+            keys = Pepper(path.parent, pepper)
+            keys.make()
+            self._open(path, keys, Writer(writer, hot=hot, window=dedupe_window, sweep_after=sweep_after))
         except BaseException:
             writer.close()
             raise
@@ -46,11 +57,12 @@ class SqliteStore(SqliteReader):
     def open_readonly(cls, path: Path) -> Self:
         """Open for reading, also while a daemon writes; `unit` then raises `BadInput`."""
         store = cls.__new__(cls)
-        store._open(path, None)
+        store._open(path, Pepper(path.parent), None)
         return store
 
-    def _open(self, path: Path, writer: Writer | None) -> None:
+    def _open(self, path: Path, pepper: Pepper, writer: Writer | None) -> None:
         self._path = path
+        self._pepper = pepper
         self._writer = writer
         self._writing = threading.RLock()
         reader = open_reader(path)
@@ -75,10 +87,17 @@ class SqliteStore(SqliteReader):
             with full_disk_is_said():
                 connection.execute("BEGIN IMMEDIATE")
             try:
-                yield SqliteUnit(self._writer, self._writing)
+                yield SqliteUnit(self._writer, self._writing, self._pepper)
             finally:
                 if connection.in_transaction:
                     self._writer.rollback()
+
+    def scrub(self) -> None:
+        """Leave nothing of what was erased on disk; not inside a unit. Raises `StoreBusy` while somebody else reads."""
+        if self._writer is None:
+            raise BadInput(f"{self._path} is open for reading only", "Ask the running daemon to change it")
+        with self._writing, self._lock:
+            scrub(self._writer.connection)
 
     def close(self) -> None:
         """Close the files; idempotent."""

@@ -12,8 +12,11 @@ from engine.ports import Changes
 from engine.store.sqlite import records
 from engine.store.sqlite.connection import Checkpoints, full_disk_is_said
 from engine.store.sqlite.deliveries import Deliveries
+from engine.store.sqlite.erasing import erase
 from engine.store.sqlite.faces import SqliteReader
 from engine.store.sqlite.issue import write_world
+from engine.store.sqlite.pepper import Pepper
+from engine.store.sqlite.persons import Persons
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.reader import read_meta
 from engine.store.sqlite.roster import Roster
@@ -29,6 +32,7 @@ class Writer:
         self.values = WriteBack(connection, window, sweep_after)
         self.roster = Roster(connection, self.values, hot)
         self.deliveries = Deliveries(connection)
+        self.persons = Persons(connection)
         self.checkpoints = Checkpoints(connection)
         self.meta = read_meta(connection)
 
@@ -50,13 +54,19 @@ class Writer:
         connection, tallies = self.connection, Tallies()
         self.roster.prepare(_mentioned(changes))
         bodies = self.roster.write(changes, tallies)
+        gone = self.roster.erased()
+        if gone:
+            self.values.purge(gone)
         self.values.write(bodies, changes.seen, changes.now)
         records.write_runs(connection, changes, self.roster, tallies)
         self.deliveries.write(changes, self.roster, tallies)
-        records.write_effects(connection, changes, tallies)
+        records.write_effects(connection, changes, self.roster, tallies)
         records.write_notes(connection, changes, self.roster)
         records.write_rest(connection, changes)
         write_world(connection, changes, self.roster)
+        self.persons.write(changes, self.roster, tallies)
+        if gone:
+            erase(connection, gone, tallies)
         if changes.offset:
             self.meta |= {"position": changes.offset, "now": max(changes.now, self.meta.get("now", 0))}
             connection.executemany(SQL["put_meta"], self.meta.items())
@@ -68,6 +78,7 @@ class Writer:
             self.connection.execute("ROLLBACK")
         self.roster.rolled_back()
         self.deliveries.reload()
+        self.persons.forget()
         self.values.rolled_back()
         self.meta = read_meta(self.connection)
 
@@ -75,8 +86,9 @@ class Writer:
 class SqliteUnit(SqliteReader):
     """A write transaction. The store's writer lock is held for as long as it lives."""
 
-    def __init__(self, writer: Writer, lock: "threading.RLock") -> None:
+    def __init__(self, writer: Writer, lock: "threading.RLock", pepper: Pepper) -> None:
         super().__init__(lambda: writer.connection, lock)
+        self._pepper = pepper
         self._writer = writer
 
     def position(self) -> int:
@@ -106,7 +118,13 @@ def _mentioned(changes: Changes) -> Iterable[str]:
         changes.customers,
         changes.merged.keys(),
         changes.merged.values(),
-        changes.identifiers.values(),
+        filter(None, changes.identifiers.values()),
+        changes.parted.keys(),
+        changes.parted.values(),
+        changes.erased,
+        (id_ for merge in changes.merges for id_ in (merge.winner, merge.loser)),
+        (label.customer for label in changes.labels),
+        (effect.customer for effect in changes.effects if effect.customer),
         (owner for owner, _ in changes.runs.values()),
         (touch.customer for touch in changes.touches),
         (coupon.customer for coupon in changes.coupons),

@@ -13,7 +13,7 @@ import apsw
 
 from engine.core.ids import Micros
 from engine.store.sqlite.queries import SQL
-from engine.store.sqlite.redo import Overlay, Redo, encode
+from engine.store.sqlite.redo import Overlay, Redo, encode, without
 from engine.store.sqlite.seen import Seen
 
 SWEEP_AFTER: Final = 16 * 1024 * 1024
@@ -71,6 +71,13 @@ class WriteBack:
         self.seen.write(keys)
         if self._covers and self._portion == (len(self._nums), len(self._keys)):
             self._connection.execute(SQL["drop_redo"], (self._covers,))
+
+    def purge(self, nums: Iterable[int]) -> None:
+        """Take the values of erased customers out of what is not written down yet; call `write` with them empty."""
+        gone = set(nums)
+        rows: list[tuple[int, bytes]] = self._connection.execute(SQL["redo_after"], (0,)).fetchall()  # type: ignore[assignment]
+        cleared = [(body, seq) for seq, before in rows if (body := without(before, gone)) is not None]
+        self._connection.executemany(SQL["clear_redo"], cleared)
 
     def _next_portion(self, changed: int) -> tuple[list[int], list[int]]:
         left = len(self._nums) + len(self._keys)
