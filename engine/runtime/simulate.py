@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from engine.core.delivery import Retry
-from engine.core.events import Directive, Entry, Event, Outcome, Receipt, encode
+from engine.core.events import Directive, Entry, Event, Outcome, Receipt, Verb, encode
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND, Micros, derive, share
 from engine.core.playbook import Playbook
 from engine.ports import EventLog, Rendered, Store
@@ -56,6 +56,7 @@ class World(msgspec.Struct):
     """What survives a crash: the log, the store and the provider. `memory` of the process does not.
 
     `releases`: encoded ones, of which one is published now and then. `pools`: coupon pools, stocked now and then.
+    `regroups`: how likely it is, whenever time passes, that somebody says that two customers are one, or two again.
     """
 
     log: EventLog
@@ -67,6 +68,7 @@ class World(msgspec.Struct):
     channels: tuple[str, ...] = ("email", "sms", KEYED)
     releases: tuple[bytes, ...] = ()
     pools: tuple[str, ...] = ()
+    regroups: float = 0.0
 
 
 class Dice:
@@ -159,6 +161,8 @@ class Simulation:
             self.clock.advance(self.dice.below(400 * DAY))
         elif self.dice.happens(0.02):
             self._direct()
+        elif self.world.regroups and self.dice.happens(self.world.regroups):
+            self._regroup()
         self.clock.advance(1 + self.dice.below((MINUTE, HOUR, 10 * HOUR)[self.dice.below(3)]))
 
     def _direct(self) -> None:
@@ -173,6 +177,23 @@ class Simulation:
             verb = "pause"
         now = self.clock.now()
         self._append([Directive(derive("directive", self.dice.thrown), verb, now, now, subject="*", by="simulation")])
+
+    def _regroup(self) -> None:
+        """Say of two customers that they are one; or, of one that was merged, that it is not."""
+        known = self.world.store.scan("", 10_000)
+        if len(known) < 2:
+            return
+        one, other = (known[self.dice.below(len(known))] for _ in range(2))
+        merged = [row.loser for row in self.world.store.merges(one.id) if row.winner == one.id and not row.undone]
+        if merged and self.dice.happens(0.6):
+            self._tell("unmerge", merged[self.dice.below(len(merged))])
+        elif one.id != other.id:
+            self._tell("merge" if self.dice.happens(0.9) else "apart", one.id, other.id)
+
+    def _tell(self, verb: Verb, subject: str, value: str = "") -> None:
+        now = self.clock.now()
+        name = derive(verb, self.dice.thrown)
+        self._append([Directive(name, verb, now, now, subject=subject, value=value, by="simulation")])
 
     def stock(self, pool: str, count: int) -> None:
         """Put new codes of a pool into the log."""

@@ -239,3 +239,38 @@ def test_a_replay_with_its_publishes_decides_the_same(seed: int) -> None:
 def facts(world: World) -> dict[str, object]:
     found = {c.id: (c.runs, c.travelled, c.stages, c.identifiers, c.tags) for c in world.store.scan("", 10_000)}
     return {**found, "current": world.store.current()}
+
+
+# --- customers who are found to be one, and two again --------------------------------------------------
+
+
+def regrouping(faults: Faults | None = None) -> World:
+    return msgspec.structs.replace(world(faults), regroups=0.25)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whoever_is_one_with_whom_every_touch_is_accounted_for(seed: int) -> None:
+    simulation = Simulation(seed, regrouping(), START)
+    simulation.live(500)
+    simulation.settle()
+    audit(simulation)
+    dead = [letter.reason for letter in simulation.world.store.dead_letters()]
+    assert [reason for reason in dead if not any(word in reason for word in EXPECTED)] == []
+
+
+EXPECTED = ("'nobody'", "are one customer", "was merged into", "is nobody we know")
+"""Forged receipts; and words about customers that other words in the log before them have made one, or two."""
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_replay_with_its_merges_and_unmerges_decides_the_same(seed: int) -> None:
+    simulation = Simulation(seed, regrouping(Faults(crash=0)), START)
+    simulation.live(400)
+    simulation.engine.drain()
+    fresh = regrouping()
+    fresh.log.append([item.body for item in simulation.world.log.read(0, 1_000_000)])
+    Engine(fresh.store, fresh.log, simulation.clock.now, fresh.load, batch=50).drain()
+    before, after = facts(simulation.world), facts(fresh)
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        assert value == after[name], (seed, name)
