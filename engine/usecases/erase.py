@@ -50,10 +50,12 @@ def erase(work: Work, policy: Policy, directive: Directive) -> None:
     keys = known.keys if before is None else tuple(sorted({*known.keys, *before.keys}))
     dropped = 0 if before is None else before.dropped
     done = purge.done_of(directive) if customer is None else 0
+    if customer is None and before is not None and set(known.keys) <= set(before.keys):
+        done = before.done  # said again: what is under way goes on, what is done stays so
+    else:
+        work.changes.jobs += [] if done else [purge.begin(known, work.unit.jobs())]
     work.changes.erasures.append(ErasureRow(known.customer, at, keys, done, dropped))
     work.changes.suppressions += _shut(work, known.shut, at)
-    if not done:
-        work.changes.jobs.append(purge.begin(known))
 
 
 def readmit(work: Work, directive: Directive) -> None:
@@ -140,7 +142,7 @@ def shut_out(work: Work, log: EventLog, places: Places, rules: Rules) -> Places:
     Call it before anybody is looked up. Where somebody else is meant (a device of the erased person in another's hands)
     only the erased identifiers go. One indexed look-up, and none while the ledger is empty.
     """
-    if not hasattr(work.unit, "erasures") or not work.unit.erasures(1):  # TODO(stores): the first half goes
+    if not work.unit.erasures(1):
         return places
     named = [(place, _named(place[1], rules)) for place in places]
     prints = fingerprints(work.unit.pepper(), {name for _, names in named for name in names})

@@ -1,11 +1,11 @@
 """The purge that follows an erasure: every entry of the log and every dead letter that names the person is unmade.
 
-A job worked off in chunks by the engine, beside everything else. It goes backwards through the log, so that
-identifiers which the person held once and lost are met before the entries that know only those. Every chunk may be done
-twice: a crash between its rewrite and its commit harms nothing. What it knows of the person lives in its own row.
+A job worked off in chunks by the engine, beside everything else. It goes backwards through the log, and once more when
+entries taught it identifiers that the person held once and lost. Every chunk may be done twice: a crash between its
+rewrite and its commit harms nothing. What it knows of the person lives in its own row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -50,9 +50,14 @@ def _texts(directive: Directive, name: str) -> tuple[str, ...]:
     return tuple(sorted(str(one) for one in said)) if isinstance(said, list | tuple) else ()
 
 
-def begin(known: Known) -> JobRow:
-    """Return the job that purges the log of the person."""
-    return JobRow(PREFIX + known.customer, "log", body=msgspec.msgpack.encode(known))
+def begin(known: Known, jobs: Iterable[JobRow]) -> JobRow:
+    """Return the job that purges the log of the person; one that is under way begins anew and knows more."""
+    name = PREFIX + known.customer
+    for job in jobs:
+        if job.name == name:
+            known = _body.decode(job.body).joined(known)
+    known = replace(known, before=len(known.names))
+    return JobRow(name, "log", body=msgspec.msgpack.encode(known))
 
 
 def scrub_only() -> JobRow:
@@ -101,9 +106,15 @@ def _purge_log(store: Store, log: EventLog, job: JobRow, rules: Rules, trip: Cal
     trip("erase.rewritten")
     total = job.total or top
     is_over = after == 0 or not found or search.is_before
-    phase, done = ("letters", total) if is_over else ("log", total - after)
-    body = msgspec.msgpack.encode(known)
-    job = replace(job, phase=phase, cursor=str(after), done=done, total=total, body=body)
+    if is_over and len(known.names) > known.before:
+        # Entries that were looked at already may know the person by a name that was learned since: once more.
+        known = replace(known, before=len(known.names), is_met=False, later=0)
+        job = replace(job, cursor="", total=total + top)
+    elif is_over:
+        job = replace(job, phase="letters", cursor="", done=total)
+    else:
+        job = replace(job, cursor=str(after), done=total - after, total=total)
+    job = replace(job, body=msgspec.msgpack.encode(known))
     with store.unit() as unit:
         unit.commit(Changes(jobs=[job]))
     return job

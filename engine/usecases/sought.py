@@ -28,7 +28,7 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     `names`: "kind:value"; `keys`: the ledger's fingerprints, `shut` those of addresses (identifiers of `kinds`);
     `provided`: (provider, its id) of touches. `directive` is the erasure's own entry: what stands after it is
     `shut_out`'s, and what was received before `since` cannot know the person. `later`: received by the entry that was
-    looked at last.
+    looked at last. `before`: how many names were known when the pass through the log began.
     """
 
     customer: str
@@ -42,6 +42,16 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     since: Micros = 0
     is_met: bool = False
     later: Micros = 0
+    before: int = 0
+
+    def joined(self, newer: "Known") -> "Known":
+        """Return the newer one with what this one knows besides."""
+        both = {
+            name: tuple(dict.fromkeys((*getattr(self, name), *getattr(newer, name))))
+            for name in ("names", "keys", "shut", "kinds", "touches", "provided")
+        }
+        since = min(self.since, newer.since) if self.names and newer.names else 0
+        return replace(newer, since=since, **both)
 
 
 def addresses(names: Iterable[str], kinds: Collection[str]) -> list[str]:
