@@ -1,5 +1,6 @@
 """What the use cases ask of the world, one Protocol each. Adapters implement them; nobody else imports adapters."""
 
+from engine.ports.chainer import Chainer
 from engine.ports.channel import Answering, Channel, Message, NotSent, Rendered, Rendering, Result, Sent, Unclear
 from engine.ports.rows import (
     Attempt,
@@ -26,6 +27,7 @@ from engine.ports.store import Clock, EventLog, Logged, Reader, Store, Unit
 __all__ = [
     "Answering",
     "Attempt",
+    "Chainer",
     "Changes",
     "Channel",
     "Clock",
