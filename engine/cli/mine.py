@@ -122,7 +122,11 @@ class _Mining:
 
     def _find(self) -> "Findings":
         from engine.bootstrap.mining import Past
+        from engine.cli.mining_words import tell_trimmed
 
+        trimmed = getattr(self._source, "trimmed", 0)
+        if not self._as_json:
+            tell_trimmed(trimmed, self._invocation.say)  # said first: it may be why there is nothing to read
         with ExitStack() as stack:
             store = None
             if (self._workspace.data / "store.db").exists():
@@ -130,8 +134,7 @@ class _Mining:
             past = Past(self._source, store, self._audience.identity, self._asked.since_of(self._now), self._now)
             with self._progress(past) as page_done:
                 found = self._asked.find(past, page_done, self._workspace.settings.default_zone)
-        refused, trimmed = self._source.refused, getattr(self._source, "trimmed", 0)
-        return found.with_losses(refused, trimmed)
+        return found.with_losses(self._source.refused, trimmed)
 
     @contextmanager
     def _progress(self, past: "Past") -> Iterator[Callable[[], None]]:

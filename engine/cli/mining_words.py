@@ -67,14 +67,6 @@ def tell_past(past: Seen, zone: "ZoneInfo", say: Say) -> None:
             f"{instant(past.first, zone)} – {instant(past.last, zone)}：客户 {past.customers:,}，事件 {past.events:,}",
         )
     )
-    if past.trimmed:
-        remark(
-            say(
-                f"The log does not hold its {past.trimmed:,} oldest entries any more: older purchases are not counted. "
-                "Give an export with --history",
-                f"日志中最旧的 {past.trimmed:,} 条记录已被清理，更早的购买未计入。可用 --history 给出导出文件",
-            )
-        )
     for number, en, zh in (
         (past.unknown, "of nobody we know", "条事件不属于任何已知客户"),
         (past.repeats, "told twice", "条重复"),
@@ -82,6 +74,18 @@ def tell_past(past: Seen, zone: "ZoneInfo", say: Say) -> None:
     ):
         if number:
             remark(say(f"  {counted(number, 'event')} {en}", f"  {number:,} {zh}"))
+
+
+def tell_trimmed(trimmed: int, say: Say) -> None:
+    """Print that the oldest part of the log is not there any more, when it is not."""
+    if trimmed:
+        remark(
+            say(
+                f"The log does not hold its {trimmed:,} oldest entries any more: what happened then is not counted. "
+                "Give an export with --history",
+                f"日志中最旧的 {trimmed:,} 条记录已被清理，其中的事件未计入。可用 --history 给出导出文件",
+            )
+        )
 
 
 def tell_tags(mined: Mined, declared: frozenset[str], say: Say) -> None:

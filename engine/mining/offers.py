@@ -33,7 +33,7 @@ class Shelf(msgspec.Struct, frozen=True):
     """Which items may be offered: the `most` popular ones that at least `fewest` customers have."""
 
     most: int = 2_000
-    fewest: int = 5
+    fewest: int = 3
 
 
 def gather(past: Iterable[tuple[str, Event]], event: str, name: str) -> Baskets:
