@@ -15,7 +15,8 @@ class PeopleReads(WorldReads):
     def merges(self, customer: str, limit: int = 1000) -> list[MergeRow]:
         """Return the lines of the merge log that name this very id, newest first."""
         with self._lock:
-            rows = [row for row in reversed(self._tables.merges.values()) if customer in (row.winner, row.loser)]
+            lines = reversed(self._tables.merged.get(customer, {}))
+            rows = [self._tables.merges[line] for line in lines]
         return sorted(rows, key=lambda row: -row.at)[: max(limit, 0)]
 
     def reviews(self, state: str = "open", limit: int = 1000) -> list[ReviewRow]:

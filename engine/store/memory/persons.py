@@ -30,7 +30,10 @@ def unite(tables: Tables, changes: Changes) -> None:
 
 def publish_people(tables: Tables, changes: Changes) -> None:
     """Write the merge log, reviews, labels, the erasure ledger and suppressions down."""
-    tables.merges.update((row.id, row) for row in changes.merges)
+    for row in changes.merges:
+        tables.merges[row.id] = row
+        for name in (row.winner, row.loser):
+            tables.merged.setdefault(name, {})[row.id] = None
     tables.reviews.update((row.identifier, row) for row in changes.reviews)
     for label in changes.labels:
         if label.customer not in tables.redirects:
@@ -89,7 +92,10 @@ def erase(tables: Tables, changes: Changes) -> None:
         tables.underway[run.journey, run.version] -= run.is_active
     tables.identifiers = {name: owner for name, owner in tables.identifiers.items() if owner not in people}
     tables.coupons = {key: row for key, row in tables.coupons.items() if row.customer not in people}
-    tables.merges = {id_: row for id_, row in tables.merges.items() if people.isdisjoint((row.winner, row.loser))}
+    for line in {line for name in people for line in tables.merged.get(name, ())}:
+        row = tables.merges.pop(line)
+        for name in (row.winner, row.loser):
+            tables.merged[name].pop(line, None)
     tables.reviews = {
         name: row for name, row in tables.reviews.items() if people.isdisjoint((row.holder, *row.claimants))
     }

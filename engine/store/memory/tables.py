@@ -110,6 +110,7 @@ class Tables:
     arms: dict[tuple[str, str], dict[str, ArmResult]] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     merges: dict[str, MergeRow] = field(default_factory=dict)
+    merged: dict[str, dict[str, None]] = field(default_factory=dict)  # customer -> the lines that name it, as they came
     reviews: dict[str, ReviewRow] = field(default_factory=dict)
     labels: dict[tuple[str, str], dict[str, LabelRow]] = field(default_factory=dict)  # (kind, name) -> customer -> row
     carried: dict[str, dict[tuple[str, str], LabelRow]] = field(default_factory=dict)  # the same by customer
