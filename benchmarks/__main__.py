@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import assembled, conditions, core_only, embedded, floor, latency, lint, rehearsal, timers
+from benchmarks import assembled, audience, conditions, core_only, embedded, floor, latency, lint, rehearsal, timers
 from benchmarks.measure import Sample, in_child, ratios, size_of, spread
 from benchmarks.report import Row, machine, rate_row, save, shares, show, verdict
 from benchmarks.workload import Shape
@@ -155,6 +155,13 @@ class Bench:
             gate = verdict(taken[what])
             self.rows.append(Row(name, "", f"{wall[0]:.2f} s", f"{cpu[0]:.2f} s", ratio, target, gate))
 
+    def audience(self) -> None:
+        """Measure who customers are and what they carry: see `audience.py`."""
+        for figure in audience.FIGURES:
+            part = figure(self.folder, self.rounds, quick=self.quick)
+            self.rows += part.rows
+            self.samples |= part.samples
+
     def rehearsal(self) -> None:
         """Measure a rehearsal of a long history, whether its memory grows with it, and a year of odd clocks."""
         short, long = (50_000, 200_000) if self.quick else (250_000, 1_000_000)
@@ -206,6 +213,7 @@ def main() -> None:
         bench.timers()
         bench.rehearsal()
         bench.footprint()
+        bench.audience()
         bench.lint()
     show(bench.rows, facts)
     save(OUT, bench.rows, facts, bench.samples)

@@ -1,0 +1,48 @@
+"""The part of a run that is about who customers are and what they carry: its rows and samples, one function a figure."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from benchmarks import identity
+from benchmarks.measure import Sample, in_child, ratios
+from benchmarks.report import Row, rate_row, shares
+
+_say = Console(stderr=True)
+
+
+class Part(NamedTuple):
+    """What a figure adds to the run's table, and the samples behind it."""
+
+    rows: list[Row]
+    samples: dict[str, list[Sample]]
+
+
+def who_is_it(folder: Path, rounds: int, *, quick: bool) -> Part:
+    """Measure resolving events to customers, alone and stored, against a union-find of dictionaries."""
+    events = 100_000 if quick else 1_000_000
+    _say.print(f"[bold]identity[/]: {events:,} events, {3 * events // 10:,} identifiers")
+    taken: dict[str, list[Sample]] = {"dictionaries": [], "alone": [], "stored": []}
+    for number in range(rounds if quick else 1):
+        taken["dictionaries"].append(in_child(identity.by_dictionaries, events))
+        taken["alone"].append(in_child(identity.in_memory, events))
+        taken["stored"].append(in_child(identity.stored, folder / f"identity-{number}", events))
+    alone, bare = taken["alone"], taken["dictionaries"]
+    against = f"{shares(ratios(alone, bare, _per_cpu))} of a union-find of dictionaries"
+    merges = alone[0].extra["merges"] / events
+    rows = [
+        rate_row(f"identity: {events:,} events, {merges:.0%} merge two, rules alone", "C", alone, ratio=against),
+        rate_row("identity: the same, folded and stored", "A", taken["stored"]),
+        rate_row("identity: a union-find of dictionaries", "C", bare),
+    ]
+    return Part(rows, {f"identity: {name}": found for name, found in taken.items()})
+
+
+def _per_cpu(sample: Sample) -> float:
+    return sample.per_cpu
+
+
+FIGURES: tuple[Callable[..., Part], ...] = (who_is_it,)
+"""Every figure, in the order of the table."""
