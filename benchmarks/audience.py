@@ -1,4 +1,4 @@
-"""The part of a run that is about who customers are and what they carry: its rows and samples, one function a figure."""
+"""The part of a run about who customers are and what they carry: its rows and samples, one function a figure."""
 
 from collections.abc import Callable
 from pathlib import Path
