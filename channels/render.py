@@ -42,6 +42,8 @@ _FIELD_LIMITS: Final = {"character_string": 32, "phone_number": 17, "car_number"
 _THING: Final = 20
 WECOM_LIMITS: Final = {"colleague": 2_048, "customer": 4_000}  # bytes
 PUSH_LIMIT: Final = 3_500  # bytes of title, body and data, which leaves room for the envelope's own under 4,096
+_OURS: Final = ("unsubscribe_url", "preferences_url", "confirm_url")
+"""Links that are never counted as clicks: a person's own choice is not an interest in the message."""
 _KIND: Final = re.compile(r"\d+$")
 # Controls, separators and bidirectional overrides have no business in a short message.
 _UNSAFE: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -60,6 +62,14 @@ class Links(Protocol):
 
     def unsubscribe(self, touch_id: str) -> str:
         """Return the address of the unsubscribe page, which also takes the one-click POST."""
+        ...
+
+    def confirm(self, customer: str, scope: str, asked: int) -> str:
+        """Return the address where the customer confirms a yes to `scope`, asked for at that instant."""
+        ...
+
+    def preferences(self, customer: str) -> str:
+        """Return the address of the customer's preference centre."""
         ...
 
 
@@ -145,7 +155,17 @@ class Renderer:
             "arms": touch.arms,
             **({"coupon": {"code": touch.coupon, "pool": touch.pool}} if touch.coupon else {}),
             "unsubscribe_url": self._links.unsubscribe(touch.id),
+            "preferences_url": self._links.preferences(touch.recipient or touch.customer),
+            "confirm_url": self._confirm(touch),
         }
+
+    def _confirm(self, touch: Touch) -> str:
+        """Return where the customer confirms the yes that let the run in, "" for a run that no such yes let in."""
+        purpose, channel, asked = (touch.enter.get(name) for name in ("purpose", "channel", "asked"))
+        if not isinstance(purpose, str) or not isinstance(asked, int):
+            return ""
+        scope = f"{purpose}:{channel}" if channel else purpose
+        return self._links.confirm(touch.recipient or touch.customer, scope, asked)
 
     def _task(self, touch: Touch, customer: Customer, context: dict[str, Any]) -> EmailContent | WecomContent:
         """Return a task: plain, and without a pixel, tracked links or an unsubscribe link."""
@@ -168,7 +188,7 @@ class Renderer:
         markup = template.html.render(context) if template.html else ""
         text = template.text.render(context) if template.text else html.to_text(markup)
         if markup and settings.track_clicks:
-            keep = frozenset({str(context["unsubscribe_url"])})
+            keep = frozenset(str(context[name]) for name in _OURS)
             markup = html.rewrite_links(markup, lambda i, url: self._links.click(touch.id, i, url), keep=keep)
         if markup and settings.track_opens:
             markup = html.add_pixel(markup, self._links.pixel(touch.id))

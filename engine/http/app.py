@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from engine.http.callbacks import Callbacks
+from engine.http.consent_pages import ConsentPages
 from engine.http.customers import Customers
 from engine.http.gateway import Callback, Gateway
 from engine.http.health import Health
@@ -47,6 +48,7 @@ def make_app(
             *Customers(ingest).routes(),
             *Callbacks(gateway, settings, callbacks or {}).routes(),
             *TrackedLinks(gateway, settings, links, recorder).routes(),
+            *ConsentPages(gateway, settings, links).routes(),
             *Health(gateway).routes(),
         ],
         middleware=[Middleware(Guard, gateway=gateway)],

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from engine.http.body import read_body
+from engine.http.consent_pages import FORM_LIMIT, FRESH, language_of, respond
 from engine.http.gateway import Gateway
 from engine.http.recorder import Recorder
 from engine.http.segment import stamp
@@ -17,12 +18,12 @@ from engine.http.settings import HttpSettings
 from engine.tracking import pages
 from engine.tracking.links import SignedLinks, is_trackable
 from engine.tracking.machine import Hit
-from engine.tracking.receipts import of_unsubscribe
-from engine.tracking.tokens import Purpose, Signed
+from engine.tracking.receipts import How, of_unsubscribe
+from engine.tracking.titles import title_of
+from engine.tracking.tokens import OfTouch, Signed
+from engine.usecases.receive import purpose_of
 
 _GIF: Final = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
-_FRESH: Final = {"Cache-Control": "no-store, private", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
-_FORM_LIMIT: Final = 8_192
 
 
 class TrackedLinks:
@@ -47,36 +48,46 @@ class TrackedLinks:
             return self._page(request, "broken", 404)
         self._record(request, signed, is_click=True)
         # The address goes out exactly as it was signed: fragments and campaign parameters survive.
-        return Response(status_code=302, headers={**_FRESH, "Location": _ascii(signed.url)})
+        return Response(status_code=302, headers={**FRESH, "Location": _ascii(signed.url)})
 
     async def open(self, request: Request) -> Response:
         """Answer the same 43 bytes whatever the token."""
         signed = self._read("open", request)
         if signed is not None:
             self._record(request, signed, is_click=False)
-        return Response(_GIF, headers=_FRESH, media_type="image/gif")
+        return Response(_GIF, headers=FRESH, media_type="image/gif")
 
     async def ask(self, request: Request) -> Response:
         """Ask before unsubscribing: scanners fetch every link."""
-        if self._read("unsubscribe", request) is None:
+        signed = self._read("unsubscribe", request)
+        if signed is None:
             return self._page(request, "broken", 404)
-        return self._page(request, "ask", 200)
+        return self._page(request, "ask", 200, await self._purpose(signed))
 
     async def unsubscribe(self, request: Request) -> Response:
         """Unsubscribe: the page's button, or a mailbox's one click (RFC 8058). Durable before the 200; idempotent.
 
-        The token says everything; the body (urlencoded or multipart) only tells the two apart.
+        The token says everything; the body (urlencoded or multipart) tells the two apart, and the page's button that
+        ends every purpose.
         """
         signed = self._read("unsubscribe", request)
         if signed is None:
             return self._page(request, "broken", 404)
-        body = await read_body(request, limit=_FORM_LIMIT, seconds=self.settings.body_timeout)
-        one_click = b"List-Unsubscribe" in body and b"One-Click" in body
-        receipt = of_unsubscribe(signed.touch, self.gateway.clock.now(), one_click=one_click)
-        await self.gateway.accept(stamp([receipt]))
-        return self._page(request, "done", 200)
+        body = await read_body(request, limit=FORM_LIMIT, seconds=self.settings.body_timeout)
+        how: How = "page"
+        if b"List-Unsubscribe" in body and b"One-Click" in body:
+            how = "one_click"
+        elif b"scope=everything" in body:
+            how = "everything"
+        await self.gateway.accept(stamp([of_unsubscribe(signed.touch, self.gateway.clock.now(), how)]))
+        return self._page(request, "all_done" if how == "everything" else "done", 200)
 
-    def _read(self, purpose: Purpose, request: Request) -> Signed | None:
+    async def _purpose(self, signed: Signed) -> str:
+        """Return the purpose that an unsubscribe ends, "" when nobody knows the touch any more."""
+        row = await self.gateway.touch(signed.touch)
+        return "" if row is None else purpose_of(row)
+
+    def _read(self, purpose: OfTouch, request: Request) -> Signed | None:
         return self.links.keys.read(purpose, request.path_params["token"])
 
     def _record(self, request: Request, signed: Signed, *, is_click: bool) -> None:
@@ -95,11 +106,10 @@ class TrackedLinks:
         )
         self.recorder.record(hit)
 
-    def _page(self, request: Request, page: pages.Page, status: int) -> Response:
-        language = pages.choose_language(request.headers.get("accept-language", ""))
-        headers = {**_FRESH, "Content-Security-Policy": pages.POLICY, "Content-Language": language}
-        headers["Vary"] = "Accept-Language"
-        return Response(pages.render(page, language, brand=self.settings.brand), status, headers, "text/html")
+    def _page(self, request: Request, page: pages.Page, status: int, purpose: str = "") -> Response:
+        language = language_of(request)
+        title = title_of(self.gateway.policy(), purpose, language) if purpose else ""
+        return respond(pages.render(page, language, brand=self.settings.brand, purpose=title), status, language)
 
 
 def _ascii(url: str) -> str:

@@ -21,7 +21,7 @@ _INGEST: Final = frozenset(
 _ROUTES: Final = _INGEST | {"/healthz", "/readyz", "/metrics"}
 _PREFIXES: Final = (
     *("/v1/ops/touches", "/v1/ops/directives", "/v1/journeys", "/v1/customers"),
-    *("/callbacks", "/t/c", "/t/o", "/t/u"),
+    *("/callbacks", "/t/c", "/t/o", "/t/u", "/t/y", "/t/p"),
 )
 _PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "POST",

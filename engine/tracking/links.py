@@ -1,13 +1,14 @@
-"""The tracked addresses of one touch: click, pixel, unsubscribe. The renderer calls it; the HTTP face reads it back.
+"""The signed addresses in messages: click, pixel, unsubscribe, confirmation, preferences.
 
-It rewrites nothing by itself and never becomes an open redirect: an address that we did not sign leads nowhere.
+The renderer asks for them; the HTTP face reads them back. It rewrites nothing by itself and never becomes an open
+redirect: an address that we did not sign leads nowhere.
 """
 
 from typing import Final
 from urllib.parse import urlsplit
 
 from engine.core.errors import BadSetting
-from engine.tracking.tokens import KeyRing, Signed
+from engine.tracking.tokens import KeyRing, Person, Signed
 
 URL_LIMIT: Final = 2048
 
@@ -34,6 +35,14 @@ class SignedLinks:
     def unsubscribe(self, touch_id: str) -> str:
         """Return the address for List-Unsubscribe and the footer: a GET asks, a POST does."""
         return f"{self.base_url}/t/u/{self.keys.sign('unsubscribe', Signed(touch_id))}"
+
+    def confirm(self, customer: str, scope: str, asked: int) -> str:
+        """Return the address where the customer confirms a yes asked for at that instant: a GET asks, a POST does."""
+        return f"{self.base_url}/t/y/{self.keys.sign_person('confirm', Person(customer, scope, asked))}"
+
+    def preferences(self, customer: str) -> str:
+        """Return the address of the customer's preference centre."""
+        return f"{self.base_url}/t/p/{self.keys.sign_person('preferences', Person(customer))}"
 
 
 def is_trackable(url: str) -> bool:

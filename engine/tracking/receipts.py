@@ -1,5 +1,7 @@
 """What a hit or an unsubscribe says, as a `Receipt` of the log. Pure; ids make repeats collapse."""
 
+from typing import Literal, TypeAlias
+
 from engine.core.events import Receipt
 from engine.core.ids import SECOND, Micros, derive
 from engine.tracking.machine import Hit, Verdict
@@ -8,6 +10,9 @@ PROVIDER = "journeyd"
 """The provider name of facts that our own pages tell."""
 
 _SAME = 10 * SECOND
+
+How: TypeAlias = Literal["page", "one_click", "everything"]
+"""How somebody unsubscribed: by the page's button, by their mailbox's, or from everything."""
 
 
 def of_hit(hit: Hit, verdict: Verdict) -> Receipt:
@@ -26,14 +31,17 @@ def of_hit(hit: Hit, verdict: Verdict) -> Receipt:
     )
 
 
-def of_unsubscribe(touch: str, at: Micros, *, one_click: bool) -> Receipt:
-    """Return the receipt of an unsubscribe: one a touch, however often the button is pressed."""
+def of_unsubscribe(touch: str, at: Micros, how: How) -> Receipt:
+    """Return the receipt of an unsubscribe: one a touch, however often the button is pressed.
+
+    The button that ends everything is another: it may be pressed after the first.
+    """
     return Receipt(
-        id=derive("unsubscribe", touch),
+        id=derive("unsubscribe", touch, how) if how == "everything" else derive("unsubscribe", touch),
         fact="UNSUBSCRIBED",
         at=at,
         received=at,
         provider=PROVIDER,
         touch=touch,
-        detail="one_click" if one_click else "page",
+        detail=how,
     )

@@ -1,7 +1,8 @@
 """Tokens of tracked links: what they say is readable, who said it is not forgeable.
 
 A token is base64url(payload + tag); the tag is HMAC-SHA256 cut to 128 bits under a key derived for one purpose, so a
-click's token never opens an unsubscribe page. No clock: tokens do not expire (an unsubscribe link must work for ever).
+click's token never opens an unsubscribe page. No clock: tokens do not expire (an unsubscribe link must work for ever);
+what a confirmation still means is asked of the customer's state.
 """
 
 import hmac
@@ -13,12 +14,14 @@ import msgspec
 
 from engine.core.errors import BadSetting
 
-Purpose: TypeAlias = Literal["click", "open", "unsubscribe"]
+OfTouch: TypeAlias = Literal["click", "open", "unsubscribe"]
+OfPerson: TypeAlias = Literal["confirm", "preferences"]
+Purpose: TypeAlias = OfTouch | OfPerson
 
 TOKEN_LIMIT: Final = 4096
 _VERSION: Final = 1
 _TAG: Final = 16
-_PURPOSES: Final[dict[Purpose, int]] = {"click": 1, "open": 2, "unsubscribe": 3}
+_PURPOSES: Final[dict[Purpose, int]] = {"click": 1, "open": 2, "unsubscribe": 3, "confirm": 4, "preferences": 5}
 
 
 class Signed(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -27,6 +30,14 @@ class Signed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     touch: str
     index: int = 0
     url: str = ""
+
+
+class Person(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a token about a person says: which customer; for a confirmation which consent, and when it was asked."""
+
+    customer: str
+    scope: str = ""
+    asked: int = 0
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -56,14 +67,30 @@ class KeyRing:
             for purpose in _PURPOSES
         }
 
-    def sign(self, purpose: Purpose, signed: Signed) -> str:
+    def sign(self, purpose: OfTouch, signed: Signed) -> str:
         """Return the token that says `signed` for `purpose`."""
-        payload = bytes((_VERSION, self._signing, _PURPOSES[purpose])) + _encoder.encode(signed)
+        return self._close(purpose, _encoder.encode(signed))
+
+    def sign_person(self, purpose: OfPerson, person: Person) -> str:
+        """Return the token that says `person` for `purpose`."""
+        return self._close(purpose, _encoder.encode(person))
+
+    def read(self, purpose: OfTouch, token: str) -> Signed | None:
+        """Return what `token` says, None unless we said exactly this for exactly this purpose."""
+        body = self._open(purpose, token)
+        return None if body is None else _decoder.decode(body)
+
+    def read_person(self, purpose: OfPerson, token: str) -> Person | None:
+        """Return whom `token` speaks of, None unless we said exactly this for exactly this purpose."""
+        body = self._open(purpose, token)
+        return None if body is None else _person_decoder.decode(body)
+
+    def _close(self, purpose: Purpose, body: bytes) -> str:
+        payload = bytes((_VERSION, self._signing, _PURPOSES[purpose])) + body
         tag = hmac.digest(self._subkeys[self._signing, purpose], payload, "sha256")[:_TAG]
         return urlsafe_b64encode(payload + tag).rstrip(b"=").decode("ascii")
 
-    def read(self, purpose: Purpose, token: str) -> Signed | None:
-        """Return what `token` says, None unless we said exactly this for exactly this purpose."""
+    def _open(self, purpose: Purpose, token: str) -> bytes | None:
         raw = _unpack(token)
         if raw is None or len(raw) < 3 + _TAG or raw[0] != _VERSION or raw[2] != _PURPOSES[purpose]:
             return None
@@ -73,11 +100,12 @@ class KeyRing:
         payload, tag = raw[:-_TAG], raw[-_TAG:]
         if not hmac.compare_digest(hmac.digest(subkey, payload, "sha256")[:_TAG], tag):
             return None
-        return _decoder.decode(payload[3:])
+        return payload[3:]
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Signed] = msgspec.msgpack.Decoder(Signed)
+_person_decoder: msgspec.msgpack.Decoder[Person] = msgspec.msgpack.Decoder(Person)
 
 
 def _unpack(token: str) -> bytes | None:

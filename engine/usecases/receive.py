@@ -154,7 +154,7 @@ def _learn(work: Work, policy: Policy, row: TouchRow, fact: FactRow) -> None:
             shut(work, policy, row, "soft_bounces", fact.at)
         case Fact.COMPLAINED:
             shut(work, policy, row, "complained", fact.at)
-            withdraw(work, row, [_purpose(row)], Consent(granted=False, at=fact.at, source="complaint"))
+            withdraw(work, row, [purpose_of(row)], Consent(granted=False, at=fact.at, source="complaint"))
         case Fact.UNSUBSCRIBED:
             proof = f"touch={row.touch.id}" + (f" {fact.detail}" if fact.detail else "")
             no = Consent(granted=False, at=fact.at, source="unsubscribe", proof=proof[:PROOF_LIMIT])
@@ -182,11 +182,11 @@ def _scopes(policy: Policy, row: TouchRow, detail: str) -> list[str]:
     """Return what an unsubscribe ends. The page's finer choice ("no more SMS", or everything) travels in `detail`."""
     if detail == EVERYTHING:
         return [name for name, mode in policy.purposes.items() if mode != "none"]
-    return [detail if detail in policy.channels else _purpose(row)]
+    return [detail if detail in policy.channels else purpose_of(row)]
 
 
-def _purpose(row: TouchRow) -> str:
-    """Nobody leaves receipts and passwords: a "no" under a transactional message means marketing."""
+def purpose_of(row: TouchRow) -> str:
+    """Return what a "no" under the message ends; under a transactional one marketing: nobody leaves receipts."""
     return "marketing" if row.touch.purpose == "transactional" else row.touch.purpose
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,12 @@ class Links:
 
     def unsubscribe(self, touch_id: str) -> str:
         return f"https://go.example/u/{touch_id}"
+
+    def confirm(self, customer: str, scope: str, asked: int) -> str:
+        return f"https://go.example/y/{customer}/{scope}/{asked}"
+
+    def preferences(self, customer: str) -> str:
+        return f"https://go.example/p/{customer}"
 
 
 @pytest.fixture
@@ -296,3 +303,21 @@ def test_no_template_is_a_surprise(source: str) -> None:
         text.render({"a": {"a": [1, "x", None]}})
     except BadTemplate as problem:
         assert str(problem).startswith("t:")
+
+
+def test_links_of_a_persons_own_choice_are_there_and_never_counted_as_clicks(make: Callable[..., Library]) -> None:
+    page = '<a href="{{ preferences_url }}">p</a><a href="{{ confirm_url }}">c</a>'
+    library = make(subject="hi", email__html=page, email__txt="{{ preferences_url }} {{ confirm_url }}")
+    links = Links()
+    asked = replace(TOUCH, enter={"purpose": "newsletter", "channel": "sms", "asked": 7})
+    content = msgspec.msgpack.decode(Renderer(library, links, SETTINGS).render(asked, CUSTOMER).content)
+    for text in (content["html"], content["text"]):
+        assert f"https://go.example/p/{TOUCH.customer}" in text
+        assert f"https://go.example/y/{TOUCH.customer}/newsletter:sms/7" in text
+    assert links.clicks == []
+
+
+def test_without_a_yes_to_confirm_there_is_no_confirmation_link(make: Callable[..., Library]) -> None:
+    library = make(subject="hi", email__txt="[{{ confirm_url }}]")
+    content = msgspec.msgpack.decode(Renderer(library, Links(), SETTINGS).render(TOUCH, CUSTOMER).content)
+    assert content["text"] == "[]"

@@ -51,6 +51,12 @@ class Links:
     def unsubscribe(self, touch_id: str) -> str:
         return f"https://go.example/u/{touch_id}"
 
+    def confirm(self, customer: str, scope: str, asked: int) -> str:
+        return f"https://go.example/y/{customer}/{scope}/{asked}"
+
+    def preferences(self, customer: str) -> str:
+        return f"https://go.example/p/{customer}"
+
 
 Render = Callable[..., Rendered]
 

@@ -49,6 +49,12 @@ class Links:
     def unsubscribe(self, touch_id: str) -> str:
         return f"https://t.example/u/{touch_id}"
 
+    def confirm(self, customer: str, scope: str, asked: int) -> str:
+        return f"https://t.example/y/{customer}/{scope}/{asked}"
+
+    def preferences(self, customer: str) -> str:
+        return f"https://t.example/p/{customer}"
+
 
 def render(case: tuple[str, str, str], traits: dict[str, str], **variables: object) -> str:
     name, template, channel = case
