@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from engine.cli import (
+    audit,
     callbacks,
     coupons,
     customers,
@@ -28,6 +29,7 @@ from engine.cli import (
     plan,
     publish,
     sandbox,
+    segments,
     simulate,
     status,
     stop,
@@ -122,8 +124,10 @@ app.command("doctor", rich_help_panel=_RUN)(doctor.doctor)
 app.command("version", rich_help_panel=_RUN)(version.version)
 app.command("status", rich_help_panel=_LOOK)(status.status)
 app.add_typer(touches.app, name="touches", rich_help_panel=_LOOK)
+app.add_typer(segments.app, name="segments", rich_help_panel=_LOOK)
 app.add_typer(customers.app, name="customers", rich_help_panel=_LOOK)
 app.command("dead", rich_help_panel=_LOOK)(dead.dead)
+app.command("audit", rich_help_panel=_LOOK)(audit.audit)
 
 
 def run() -> None:

@@ -84,6 +84,8 @@ def judged_in_words(
         until = phrases.instant(judged.until, zone)
         said += f"，可能变化于 {until}" if zh else f", may turn by itself at {until}"
     yield "  " * depth + f"{mark}  {said}"
+    if isinstance(judged.expr, x.Not) and not (judged.parts[0].parts or judged.parts[0].values):
+        return  # its opposite says nothing more
     for part in judged.parts:
         yield from judged_in_words(part, measures, zone, lang, depth + 1)
 
