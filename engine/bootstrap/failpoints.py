@@ -1,6 +1,6 @@
 """Named places to die at, for the crash harness: JOURNEYD_FAILPOINT="send.after:3" kills the process there.
 
-Nothing happens unless the variable is set; the places are `runtime/embedded.POINTS`.
+Nothing happens unless the variable is set; the places are `POINTS` and `ERASING` of `runtime/embedded`.
 """
 
 import os
@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Mapping
 
 from engine.core.errors import BadSetting
-from engine.runtime.embedded import POINTS
+from engine.runtime.embedded import ERASING, POINTS
 
 
 def arm(environ: Mapping[str, str]) -> Callable[[str], None]:
@@ -17,8 +17,9 @@ def arm(environ: Mapping[str, str]) -> Callable[[str], None]:
     if not said:
         return _pass
     place, _, times = said.partition(":")
-    if place not in POINTS or not (times or "1").isdigit():
-        raise BadSetting(f"JOURNEYD_FAILPOINT={said!r}: write <place>:<times> with a place of {', '.join(POINTS)}")
+    places = (*POINTS, *ERASING)
+    if place not in places or not (times or "1").isdigit():
+        raise BadSetting(f"JOURNEYD_FAILPOINT={said!r}: write <place>:<times> with a place of {', '.join(places)}")
     left = int(times or "1")
 
     def trip(point: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config.settings import FILE, Settings, load_settings
+from engine.bootstrap.ledger import erase_again
 from engine.core.errors import BadSetting
 from engine.core.plan import Audience, Plan, Policy
 from engine.store.sqlite import SqliteLog, SqliteStore, WorkspaceLock
@@ -74,7 +75,9 @@ class Workspace:
         lock.acquire()
         try:
             store = SqliteStore(self.data / "store.db", dedupe_window=self.settings.log.dedupe_window)
-            return Files(lock, SqliteLog(self.data / "journal.db"), store)
+            log = SqliteLog(self.data / "journal.db")
+            erase_again(store.ledger, store, log)
+            return Files(lock, log, store)
         except BaseException:
             lock.release()
             raise

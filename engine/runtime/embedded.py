@@ -27,12 +27,16 @@ from engine.runtime.thread import EngineThread
 from engine.telemetry import Telemetry
 from engine.usecases.card import Card, Traits, card
 from engine.usecases.doubt import lapse
+from engine.usecases.purge import POINTS as PURGING
 from engine.usecases.retain import retain
 
 T = TypeVar("T")
 
 POINTS: Final = (*HANDING_OVER, "journal.after", "step.after", "recover.before", "recover.after")
 """Where the trip wire of `arm` is called: the crash harness kills the process there."""
+
+ERASING: Final = ("erase.ledger", *PURGING)
+"""Where it is called besides while somebody is erased; the first by the ledger's file."""
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -75,7 +79,7 @@ class Embedded:
 
     def arm(self, trip: Trip) -> None:
         """Call `trip` with the names of `POINTS` as they are passed; before `start`."""
-        self._trip = self.dispatcher.trip = trip
+        self._trip = self.dispatcher.trip = self.engine.trip = trip
         self.inbox.appended = lambda: trip("journal.after")
 
     async def start(self) -> None:

@@ -16,7 +16,7 @@ from engine.usecases.advance import Advanced, advance
 from engine.usecases.follow_up import is_blocking, next_job, proceed
 from engine.usecases.heard import Heard
 from engine.usecases.launch import NEVER, launch
-from engine.usecases.purge import is_purge
+from engine.usecases.purge import is_purge, rests_until
 from engine.usecases.purge import proceed as purge
 from engine.usecases.wake import wake
 
@@ -62,12 +62,13 @@ class Engine:
 
         What a publish left to do comes first where the next entry depends on it, else by turns with everything else.
         """
-        if self.jobs and (self.is_blocked_by_job() or not self._swept or self._publishes_next()):
+        pressing = self._are_jobs_pressing()
+        if pressing and (self.is_blocked_by_job() or not self._swept or self._publishes_next()):
             self._swept = True
             self._work_off()
             return True
         self._swept = False
-        return self._move_on() or bool(self.jobs)
+        return self._move_on() or pressing
 
     def _move_on(self) -> bool:
         mark = self._watermark()
@@ -92,7 +93,8 @@ class Engine:
     def next_instant(self) -> Micros:
         """Return when the next timer or schedule is due, 0 when none is."""
         due = self.store.next_due()
-        instants = [instant for instant in (due, self._next_launch) if 0 < instant < NEVER]
+        rests = [rests_until(job) for job in self.jobs]
+        instants = [instant for instant in (due, self._next_launch, *rests) if 0 < instant < NEVER]
         return min(instants, default=0)
 
     def is_blocked_by_job(self) -> bool:
@@ -113,10 +115,12 @@ class Engine:
 
     def _work_off(self) -> None:
         """Do a chunk of the jobs; the rules are read anew when one is done: its moves are over."""
-        job = next_job(self.store.jobs())
+        mark = self._watermark()
+        job = next_job([job for job in self.store.jobs() if rests_until(job) <= mark])
         if job is not None and is_purge(job):
             rules = self.playbook.identity
-            job = purge(self.store, self.log, job, rules, now=self._watermark(), trip=self.trip)
+            job = purge(self.store, self.log, job, rules, now=mark, trip=self.trip)
+            self.jobs = self.store.jobs()
         else:
             job = proceed(self.store, self.log, self.playbook, limit=self._batch, heard=self._heard)
         if job is None or not job.phase:
@@ -128,6 +132,10 @@ class Engine:
         self.time = max(self.time, until if woken.customers else 0)
         self.fired += woken.customers
         return woken.customers > 0
+
+    def _are_jobs_pressing(self) -> bool:
+        """Is there a job that does not rest?"""
+        return bool(self.jobs) and any(rests_until(job) <= self._watermark() for job in self.jobs)
 
     def _publishes_next(self) -> bool:
         """Is the next entry a publish? It waits until the one before it has moved everybody: moves do not overtake."""

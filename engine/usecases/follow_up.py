@@ -39,9 +39,9 @@ def is_blocking(job: JobRow) -> bool:
 def proceed(store: Store, log: EventLog, playbook: Playbook, *, limit: int, heard: Heard) -> JobRow | None:
     """Do the next chunk of the first job, those that block first; return its row after it, None when there is none.
 
-    A row whose `phase` is "" is done. `heard` is handed from chunk to chunk of a back-fill.
+    A row whose `phase` is "" is done. `heard` is handed from chunk to chunk of a back-fill. Purges are `purge.py`'s.
     """
-    job = next_job(store.jobs())
+    job = next_job([job for job in store.jobs() if not is_purge(job)])
     if job is None:
         return None
     if is_sweep(job):

@@ -12,15 +12,16 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.core.audience.identity import Rules
+from engine.core.errors import StoreBusy
 from engine.core.events import Directive, encode
-from engine.core.ids import Micros
+from engine.core.ids import SECOND, Micros
 from engine.ports import Changes, EventLog, JobRow, Store, SuppressionRow
 from engine.usecases.fingerprints import fingerprints
 from engine.usecases.sought import Known, Search, addresses, blotted, read, values_of
 
 PREFIX: Final = "erase:"
 _SCRUB: Final = PREFIX + "late"
-ENTRIES: Final = 5_000
+ENTRIES: Final = 2_000
 """Entries of the log in one chunk."""
 
 ERASED: Final = "erased"
@@ -28,6 +29,9 @@ ERASED: Final = "erased"
 
 POINTS: Final = ("erase.rewritten", "erase.scrubbed")
 """Where `trip` is called: a chunk is rewritten but not committed; the files are clean but the ledger does not know."""
+
+REST: Final = 15 * SECOND
+"""How long the scrub waits for another process that reads the files."""
 
 _EVERY: Final = 1_000_000
 
@@ -68,6 +72,11 @@ def scrub_only() -> JobRow:
 def is_purge(job: JobRow) -> bool:
     """Is the job one of these?"""
     return job.name.startswith(PREFIX)
+
+
+def rests_until(job: JobRow) -> Micros:
+    """Return when the job is to be taken up again, 0 for at once."""
+    return int(job.cursor) if is_purge(job) and job.phase == "scrub" and job.cursor else 0
 
 
 def proceed(
@@ -158,12 +167,22 @@ def _complete(log: EventLog, position: int, known: Known, said: dict[str, Any]) 
 
 def _scrub(store: Store, log: EventLog, job: JobRow, now: Micros, trip: Callable[[str], None]) -> JobRow:
     customer = _body.decode(job.body).customer if job.body else ""
-    if customer:
-        store.scrub()
-    log.scrub()
+    try:
+        if customer:
+            store.scrub()
+        log.scrub()
+    except StoreBusy:  # another process reads what was there before: a look at the data may take a while
+        return _rest(store, job, now + REST)
     trip("erase.scrubbed")
     job = replace(job, phase="")
     with store.unit() as unit:
         done = [replace(row, done=now) for row in unit.erasures() if row.customer == customer] if customer else []
         unit.commit(Changes(jobs=[job], erasures=done))
+    return job
+
+
+def _rest(store: Store, job: JobRow, until: Micros) -> JobRow:
+    job = replace(job, cursor=str(until))
+    with store.unit() as unit:
+        unit.commit(Changes(jobs=[job]))
     return job

@@ -21,6 +21,7 @@ from engine.store.sqlite.connection import (
     scrub,
 )
 from engine.store.sqlite.faces import SqliteReader
+from engine.store.sqlite.ledger import LedgerFile
 from engine.store.sqlite.pepper import Pepper
 from engine.store.sqlite.unit import SqliteUnit, Writer
 from engine.store.sqlite.writeback import SWEEP_AFTER
@@ -98,6 +99,13 @@ class SqliteStore(SqliteReader):
             raise BadInput(f"{self._path} is open for reading only", "Ask the running daemon to change it")
         with self._writing, self._lock:
             scrub(self._writer.connection)
+
+    @property
+    def ledger(self) -> LedgerFile:
+        """Return the erasure ledger's file beside the database."""
+        if self._writer is None:
+            raise BadInput(f"{self._path} is open for reading only", "Ask the running daemon to change it")
+        return self._writer.ledger
 
     def close(self) -> None:
         """Close the files; idempotent."""

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from pathlib import Path
 
 import apsw
 
@@ -15,6 +16,7 @@ from engine.store.sqlite.deliveries import Deliveries
 from engine.store.sqlite.erasing import erase
 from engine.store.sqlite.faces import SqliteReader
 from engine.store.sqlite.issue import write_world
+from engine.store.sqlite.ledger import FILE, LedgerFile
 from engine.store.sqlite.pepper import Pepper
 from engine.store.sqlite.persons import Persons
 from engine.store.sqlite.queries import SQL
@@ -29,6 +31,7 @@ class Writer:
 
     def __init__(self, connection: apsw.Connection, *, hot: int, window: Micros, sweep_after: int) -> None:
         self.connection = connection
+        self.ledger = LedgerFile(Path(connection.filename).with_name(FILE))
         self.values = WriteBack(connection, window, sweep_after)
         self.roster = Roster(connection, self.values, hot)
         self.deliveries = Deliveries(connection)
@@ -41,6 +44,7 @@ class Writer:
         try:
             with full_disk_is_said():
                 self._write(changes)
+                self.ledger.write(changes)  # it outlives the store: on disk before anything is destroyed
                 self.connection.execute("COMMIT")
         except BaseException:
             self.rollback()
