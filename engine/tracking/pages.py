@@ -21,7 +21,7 @@ _STYLE: Final = (
     "border:1px solid var(--line);border-radius:.75rem}"
     "header{display:flex;justify-content:space-between;gap:1rem;color:var(--soft);font-size:.9375rem;min-height:1.5rem}"
     "h1{font-size:1.5rem;line-height:1.3;margin:.75rem 0}"
-    "p{margin:.5rem 0}.note{color:var(--soft);font-size:.9375rem}"
+    "p{margin:.5rem 0}.note{color:var(--soft);font-size:.9375rem;margin-top:1.25rem}"
     "fieldset{border:1px solid var(--line);border-radius:.5rem;margin:1rem 0;padding:.25rem 1rem .75rem}"
     "legend{font-weight:600;padding:0 .35rem}"
     "label{display:flex;align-items:baseline;gap:.65rem;padding:.4rem 0;cursor:pointer}"

@@ -21,7 +21,7 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "save": "Save",
         "nothing": "Nothing at all",
         "saved": "Saved. Your choice holds from now on.",
-        "pending": "waits for your confirmation",
+        "pending": "not confirmed yet",
         "note": "Messages you need, such as receipts and security notices, reach you in any case.",
     },
     "zh": {

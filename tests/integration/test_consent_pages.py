@@ -183,7 +183,7 @@ async def test_the_preference_centre_shows_how_things_stand(client: httpx.AsyncC
     assert (form.fieldsets, form.legends, form.unlabelled, form.scripts) == (2, 2, 0, 0)
     assert "m•••@brand.example" in answer.text
     assert "mei@brand.example" not in answer.text
-    assert "waits for your confirmation" in answer.text
+    assert "not confirmed yet" in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-store, private"
     assert gateway.entries == []
