@@ -80,6 +80,18 @@ class Gateway(Protocol):
         """Return the customer by OneID (whoever took it in, for a merged one), None when unknown."""
         ...
 
+    async def marks(self, customer: str) -> list[str]:
+        """Return the fingerprints of every identifier that was ever known to be the customer's."""
+        ...
+
+    def fingerprint(self, name: str) -> str:
+        """Return the fingerprint of "kind:value"."""
+        ...
+
+    async def is_erased(self, key: str) -> bool:
+        """Say whether the erasure ledger holds the fingerprint."""
+        ...
+
     async def journeys(self) -> Collection[str]:
         """Return the names of the published journeys."""
         ...

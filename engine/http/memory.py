@@ -15,6 +15,7 @@ from engine.http.gateway import Make
 from engine.ports import Clock, MergeRow, TouchQuery, TouchRow
 from engine.telemetry import Telemetry
 from engine.usecases.card import Card, Traits
+from engine.usecases.fingerprints import fingerprint
 
 
 class MemoryGateway:
@@ -30,6 +31,7 @@ class MemoryGateway:
         self.people: dict[str, str] = {}
         self.united: list[MergeRow] = []
         self.cards: dict[str, Card] = {}
+        self.erased: set[str] = set()
         self.rules_of_consent = Policy()
         self.customers: dict[str, Customer] = {}
         self.reasons: list[str] = []
@@ -80,6 +82,18 @@ class MemoryGateway:
             return found
         seen = {key: value for key, value in found.traits.items() if key in traits} if traits != "none" else {}
         return replace(found, traits=seen)
+
+    async def marks(self, customer: str) -> list[str]:
+        """Return the fingerprints of the names of `people` that lead to the customer."""
+        return [self.fingerprint(name) for name, id_ in self.people.items() if id_ == customer and ":" in name]
+
+    def fingerprint(self, name: str) -> str:
+        """Return the fingerprint under a key of zeroes."""
+        return fingerprint(bytes(32), name)
+
+    async def is_erased(self, key: str) -> bool:
+        """Say whether `erased` has it."""
+        return key in self.erased
 
     async def journeys(self) -> Collection[str]:
         """Return `published`."""

@@ -25,12 +25,15 @@ from engine.http.mapping import to_event
 from engine.http.naming import Naming
 from engine.http.people import ABOUT_PEOPLE, NAME_LIMIT, name_people
 from engine.http.problems import Problem, refuse_input
+from engine.http.rights import ABOUT_RIGHTS, name_person
 from engine.http.segment import Ingest, stamp
 from engine.http.settings import BATCH_LIMIT, EVENT_LIMIT, HttpSettings
 from engine.http.strict import BadJson, parse
 from engine.ports import TouchQuery, TouchRow
 
-Verb: TypeAlias = Literal["stop", "pause", "resume", "resolve", "enter", "stock", "merge", "unmerge", "apart"]
+Verb: TypeAlias = Literal[
+    "stop", "pause", "resume", "resolve", "enter", "stock", "merge", "unmerge", "apart", "erase", "readmit"
+]
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 
@@ -88,6 +91,8 @@ class Ops:
                 raise Problem(404, "unknown_touch", "No such touch", remedy="List them with GET /v1/ops/touches")
         elif directive.verb in ABOUT_PEOPLE:
             directive = await name_people(directive, self.gateway, self.ingest.naming())
+        elif directive.verb in ABOUT_RIGHTS:
+            directive = await name_person(directive, self.gateway, self.ingest.naming())
         elif directive.subject != "*":
             is_entrance = directive.verb == "enter"
             known = await (self.gateway.journeys() if is_entrance else self.gateway.travelled())

@@ -31,8 +31,8 @@ async def name_people(directive: Directive, gateway: Gateway, naming: Naming) ->
         return directive
     if not directive.value:
         raise BadInput("Only one customer is named", 'Add "value": the other one', "value")
-    one = await _name(directive.subject, "subject", gateway, naming)
-    other = await _name(directive.value, "value", gateway, naming)
+    one = await customer_named(directive.subject, "subject", gateway, naming)
+    other = await customer_named(directive.value, "value", gateway, naming)
     if one == other:
         raise BadInput(
             f"{directive.subject} and {directive.value} are one customer, {one}",
@@ -48,7 +48,8 @@ def _check_reason(directive: Directive) -> None:
     read_text(directive.properties, "why", limit=_WHY_LIMIT)
 
 
-async def _name(said: str, field: str, gateway: Gateway, naming: Naming) -> str:
+async def customer_named(said: str, field: str, gateway: Gateway, naming: Naming) -> str:
+    """Return the OneID of whom an operator names; raises `BadInput`, or `Problem` 404 for nobody."""
     kind, colon, value = said.partition(":")
     name = said
     if colon:

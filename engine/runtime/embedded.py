@@ -27,6 +27,8 @@ from engine.runtime.thread import EngineThread
 from engine.telemetry import Telemetry
 from engine.usecases.card import Card, Traits, card
 from engine.usecases.doubt import lapse
+from engine.usecases.erase import marks_of
+from engine.usecases.fingerprints import fingerprint
 from engine.usecases.purge import POINTS as PURGING
 from engine.usecases.retain import retain
 
@@ -204,6 +206,18 @@ class Embedded:
         """Return what other channels may know of the customer, as of the store's last commit."""
         policy, now = self.engine.playbook.policy, self.clock.now()
         return await asyncio.to_thread(card, self._parts.store, policy, name, traits, now)
+
+    async def marks(self, customer: str) -> list[str]:
+        """Return the fingerprints of every identifier that was ever known to be the customer's."""
+        return await asyncio.to_thread(marks_of, self._parts.store, customer)
+
+    def fingerprint(self, name: str) -> str:
+        """Return the fingerprint of "kind:value"."""
+        return fingerprint(self._parts.store.pepper(), name)
+
+    async def is_erased(self, key: str) -> bool:
+        """Say whether the erasure ledger holds the fingerprint."""
+        return bool(await asyncio.to_thread(self._parts.store.erased, [key]))
 
     async def journeys(self) -> Collection[str]:
         """Return the names of the published journeys."""

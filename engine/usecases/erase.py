@@ -89,6 +89,12 @@ def names_of(store: Reader, customer: Customer) -> set[str]:
     return {f"{kind}:{value}" for one in people for kind, values in one.identifiers.items() for value in values}
 
 
+def marks_of(store: Reader, customer_id: str) -> list[str]:
+    """Return the fingerprints of all that `names_of` finds: what an erasure's directive carries."""
+    customer = store.customers([customer_id]).get(customer_id)
+    return [] if customer is None else sorted(fingerprints(store.pepper(), names_of(store, customer)).values())
+
+
 def _shut(work: Work, keys: Sequence[str], at: Micros) -> list[SuppressionRow]:
     """Return the rows that keep addresses shut without naming them; what was shut before keeps its reason."""
     known = work.unit.suppressed(list(keys))
