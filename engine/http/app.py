@@ -17,6 +17,7 @@ from engine.http.ops import Ops
 from engine.http.problems import handlers
 from engine.http.recorder import Recorder
 from engine.http.segment import Ingest
+from engine.http.sensors import Sensors
 from engine.http.settings import HttpSettings
 from engine.tracking.links import SignedLinks
 
@@ -44,6 +45,7 @@ def make_app(
     app = Starlette(
         routes=[
             *ingest.routes(),
+            *Sensors(ingest).routes(),
             *Ops(ingest).routes(),
             *Customers(ingest).routes(),
             *Callbacks(gateway, settings, callbacks or {}).routes(),

@@ -6,7 +6,7 @@ A track keeps its event name in snake case ("Order Paid" -> order_paid); the nam
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -120,17 +120,13 @@ def _identify(
 ) -> Identifiers:
     """Return who it was; traits that are identifiers are replaced by their normal form on the way.
 
-    An address that is none is no error: it stays a trait, so one customer's typing slip cannot refuse a whole batch. The
-    number of an id document never stays as it was written.
+    An address that is none is no error: it stays a trait, so one customer's typing slip cannot refuse a whole batch.
+    The number of an id document never stays as it was written.
     """
     found: Identifiers = _external_ids(context, naming)
     if device := read_text(read_object(context, "device"), "id"):
         found["device_id"] = device
-    for kind_ in _SAID_AS_TRAITS:
-        value = traits.pop("national_id", None) if kind_ == "national_id" else traits.get(kind_)
-        text = str(value) if type(value) is int else value
-        if isinstance(text, str) and (normal := naming.normal(kind_, text)):
-            found[kind_] = traits[kind_] = normal
+    found.update(take_identifiers(traits, naming))
     if anonymous := read_text(message, "anonymousId"):
         found["anonymous_id"] = anonymous
     if user := read_text(message, "userId"):
@@ -142,6 +138,19 @@ def _identify(
     if not found:
         raise BadInput("Nobody is named", "Add userId, anonymousId or another identifier", "userId")
     return found
+
+
+def take_identifiers(traits: dict[str, Any], naming: Naming) -> Iterator[tuple[str, str]]:
+    """Yield the identifiers that stand among the traits (kind, normal form) and write their normal form there.
+
+    What is no identifier stays a trait as it is, but never a number of an id document.
+    """
+    for kind in _SAID_AS_TRAITS:
+        value = traits.pop("national_id", None) if kind == "national_id" else traits.get(kind)
+        text = str(value) if type(value) is int else value
+        if isinstance(text, str) and (normal := naming.normal(kind, text)):
+            traits[kind] = normal
+            yield kind, normal
 
 
 def _external_ids(context: Mapping[str, Any], naming: Naming) -> Identifiers:

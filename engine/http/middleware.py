@@ -18,7 +18,10 @@ _ALWAYS: Final = {
 _INGEST: Final = frozenset(
     f"/v1/{kind}" for kind in ["identify", "track", "page", "screen", "group", "alias", "batch", "import"]
 )
-_ROUTES: Final = _INGEST | {"/healthz", "/readyz", "/metrics"}
+_SENSORS: Final = frozenset({"/sa", "/sa.gif"})
+_OPEN: Final = _INGEST | _SENSORS
+"""What browsers may call from any site."""
+_ROUTES: Final = _OPEN | {"/healthz", "/readyz", "/metrics"}
 _PREFIXES: Final = (
     *("/v1/ops/touches", "/v1/ops/directives", "/v1/journeys", "/v1/customers"),
     *("/callbacks", "/t/c", "/t/o", "/t/u", "/t/y", "/t/p"),
@@ -52,13 +55,13 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _ALWAYS.items():
                     headers.setdefault(name, value)
-                if path in _INGEST:
+                if path in _OPEN:
                     headers["Access-Control-Allow-Origin"] = "*"
                     headers["Access-Control-Expose-Headers"] = "Retry-After"
             await send(message)
 
         try:
-            if scope["method"] == "OPTIONS" and path in _INGEST:
+            if scope["method"] == "OPTIONS" and path in _OPEN:
                 await _preflight(send_guarded)
             else:
                 await self.app(scope, receive, send_guarded)

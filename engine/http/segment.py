@@ -89,7 +89,7 @@ class Ingest:
         source = find_source(self.settings.sources, key) if key else None
         if key and source is None:
             raise unauthorised()
-        self._admit(source, request)
+        self.admit(source, request)
         raw = await read_body(request, limit=WIRE_LIMIT, seconds=self.settings.body_timeout)
         try:
             body = parse(raw)
@@ -102,11 +102,11 @@ class Ingest:
             source = find_source(self.settings.sources, given) if isinstance(given, str) else None
             if source is None:
                 raise unauthorised()
-            self._admit(source, request)
+            self.admit(source, request)
         return source, body, len(raw)
 
-    def _admit(self, source: Source | None, request: Request) -> None:
-        """Take a token of the source, or of the address while the source is not known."""
+    def admit(self, source: Source | None, request: Request) -> None:
+        """Take a token of the source, or of the address while the source is not known; raises `Problem` 429."""
         now = self.gateway.clock.now()
         if source is None:
             name = f"from {request.client.host if request.client else '?'}"
@@ -146,7 +146,7 @@ class Ingest:
             naming=self.naming(),
         )
         if source.scope == "browser":
-            _check_scope(event)
+            check_scope(event)
         return event
 
     async def _take(self, events: Sequence[Event], source: Source) -> Response:
@@ -160,7 +160,7 @@ def stamp(entries: Sequence[Entry]) -> Callable[[Micros], Sequence[Entry]]:
     return lambda received: [replace(entry, received=received) for entry in entries]
 
 
-def _check_scope(event: Event) -> None:
+def check_scope(event: Event) -> None:
     """Refuse what a key that stands in a public page may not say."""
     remedy = "Send it from your server, with a server key"
     if event.consents:
