@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from config.units import Duration, Positive, SecretRef
+from config.units import Duration, Positive, SecretRef, Share
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
@@ -244,6 +244,15 @@ class Log(Section):
 
     keep: Duration = dial("90d", "How long applied entries are kept; 0s for ever")
     dedupe_window: Positive = dial("7d", "How long a message id is remembered, so that a repeat is applied once")
+
+
+class Rules(Section):
+    """How tags and stages follow from their rules, and the second opinion on that."""
+
+    audit: Share = dial("1%", "Share of the decisions whose tags and stages other engines derive anew; 0% for none")
+    chainer: Literal["builtin", "durable"] = dial(
+        "builtin", "Who derives tags and stages: builtin, or durable: durable-rules in a process of its own (slower)"
+    )
 
 
 class Sandbox(Section):

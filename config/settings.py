@@ -22,6 +22,7 @@ from config.sections import (
     Publish,
     Push,
     ReadKey,
+    Rules,
     Sandbox,
     Section,
     Server,
@@ -65,6 +66,7 @@ class Settings(Section):
     delivery: Delivery = dial(Delivery(), "The delivery contract's dials")
     publish: Publish = dial(Publish(), "How journeys, audience and templates come into force")
     log: Log = dial(Log(), "The journal of everything that happened")
+    rules: Rules = dial(Rules(), "How tags and stages follow from their rules, and the second opinion on that")
     sandbox: Sandbox = dial(Sandbox(), "Local providers that behave like the real ones and send nothing")
 
     @field_validator("default_zone")

@@ -16,6 +16,7 @@ from engine.core.ids import DAY, HOUR, MILLISECOND, MINUTE, SECOND, WEEK, Micros
 
 _UNITS: Final = {"ms": MILLISECOND, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d|w)")
+_SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?) ?%")
 _LARGEST_SECRET: Final = 65_536
 
 
@@ -43,6 +44,25 @@ Duration = Annotated[Micros, BeforeValidator(parse_duration)]
 
 Positive = Annotated[Duration, AfterValidator(_is_positive)]
 """A duration that is not zero."""
+
+
+def parse_share(said: object) -> float:
+    """Return a share from 0 to 1; raises `ValueError` with the remedy.
+
+    >>> parse_share("1%"), parse_share(0.25), parse_share(0)
+    (0.01, 0.25, 0.0)
+    """
+    text = said.strip() if isinstance(said, str) else ""
+    if not isinstance(said, bool) and isinstance(said, int | float) and 0 <= said <= 1:
+        return float(said)
+    found = _SHARE.fullmatch(text)
+    if found is None or float(found[1]) > 100:
+        raise ValueError("is no share; write a percentage from 0% to 100%, like 1%")
+    return float(found[1]) / 100
+
+
+Share = Annotated[float, BeforeValidator(parse_share)]
+"""A number from 0 to 1, written as a percentage: "1%"."""
 
 
 class SecretRef:
