@@ -1,13 +1,15 @@
 """Whatever happens and however time passes, a segment holds exactly whom its condition holds for, at every instant."""
 
 from collections.abc import Iterator
+from typing import Any, Literal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.core.audience.tags import BY_RULE
 from engine.core.commands import Note
 from engine.core.decide import Wake, decide
-from engine.core.events import Event
+from engine.core.events import Event, Mark
 from engine.core.expression import (
     AllOf,
     AnyOf,
@@ -64,8 +66,13 @@ conditions: st.SearchStrategy[Expr] = st.recursive(
 ruled = st.lists(st.builds(lambda when, chained: (when, chained), conditions, st.booleans()), max_size=3)
 
 
+REGRESS: tuple[Literal["never", "follow"], ...] = ("never", "follow")
+STAGES = ("acquire", "activate", "retain")
+
+
 @st.composite
-def books(draw: st.DrawFn) -> Playbook:
+def books(draw: st.DrawFn, doors_of: tuple[str, ...] = ()) -> Playbook:
+    """Rules of all kinds; journeys wait at the doors of the segments of `doors_of`, all when none is named."""
     segments: dict[str, Expr] = {"one": draw(conditions), "two": draw(conditions)}
     both: list[Expr] = [AllOf((InSegment("one"), InSegment("two"))), Not(InSegment("one"))]
     segments["both"] = draw(st.sampled_from(both))
@@ -76,23 +83,48 @@ def books(draw: st.DrawFn) -> Playbook:
         tags[f"rule{number}"] = TagRule(chain, draw(st.none() | st.just(Span(DAY))))
     if tags:
         segments["tagged"] = HasTag(next(reversed(tags)))
+    segments["fair"] = HasTag("list:fair")
+    stages = {name: draw(conditions) for name in STAGES[: draw(st.integers(0, 3))]}
+    awaited = [name for name in segments if not doors_of or name in doors_of]
     doors = [
         seal(
             Plan(f"{way}-{name}", "", "retain", OnSegment(name, way), (Stop("1"),), again=Again("always"), purpose="p")
         )
-        for name in segments
+        for name in awaited
         for way in ("enters", "leaves")
     ]
     marks = Plan("marks", "", "retain", OnEvent(("tagged",)), (Tag("1", add=("given",), lasts=Span(DAY)),), purpose="p")
-    audience = Audience(segments=segments, tags=tags, measures=MEASURES)
+    regress = draw(st.sampled_from(REGRESS))
+    audience = Audience(stages, tags, segments=segments, measures=MEASURES, regress=regress, lists=("fair",))
     return Playbook([*doors, seal(marks)], audience)
 
 
+SOME_DOORS = st.sampled_from([(), ("one", "both"), ("nobody",)]).flatmap(books)
+
 happenings = st.lists(
-    st.tuples(st.integers(1, 30 * HOUR), st.sampled_from(["a", "b", "tagged", "moved", "other"])),
+    st.tuples(
+        st.integers(1, 30 * HOUR),
+        st.sampled_from(["a", "b", "tagged", "moved", "other", "given", "listed", "delisted"]),
+    ),
     min_size=1,
     max_size=12,
 )
+
+
+def told(number: int, name: str, now: Micros, **who: Any) -> Event:
+    """Return what happened, with what it says of the customer."""
+    traits = {"city": "x" if number % 2 else "y"} if name == "moved" else {}
+    tags: dict[str, Mark | None] = {}
+    match name:
+        case "given":
+            tags = {"given": Mark("import:a"), "rule0": Mark("import:a", until=now + HOUR)}
+        case "listed":
+            tags = {"list:fair": Mark("import:fair", until=now + DAY if number % 2 else 0)}
+        case "delisted":
+            tags = {"list:fair": None, "rule0": None}
+        case _:
+            pass
+    return Event(f"{number}", name, now, now, traits=traits, tags=tags, **who)
 
 
 def lived(playbook: Playbook, happened: list[tuple[int, str]]) -> Iterator[tuple[Customer, Micros, list[Note]]]:
@@ -106,14 +138,13 @@ def lived(playbook: Playbook, happened: list[tuple[int, str]]) -> Iterator[tuple
             customer = decision.customer
             assert not customer.wake or customer.wake > due
             yield customer, due, list(decision.trace)
-        traits = {"city": "x" if number % 2 else "y"} if name == "moved" else {}
-        decision = decide(playbook, customer, Event(f"{number}", name, now, now, traits=traits), now)
+        decision = decide(playbook, customer, told(number, name, now), now)
         customer = decision.customer
         yield customer, now, list(decision.trace)
 
 
-@settings(max_examples=80, deadline=None)
-@given(books(), happenings, st.integers(0, 100))
+@settings(max_examples=150, deadline=None)
+@given(SOME_DOORS, happenings, st.integers(0, 100))
 def test_a_segment_holds_whom_its_condition_holds_for_at_every_instant(
     playbook: Playbook, happened: list[tuple[int, str]], between: int
 ) -> None:
@@ -127,8 +158,34 @@ def test_a_segment_holds_whom_its_condition_holds_for_at_every_instant(
         for known, at in instants:
             context = Context(known, at, policy=playbook.policy, segments=playbook.segments)
             for name, holds in truths.items():
+                if name in playbook.audience.lists and f"segment:{name}" not in playbook.watch.all:
+                    continue  # its members carry a tag, and nobody waits for more
                 stands = f"segment:{name}" in known.standing and known.standing[f"segment:{name}"].since > 0
                 assert stands == holds(context), (name, at)
+        previous = customer, now
+
+
+@settings(max_examples=100, deadline=None)
+@given(SOME_DOORS, happenings, st.integers(0, 100))
+def test_a_customer_stands_at_the_furthest_stage_that_holds_or_was_ever_reached(
+    playbook: Playbook, happened: list[tuple[int, str]], between: int
+) -> None:
+    previous: tuple[Customer, Micros] | None = None
+    reached: dict[str, Micros] = {}
+    for customer, now, _ in lived(playbook, happened):
+        instants = [(customer, now)]
+        if previous is not None:
+            before, then = previous
+            instants.append((before, then + (now - 1 - then) * between // 100))
+        for known, at in instants:
+            context = Context(known, at, policy=playbook.policy, segments=playbook.segments)
+            holding = [name for name, holds in playbook.stages if holds(context)]
+            assert all(name in known.stages for name in holding), at
+            ever = [name for name in playbook.audience.stages if name in known.stages]
+            follows = playbook.audience.regress == "follow"
+            assert known.stage == ((holding if follows else ever) or [""])[-1], at
+        assert all(customer.stages[name] == at for name, at in reached.items())  # first dates stay
+        reached = customer.stages
         previous = customer, now
 
 
@@ -165,6 +222,6 @@ def test_a_rule_tag_is_carried_while_its_condition_holds_and_its_time_longer(
             if holds(context):
                 ended.pop(name, None)
                 assert carries, (name, now)
-            elif carries:
+            elif carries and customer.tags[name].by == BY_RULE:
                 until = customer.tags[name].until
                 assert lasts is not None and now < until <= ended.setdefault(name, now) + lasts.micros, (name, now)
