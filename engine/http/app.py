@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 
 from engine.http.callbacks import Callbacks
 from engine.http.consent_pages import ConsentPages
+from engine.http.consent_words import ConsentWords
 from engine.http.customers import Customers
 from engine.http.gateway import Callback, Gateway
 from engine.http.health import Health
@@ -47,6 +48,7 @@ def make_app(
             *ingest.routes(),
             *Sensors(ingest).routes(),
             *Ops(ingest).routes(),
+            *ConsentWords(ingest).routes(),
             *Customers(ingest).routes(),
             *Callbacks(gateway, settings, callbacks or {}).routes(),
             *TrackedLinks(gateway, settings, links, recorder).routes(),

@@ -23,7 +23,7 @@ _OPEN: Final = _INGEST | _SENSORS
 """What browsers may call from any site."""
 _ROUTES: Final = _OPEN | {"/healthz", "/readyz", "/metrics"}
 _PREFIXES: Final = (
-    *("/v1/ops/touches", "/v1/ops/directives", "/v1/journeys", "/v1/customers"),
+    *("/v1/ops/touches", "/v1/ops/directives", "/v1/ops/consents", "/v1/journeys", "/v1/customers"),
     *("/callbacks", "/t/c", "/t/o", "/t/u", "/t/y", "/t/p"),
 )
 _PREFLIGHT: Final = {

@@ -18,6 +18,7 @@ from engine.core.errors import BadInput
 from engine.core.events import Directive, Entry
 from engine.core.ids import derive
 from engine.core.release import LIMIT, read_release
+from engine.http.addresses import ABOUT_ADDRESSES, name_addresses
 from engine.http.auth import check_ops_key
 from engine.http.body import read_body
 from engine.http.fields import read_object, read_text
@@ -32,7 +33,19 @@ from engine.http.strict import BadJson, parse
 from engine.ports import TouchQuery, TouchRow
 
 Verb: TypeAlias = Literal[
-    "stop", "pause", "resume", "resolve", "enter", "stock", "merge", "unmerge", "apart", "erase", "readmit"
+    "stop",
+    "pause",
+    "resume",
+    "resolve",
+    "enter",
+    "stock",
+    "merge",
+    "unmerge",
+    "apart",
+    "erase",
+    "readmit",
+    "suppress",
+    "unsuppress",
 ]
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
@@ -91,6 +104,8 @@ class Ops:
                 raise Problem(404, "unknown_touch", "No such touch", remedy="List them with GET /v1/ops/touches")
         elif directive.verb in ABOUT_PEOPLE:
             directive = await name_people(directive, self.gateway, self.ingest.naming())
+        elif directive.verb in ABOUT_ADDRESSES:
+            directive = name_addresses(directive, self.gateway.policy(), self.ingest.naming())
         elif directive.verb in ABOUT_RIGHTS:
             directive = await name_person(directive, self.gateway, self.ingest.naming())
         elif directive.subject != "*":
@@ -156,7 +171,7 @@ class Ops:
         if verb not in _VERBS:
             raise BadInput("The verb is not known", f"Use one of {', '.join(_VERBS)}", "verb")
         if not subject:
-            remedy = "Name a journey, a touch, a pool, a customer, or * for all sending"
+            remedy = "Name a journey, a touch, a pool, a customer, an address, or * for all sending"
             raise BadInput("Nothing is named", remedy, "subject")
         if subject == "*" and verb not in {"stop", "pause", "resume"}:
             raise BadInput(f"* is not something to {verb}", "Name one", "subject")

@@ -86,20 +86,29 @@ def shut(work: Work, policy: Policy, row: TouchRow, why: str, at: Micros) -> Non
 
 
 def suppress(work: Work, policy: Policy, directive: Directive) -> None:
-    """Put an address on the list by an operator's word (`value` says why), and shut it for its holder."""
-    name = _name_said(policy, directive)
+    """Put addresses on the list by an operator's word (`value` says why), and shut them for their holders.
+
+    `subject` is the address, or where the addresses of `properties` {"addresses": [...]} come from.
+    """
+    listed = directive.properties.get("addresses")
+    said = [str(one) for one in listed] if isinstance(listed, list) else [directive.subject]
+    names = [_name_said(policy, one) for one in said]
     why = directive.value or MANUAL
-    _put_on(work, name, why, directive.at, directive.by)
-    holder = _holder(work, name)
-    if holder is not None:
-        work.put(mark(policy, holder, name, why))
+    holders = work.unit.resolve(names)
+    work.gather(dict.fromkeys(holders.values()))
+    for name in names:
+        _put_on(work, name, why, directive.at, directive.by)
+        holder = work.customer(holders[name]) if name in holders else None
+        if holder is not None:
+            work.put(mark(policy, holder, name, why))
 
 
 def unsuppress(work: Work, policy: Policy, directive: Directive) -> None:
     """Take an address off the list by an operator's word, and open it for its holder."""
-    name = _name_said(policy, directive)
+    name = _name_said(policy, directive.subject)
     work.changes.released.append(fingerprint(work.unit.pepper(), name))
-    holder = _holder(work, name)
+    found = work.unit.resolve([name])
+    holder = work.customer(found[name]) if name in found else None
     if holder is not None:
         gone = _carried(policy, name)
         kept = {key: why for key, why in holder.suppressed.items() if key not in gone}
@@ -138,22 +147,17 @@ def _put_on(work: Work, name: str, why: str, at: Micros, source: str) -> None:
     work.changes.suppressions.append(SuppressionRow(key, name, why, at, source))
 
 
-def _holder(work: Work, name: str) -> Customer | None:
-    found = work.unit.resolve([name])
-    return work.customer(found[name]) if name in found else None
-
-
 def _carried(policy: Policy, name: str) -> set[str]:
     """Return how customers carry the address: by each channel that sends to its kind."""
     kind, _, value = name.partition(":")
     return {f"{channel}:{value}" for channel, sends_to in policy.addresses.items() if sends_to == kind}
 
 
-def _name_said(policy: Policy, directive: Directive) -> str:
+def _name_said(policy: Policy, said: str) -> str:
     """Return the address as the list names it; a channel may stand for the kind of identifier it sends to."""
-    kind, _, value = directive.subject.partition(":")
+    kind, _, value = said.partition(":")
     kind = policy.addresses.get(kind, kind)
     if not value or kind not in policy.addresses.values():
         known = ", ".join(sorted(set(policy.addresses.values())))
-        raise BadInput(f"{directive.subject!r} is no address", f"write kind:value, the kind one of {known}", "subject")
+        raise BadInput(f"{said!r} is no address", f"write kind:value, the kind one of {known}", "subject")
     return f"{kind}:{value}"

@@ -222,3 +222,16 @@ def test_a_task_for_a_colleague_is_no_concern_of_the_list() -> None:
     [row] = life.store.find_touches(TouchQuery())
     assert shut_rows(life.store, Policy(), [row]) == {row.touch.id: "manual"}
     assert shut_rows(life.store, Policy(), [replace(row, touch=replace(row.touch, kind="task"))]) == {}
+
+
+def test_many_addresses_are_shut_by_one_word() -> None:
+    life = Life()
+    life.sign_up("u1")
+    life.at += MINUTE
+    many = [f"email:{MAIL}", "phone:+8613800000000", f"email:{MAIL}"]
+    word = Directive(
+        "d1", "suppress", life.at, life.at, subject="old.csv", value="imported", properties={"addresses": many}
+    )
+    life.tell(word)
+    assert sorted(address for address, _, _ in life.names()) == [f"email:{MAIL}", "phone:+8613800000000"]
+    assert life.who("u1").suppressed == {f"email:{MAIL}": "imported"}
