@@ -1,5 +1,6 @@
 """Instants as operators write and read them: `--since`, and the zone in which tables show times."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,24 @@ def parse_since(said: str) -> Micros:
     except BadInput:
         raise BadInput(
             f"--since {said} is neither a length of time nor a date", "Write 2h, 7d, or 2026-05-01T09:30:00Z"
+        ) from None
+
+
+def parse_moment(said: str, option: str, zone: ZoneInfo) -> Micros:
+    """Return the instant meant by "7d" (ago) or a date, which is the zone's unless it names one; 0 for ""."""
+    if not said:
+        return 0
+    try:
+        return SystemClock().now() - parse_duration(said)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(said)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        return read_instant({option: aware.isoformat()}, option)
+    except (BadInput, ValueError, OverflowError):
+        raise BadInput(
+            f"{option} {said[:64]} is neither a length of time nor a date", "Write 7d, or 2026-05-01"
         ) from None
 
 

@@ -122,8 +122,10 @@ class _Mining:
 
     def _find(self) -> "Findings":
         from engine.bootstrap.mining import Past
+        from engine.cli.instants import shown_zone
         from engine.cli.mining_words import tell_trimmed
 
+        zone = shown_zone(self._workspace.settings)
         trimmed = getattr(self._source, "trimmed", 0)
         if not self._as_json:
             tell_trimmed(trimmed, self._invocation.say)  # said first: it may be why there is nothing to read
@@ -131,9 +133,10 @@ class _Mining:
             store = None
             if (self._workspace.data / "store.db").exists():
                 store = stack.enter_context(closing(self._workspace.read_store()))
-            past = Past(self._source, store, self._audience.identity, self._asked.since_of(self._now), self._now)
+            since = self._asked.since_of(self._now, zone)
+            past = Past(self._source, store, self._audience.identity, since, self._now)
             with self._progress(past) as page_done:
-                found = self._asked.find(past, page_done, self._workspace.settings.default_zone)
+                found = self._asked.find(past, page_done, zone)
         return found.with_losses(self._source.refused, trimmed)
 
     @contextmanager

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from engine.cli.instants import parse_since
+from engine.cli.instants import parse_moment
 from engine.cli.mining_words import Seen, examples, seen
 from engine.core.errors import BadInput
 from engine.core.ids import DAY, SECOND, Micros
@@ -64,9 +64,9 @@ class Asked(msgspec.Struct, frozen=True):
     since: str
     lasts: Micros
 
-    def since_of(self, now: Micros) -> Micros:
+    def since_of(self, now: Micros, zone: ZoneInfo) -> Micros:
         """Return the instant that --since means."""
-        since = parse_since(self.since)
+        since = parse_moment(self.since, "--since", zone)
         if since >= now:
             raise BadInput(f"--since {self.since} is not in the past", "Write 365d, or a date")
         return since
@@ -75,7 +75,7 @@ class Asked(msgspec.Struct, frozen=True):
         """Return how the tags are given."""
         return Terms(self.model, version, now + self.lasts, declared)
 
-    def find(self, past: "Past", page_done: Callable[[], None], zone: str) -> Findings:
+    def find(self, past: "Past", page_done: Callable[[], None], zone: ZoneInfo) -> Findings:
         """Run the model over the past; raises `BadInput` when it says nothing of anybody."""
         judgement = None
         match self.model:
@@ -98,7 +98,7 @@ class Asked(msgspec.Struct, frozen=True):
                 verdicts = rfm.rfm(held, past.last)
                 customers = len(held)
         check_enough(verdicts, "clear answer")
-        day = datetime.fromtimestamp(past.last // SECOND, ZoneInfo(zone)).date().isoformat()
+        day = datetime.fromtimestamp(past.last // SECOND, zone).date().isoformat()
         version = version_of(self.model, {"event": self.event, "since": self.since, **self.options}, day)
         return Findings(seen(past, customers, 0, 0), Mined(self.model, version, verdicts), judgement)
 
