@@ -75,6 +75,20 @@ _SENTENCES: Final[dict[str, str]] = {
     "Nobody is known as {}": "没有客户 {}",
     "Name a OneID or an identifier ({}), like user_id:u1; see `journeyd customers list`": "请写 OneID 或标识（{}），"
     "例如 user_id:u1；见 `journeyd customers list`",
+    # who is one
+    "{} and {} are one customer, {}": "{} 与 {} 是同一客户 {}",
+    "Part them with `journeyd identity unmerge`; see `journeyd identity log {}`": "请用 `journeyd identity unmerge` "
+    "拆分；见 `journeyd identity log {}`",
+    "{} has taken nobody in": "{} 没有并入任何客户",
+    "`journeyd identity log` shows who was merged with whom": "`journeyd identity log` 显示合并记录",
+    "{} may mean several who were taken in: {}": "{} 对应多位被并入的客户：{}",
+    "Name one by its OneID": "请用 OneID 指明其一",
+    "{} was merged into {}": "{} 已并入 {}",
+    "Part that first: journeyd identity unmerge {}": "请先拆分：journeyd identity unmerge {}",
+    "--why is over {} characters, or not one line": "--why 超过 {} 个字符，或不止一行",
+    "--by is over 64 characters, or not one line": "--by 超过 64 个字符，或不止一行",
+    "Write a name": "请写姓名",
+    "Shorten it": "请缩短",
     # entering by hand
     "No journey {} is published": "没有已发布的旅程 {}",
     "Publish it with `journeyd publish`": "请用 `journeyd publish` 发布",
@@ -122,6 +136,41 @@ _SENTENCES: Final[dict[str, str]] = {
     "Write a share, like 5%": "请写比例，例如 5%",
     "--since {} is neither a length of time nor a date": "--since {} 既不是时长也不是日期",
     "Write 2h, 7d, or 2026-05-01T09:30:00Z": "请写 2h、7d 或 2026-05-01T09:30:00Z",
+    # mining and the funnel
+    "{} is neither a length of time nor a date": "{} 既不是时长也不是日期",
+    "Write 7d, or 2026-05-01": "请写 7d 或 2026-05-01",
+    "--since {} is not before --until {}": "--since {} 不早于 --until {}",
+    "--since {} is not in the past": "--since {} 不在过去",
+    "Write 365d, or a date": "请写 365d 或日期",
+    "--by {} is neither source nor a trait": "--by {} 既不是 source 也不是属性",
+    "Write source, or a trait like customer.city": "请写 source，或属性，例如 customer.city",
+    "audience/lifecycle.yaml declares no stage": "audience/lifecycle.yaml 没有声明任何阶段",
+    "Say under stages: when customers reach each": "请在 stages: 下写明客户何时到达各阶段",
+    "audience/tags.yaml declares no tag of the model {}": "audience/tags.yaml 没有声明模型 {} 的标签",
+    "Add those that journeys and segments are to ask for, under tags:\n{}": "请在 tags: 下添加旅程和人群要用的标签：\n{}",
+    "journeyd.yaml has no write key of scope server. Add one under write_keys": "journeyd.yaml 没有 scope 为 server "
+    "的写入密钥。请在 write_keys 下添加",
+    "--{} is not for {}": "--{} 不适用于 {}",
+    "It knows {}": "可用：{}",
+    "{} is no number of days": "{} 不是天数",
+    "Write 30d, between 1d and 3650d": "请写 30d，介于 1d 与 3650d",
+    "--bands {} is not two probabilities": "--bands {} 不是两个概率",
+    "Write the lower one first: 0.4,0.7": "请先写较小的：0.4,0.7",
+    "--learn {} is not known": "不认识 --learn {}",
+    "Use logistic or boosting": "请用 logistic 或 boosting",
+    "--share {} is no share": "--share {} 不是比例",
+    "Write 30%, or 0.3": "请写 30% 或 0.3",
+    "Learning needs scikit-learn, which is not installed. Install it with `pip install 'journeyd[mining]'`": "训练模型需要 "
+    "scikit-learn，尚未安装。请执行 `pip install 'journeyd[mining]'`",
+    "The history holds no purchase of a known customer": "历史数据中没有已知客户的购买",
+    "The history holds no event with such a property of a known customer": "历史数据中没有已知客户带该属性的事件",
+    "The history holds no clear answer of a known customer": "历史数据对已知客户没有给出明确结论",
+    "Name the event with --event, bring history with `journeyd ingest`, or give a file with --history": "请用 --event "
+    "写明事件，用 `journeyd ingest` 导入历史，或用 --history 给出文件",
+    "The history does not teach who stays: of {} customers {} bought nothing within {} days, and at least {} of each are "
+    "needed, twice": "历史数据不足以学习：{} 位客户中有 {} 位在 {} 天内未购买，两类客户各需至少 {} 位，且需两段时间",
+    "Bring at least three times {} days of purchases, or ask for fewer days with --within": "请提供至少三倍于 {} 天的购买历史，"
+    "或用 --within 缩短天数",
 }
 
 
