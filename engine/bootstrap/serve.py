@@ -121,10 +121,10 @@ async def _until_told(
         lifespan="on",
     )
     server = uvicorn.Server(config)
-    # uvicorn raises the signal again once it has stopped: by then it finds these handlers and harms nobody.
+    # Before uvicorn listens to signals itself they are heard here; it raises one again when it has stopped, in vain.
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: None)
+        loop.add_signal_handler(number, setattr, server, "should_exit", True)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     failing = asyncio.create_task(system.failed.wait())
     host, port = listener.getsockname()[:2]

@@ -28,8 +28,8 @@ def say(
 
 
 def put(workspace: "Workspace", word: Directive) -> dict[str, Any]:
-    """Put the word into the log as of now, by this shell's user; return {id, offset, through: daemon | log}."""
-    word = replace(word, id=mint_id(), by=operator())
+    """Put the word into the log as of now, by this shell's user unless it says; return {id, offset, through: ...}."""
+    word = replace(word, id=mint_id(), by=word.by or operator())
     try:
         files = workspace.files()
     except AlreadyRunning:

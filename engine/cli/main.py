@@ -21,6 +21,8 @@ from engine.cli import (
     doctor,
     enter,
     explain,
+    funnel,
+    identity,
     ingest,
     init,
     lint,
@@ -123,9 +125,11 @@ app.command("callbacks", rich_help_panel=_RUN)(callbacks.callbacks)
 app.command("doctor", rich_help_panel=_RUN)(doctor.doctor)
 app.command("version", rich_help_panel=_RUN)(version.version)
 app.command("status", rich_help_panel=_LOOK)(status.status)
+app.command("funnel", rich_help_panel=_LOOK)(funnel.funnel)
 app.add_typer(touches.app, name="touches", rich_help_panel=_LOOK)
 app.add_typer(segments.app, name="segments", rich_help_panel=_LOOK)
 app.add_typer(customers.app, name="customers", rich_help_panel=_LOOK)
+app.add_typer(identity.app, name="identity", rich_help_panel=_LOOK)
 app.command("dead", rich_help_panel=_LOOK)(dead.dead)
 app.command("audit", rich_help_panel=_LOOK)(audit.audit)
 
