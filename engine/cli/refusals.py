@@ -147,7 +147,8 @@ _SENTENCES: Final[dict[str, str]] = {
     "audience/lifecycle.yaml declares no stage": "audience/lifecycle.yaml 没有声明任何阶段",
     "Say under stages: when customers reach each": "请在 stages: 下写明客户何时到达各阶段",
     "audience/tags.yaml declares no tag of the model {}": "audience/tags.yaml 没有声明模型 {} 的标签",
-    "Add those that journeys and segments are to ask for, under tags:\n{}": "请在 tags: 下添加旅程和人群要用的标签：\n{}",
+    "Add those that journeys and segments are to ask for, under tags:\n{}": "请在 tags: 下添加"
+    "旅程和人群要用的标签：\n{}",
     "journeyd.yaml has no write key of scope server. Add one under write_keys": "journeyd.yaml 没有 scope 为 server "
     "的写入密钥。请在 write_keys 下添加",
     "--{} is not for {}": "--{} 不适用于 {}",
@@ -160,17 +161,17 @@ _SENTENCES: Final[dict[str, str]] = {
     "Use logistic or boosting": "请用 logistic 或 boosting",
     "--share {} is no share": "--share {} 不是比例",
     "Write 30%, or 0.3": "请写 30% 或 0.3",
-    "Learning needs scikit-learn, which is not installed. Install it with `pip install 'journeyd[mining]'`": "训练模型需要 "
-    "scikit-learn，尚未安装。请执行 `pip install 'journeyd[mining]'`",
+    "Learning needs scikit-learn, which is not installed. Install it with `pip install 'journeyd[mining]'`": "训练模型"
+    "需要 scikit-learn，尚未安装。请执行 `pip install 'journeyd[mining]'`",
     "The history holds no purchase of a known customer": "历史数据中没有已知客户的购买",
     "The history holds no event with such a property of a known customer": "历史数据中没有已知客户带该属性的事件",
     "The history holds no clear answer of a known customer": "历史数据对已知客户没有给出明确结论",
     "Name the event with --event, bring history with `journeyd ingest`, or give a file with --history": "请用 --event "
     "写明事件，用 `journeyd ingest` 导入历史，或用 --history 给出文件",
-    "The history does not teach who stays: of {} customers {} bought nothing within {} days, and at least {} of each are "
-    "needed, twice": "历史数据不足以学习：{} 位客户中有 {} 位在 {} 天内未购买，两类客户各需至少 {} 位，且需两段时间",
-    "Bring at least three times {} days of purchases, or ask for fewer days with --within": "请提供至少三倍于 {} 天的购买历史，"
-    "或用 --within 缩短天数",
+    "The history does not teach who stays: of {} customers {} bought nothing within {} days, and at least {} of "
+    "each are needed, twice": "历史数据不足以学习：{} 位客户中有 {} 位在 {} 天内未购买，两类客户各需至少 {} 位，且需两段时间",
+    "Bring at least three times {} days of purchases, or ask for fewer days with --within": "请提供至少三倍于 {} 天的"
+    "购买历史，或用 --within 缩短天数",
 }
 
 
