@@ -20,7 +20,6 @@ MIGRATIONS: Final = ("schema.sql", "schema_2.sql", "schema_3.sql")
 """What makes version n+1 of store.db from version n; append, never change what was released."""
 
 _SOFT: Final = 4_000  # WAL pages (16 MB): copy them into the file while readers go on
-_BLOB: Final = 16_000  # pages (64 MB) that are overwritten at a time
 _HARD: Final = 12_000  # WAL pages (48 MB): a reader held the copy up; wait for it and start the WAL afresh
 
 
@@ -35,7 +34,6 @@ def open_writer(path: Path) -> apsw.Connection:
     connection.pragma("foreign_keys", "OFF")
     connection.pragma("journal_size_limit", 64 * 1024 * 1024)
     connection.pragma("temp_store", "MEMORY")
-    connection.pragma("secure_delete", "FAST")  # what is deleted is zeroed in its page; `scrub` sees to the free pages
     _size_cache(connection, megabytes=64)
     return connection
 
@@ -133,30 +131,24 @@ def full_disk_is_said() -> Iterator[None]:
 
 
 def scrub(connection: apsw.Connection) -> None:
-    """Leave nothing of what was deleted on disk: overwrite free pages, then copy the WAL into the file and empty it.
+    """Leave nothing of what was deleted on disk: write the file anew, copy the WAL into it and empty it.
 
-    Raises `StoreBusy` while another process reads an older state.
+    Nothing less will do: a page whose rows were moved about keeps copies of them in its unused part, which
+    `secure_delete` does not find. Raises `StoreBusy` while another process reads an older state. Needs room for two
+    copies of the file for as long as it takes.
     """
     with full_disk_is_said():
-        _overwrite_free_pages(connection)
+        _empty_wal(connection)  # a reader that is in the way is noticed before the long work
+        connection.pragma("temp_store", "FILE")
         try:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        except apsw.BusyError as error:
-            raise StoreBusy(f"{connection.filename} is being read: what was erased goes when that ends") from error
+            connection.execute("VACUUM")
+        finally:
+            connection.pragma("temp_store", "MEMORY")
+        _empty_wal(connection)
 
 
-def _overwrite_free_pages(connection: apsw.Connection) -> None:
-    free, size = int(connection.pragma("freelist_count")), int(connection.pragma("page_size"))
-    if not free:
-        return
-    connection.execute("BEGIN IMMEDIATE")
+def _empty_wal(connection: apsw.Connection) -> None:
     try:
-        # Zeroes that fill every free page, and a page more: only a page that is new may be filled in part.
-        connection.execute("CREATE TABLE zeroes (body BLOB)")
-        for pages in (*[_BLOB] * (free // _BLOB), free % _BLOB + 1):
-            connection.execute("INSERT INTO zeroes (body) VALUES (zeroblob(?1))", (pages * size,))
-        connection.execute("DROP TABLE zeroes")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except apsw.BusyError as error:
+        raise StoreBusy(f"{connection.filename} is being read: what was erased goes when that ends") from error

@@ -1,6 +1,6 @@
 """Removes every row of erased customers, in the commit that says so. Their values go by way of the roster.
 
-Free pages and the write-ahead log may hold what stood there until `connection.scrub` has run.
+The file and its write-ahead log may hold what stood there until `connection.scrub` has run.
 """
 
 from collections.abc import Iterable
