@@ -169,7 +169,8 @@ _SENTENCES: Final[dict[str, str]] = {
     "Name the event with --event, bring history with `journeyd ingest`, or give a file with --history": "请用 --event "
     "写明事件，用 `journeyd ingest` 导入历史，或用 --history 给出文件",
     "The history does not teach who stays: of {} customers {} bought nothing within {} days, and at least {} of "
-    "each are needed, twice": "历史数据不足以学习：{} 位客户中有 {} 位在 {} 天内未购买，两类客户各需至少 {} 位，且需两段时间",
+    "each are needed, twice": "历史数据不足以学习：{} 位客户中有 {} 位在 {} 天内未购买，"
+    "两类客户各需至少 {} 位，且需两段时间",
     "Bring at least three times {} days of purchases, or ask for fewer days with --within": "请提供至少三倍于 {} 天的"
     "购买历史，或用 --within 缩短天数",
 }
