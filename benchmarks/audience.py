@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from benchmarks import identity
+from benchmarks import identity, segments
 from benchmarks.measure import Sample, in_child, ratios
 from benchmarks.report import Row, rate_row, shares
 
@@ -40,9 +40,36 @@ def who_is_it(folder: Path, rounds: int, *, quick: bool) -> Part:
     return Part(rows, {f"identity: {name}": found for name, found in taken.items()})
 
 
+def segments_stand(folder: Path, rounds: int, *, quick: bool) -> Part:
+    """Measure what an event costs with 0, 50 and 500 segments to keep: of known customers, of new ones, and shared."""
+    del folder
+    events = 10_000 if quick else 40_000
+    _say.print(f"[bold]segments[/]: {events:,} events, {', '.join(map(str, segments.COUNTS))} segments")
+    taken: dict[str, list[Sample]] = {}
+    for _ in range(rounds):
+        for number in segments.COUNTS:
+            taken.setdefault(f"own {number}", []).append(in_child(segments.run, number, "own", events))
+            taken.setdefault(f"new {number}", []).append(in_child(segments.first_heard, number, events // 2))
+    shared = in_child(segments.run, 50, "shared", events // 10)
+    rows = [
+        _upkeep(f"{what}, {number} segments", taken[f"{key} {number}"], taken[f"{key} 50"] if number > 50 else None)
+        for key, what in (("own", "segments, each with inputs of its own"), ("new", "the same, everybody new"))
+        for number in segments.COUNTS
+    ]
+    rows.append(_upkeep("segments, all of one event, 50 segments", [shared], None))
+    return Part(rows, {f"segments: {name}": found for name, found in taken.items()} | {"segments: shared": [shared]})
+
+
+def _upkeep(what: str, samples: list[Sample], few: list[Sample] | None) -> Row:
+    if few is None:
+        return rate_row(what, "C", samples)
+    ratio = f"{ratios(few, samples, _per_cpu)[0]:.2f}x the time of 50"
+    return rate_row(what, "C", samples, ratio=ratio, target="under 2x")
+
+
 def _per_cpu(sample: Sample) -> float:
     return sample.per_cpu
 
 
-FIGURES: tuple[Callable[..., Part], ...] = (who_is_it,)
+FIGURES: tuple[Callable[..., Part], ...] = (who_is_it, segments_stand)
 """Every figure, in the order of the table."""
