@@ -71,6 +71,8 @@ def review(
     if only != "suggested":
         tables.show_reviews(invocation, rows, people, workspace.settings)
     if only != "contested":
+        if rows:
+            tell("")
         tables.show_suggestions(invocation, found, people)
     if rows or found:
         tables.show_what_to_do(invocation)
