@@ -148,10 +148,10 @@ def hand_over(invocation: Invocation, workspace: "Workspace", release: "Release"
         word = directive_of(release, 0)
         with closing(Daemon(address_of(workspace), time.sleep)) as daemon:
             said = daemon.publish(ops_key_of(workspace), word.body, word.id)
-        with _bar(invocation, quiet) as show:
+        with jobs_bar(invocation, quiet) as show:
             _follow(workspace, said["offset"], release, show)
         return {**said, "through": "daemon"}
-    with closing(files), _bar(invocation, quiet) as show:
+    with closing(files), jobs_bar(invocation, quiet) as show:
         word = directive_of(release, max(last_received(files.log), SystemClock().now()))
         offset = files.log.append([encode(word)])
         apply_log(workspace, files, show)
@@ -171,7 +171,8 @@ def _follow(workspace: "Workspace", offset: int, release: "Release", show: Calla
 
 
 @contextmanager
-def _bar(invocation: Invocation, quiet: bool) -> Iterator[Callable[[list["JobRow"]], None]]:
+def jobs_bar(invocation: Invocation, quiet: bool) -> Iterator[Callable[[list["JobRow"]], None]]:
+    """Show how far jobs are: yields what is to be called with the rows that are left."""
     from rich.progress import Progress
 
     with Progress(console=aside(), disable=quiet, transient=True) as progress:
@@ -195,5 +196,6 @@ def job_in_words(job: "JobRow", lang: str) -> str:
         "backfill": ("filling statistics from the log", "从日志补算统计"),
         "settle": ("bringing tags, segments and dates up to date", "更新标签、人群与日期"),
         "sweep": ("moving runs to the new versions", "迁移在途旅程实例"),
+        "erase": ("taking an erased person out of the log", "从日志中清除已删除的客户"),
     }.get(job.name.partition(":")[0], (job.name, job.name))
     return zh if lang == "zh" else en

@@ -144,7 +144,7 @@ def _purge_letters(store: Store, log: EventLog, job: JobRow, rules: Rules, now: 
             changes.erasures.append(replace(line, keys=tuple(sorted({*line.keys, *keys}))))
             fresh = set(shut) - unit.suppressed(shut).keys()
             changes.suppressions += [SuppressionRow(key, "", ERASED, line.at) for key in sorted(fresh)]
-            _complete(log, unit.position(), known, {"keys": keys, "shut": shut, "done": now})
+            _complete(log, unit.position(), known, {"keys": keys, "shut": shut, "done": max(now, line.at)})
         job = replace(job, phase="scrub", cursor="", body=msgspec.msgpack.encode(Known(known.customer, "")))
         changes.jobs.append(job)
         unit.commit(changes)
@@ -176,7 +176,8 @@ def _scrub(store: Store, log: EventLog, job: JobRow, now: Micros, trip: Callable
     trip("erase.scrubbed")
     job = replace(job, phase="")
     with store.unit() as unit:
-        done = [replace(row, done=now) for row in unit.erasures() if row.customer == customer] if customer else []
+        lines = [row for row in unit.erasures() if row.customer == customer] if customer else []
+        done = [replace(row, done=max(now, row.at)) for row in lines]
         unit.commit(Changes(jobs=[job], erasures=done))
     return job
 

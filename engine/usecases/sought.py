@@ -103,12 +103,16 @@ class Search:
                 self.is_before = self.is_before or entry.received < self._known.since
         return changed
 
+    def names(self, entry: Entry | None, body: bytes) -> bool:
+        """Say whether an entry is about the person or mentions them."""
+        return self._mentions(body) if entry is None else self.left(entry, body) is not entry
+
     def is_named(self, body: bytes, reason: str) -> bool:
         """Say whether a dead letter is about the person or mentions them."""
         entry = read(body)
         if self._mentions(body) or self._mentions(reason.encode()) or body == self._known.customer.encode():
             return True
-        return entry is not None and self.left(entry, body) is not entry
+        return self.names(entry, body)
 
     def left(self, entry: Entry, body: bytes) -> Entry:
         """Return what is left of an entry: itself, less of it, or a mark in its place."""
