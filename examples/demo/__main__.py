@@ -22,7 +22,7 @@ from engine.core.errors import JourneydError
 from engine.runtime.clock import SystemClock
 from examples.cdnow.customers import Shares
 from examples.cdnow.purchases import read_year, recount
-from examples.demo import change, past, report
+from examples.demo import change, past, people, report
 from examples.demo.commands import Commands, Failed
 from examples.demo.live import Live
 from examples.demo.past import Known
@@ -68,8 +68,10 @@ def _demo(commands: Commands, given: argparse.Namespace) -> None:
     workspace = Workspace.open(shop, os.environ)
     live = Live(workspace, clock.now())
     _history(commands, given, workspace, live)
+    people.mine(commands, workspace)
     workspace = change.rehearse(commands, workspace, given.folder / HISTORY)
     _present(commands, workspace, live)
+    people.explain(commands, workspace, live)
     change.publish(commands, workspace)
     _outcome(commands, workspace, live.regulars[0])
     commands.say()

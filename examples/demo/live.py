@@ -104,6 +104,14 @@ class Live:
             self.expected.append(Expected(known.user, "order-shipped", "sms"))
         self.said.append(f"{len(customers)} silent customers of the file order again, for 84.50 each; parcels leave")
 
+    def visits(self) -> None:
+        """Somebody looks at two products with a cookie of the shop's, and then logs in: it was Mei."""
+        cookie = {"anonymousId": "visitor-7"}
+        look: dict[str, Any] = {"type": "track", "event": "product_viewed", **cookie}
+        self._batch([{**look, "properties": {"product": name}} for name in ("kind-of-blue", "blue-train")])
+        self._batch([{"type": "identify", "userId": "mei", **cookie}])
+        self.said.append("a visitor looks at two records and logs in: it was Mei, and what she saw is hers")
+
     def referrals(self, customers: list[Known]) -> None:
         """Customers of the CDNOW file share their link, and a friend comes."""
         for known in customers:
