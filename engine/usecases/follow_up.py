@@ -20,12 +20,16 @@ from engine.usecases import backfill
 from engine.usecases.apply import catch_up, happen
 from engine.usecases.backfill import is_backfill
 from engine.usecases.heard import Heard
+from engine.usecases.labels import labels
 from engine.usecases.publish import is_sweep, moves_of
 from engine.usecases.purge import is_purge
 from engine.usecases.work import Work
 
 ENTRIES: Final = 5_000
 """Entries of the log (or customers) in one chunk of a back-fill: it reads more than it writes."""
+
+LABEL: Final = "label"
+"""Phase of a settling that also writes down every label anew: who was there before labels were kept."""
 
 _BETWEEN: Final = "/"
 """Between journey and customer in a sweep's cursor."""
@@ -65,6 +69,9 @@ def _settle(store: Store, playbook: Playbook, job: JobRow, limit: int) -> JobRow
         work.meet(found)
         for known in found:
             _each(work, known, instant, lambda customer: _look_anew(work, playbook, customer, instant))
+        if job.phase == LABEL:
+            for known in found:
+                work.changes.labels += labels(None, work.customer(known.id) or known)
         if len(found) < limit:
             job = replace(job, phase="", done=job.done + len(found))
         else:

@@ -8,15 +8,20 @@ import pytest
 
 from engine.core import plan as plans
 from engine.core.errors import BadInput
-from engine.core.expression import Compare, Constant
+from engine.core.expression import Compare, Constant, HasTag
 from engine.core.expression import Path as Read
 from engine.core.ids import SECOND
-from engine.core.plan import Awaited, OnEvent, Plan, Span, Stop, WaitFor
-from engine.core.state import Run
+from engine.core.plan import Audience, Awaited, OnEvent, Plan, Span, Stop, WaitFor
+from engine.core.release import Release
+from engine.core.state import Customer, Held, Run, encode
 from engine.ports import Changes, RunQuery
+from engine.store.memory import MemoryLog
 from engine.store.sqlite import SqliteStore
 from engine.store.sqlite.connection import MIGRATIONS
 from engine.store.sqlite.queries import resource
+from engine.usecases.follow_up import proceed
+from engine.usecases.heard import Heard
+from engine.usecases.publish import in_force
 
 ADD_RUN = """INSERT INTO runs (id, num, journey, version, place, entered, active, goal_until, body)
 VALUES (?1, 1, 'welcome', ?2, '1', 1, ?3, 0, ?4)"""
@@ -100,3 +105,27 @@ def test_a_plan_that_was_never_one_is_still_refused() -> None:
     for body in ({**OLD_PLAN, "nodes": [{"type": "wait_for", "id": "1"}]}, {"journey": "waits"}, ["waits"], 7):
         with pytest.raises(msgspec.ValidationError):
             plans.decode(msgspec.msgpack.encode(body))
+
+
+def test_who_was_there_before_labels_were_kept_is_labelled_at_the_next_start(tmp_path: Path) -> None:
+    vip, dear = HasTag("vip"), Compare(">=", Read("customer", ("total",)), Constant(5))
+    mei = Customer("mei", 1, seen=5, traits={"total": 9}, tags={"vip": Held(3)})
+    raw = apsw.Connection(str(tmp_path / "store.db"))
+    for migration in MIGRATIONS[:2]:
+        raw.execute(resource(migration))
+    raw.pragma("user_version", 2)
+    raw.execute("INSERT INTO customers (num, oneid, known) VALUES (1, 'mei', 1)")
+    raw.execute("INSERT INTO states (num, body) VALUES (1, ?1)", (encode(mei),))
+    raw.execute("INSERT INTO meta (name, value) VALUES ('now', 50)")
+    release = Release((), Audience(segments={"vips": vip, "dear": dear}), id="r1")
+    raw.execute("INSERT INTO releases (id, body) VALUES ('r1', ?1)", (msgspec.msgpack.encode(release),))
+    raw.close()
+    store = SqliteStore(tmp_path / "store.db")
+    while proceed(store, MemoryLog(), in_force(store), limit=10, heard=Heard()):
+        pass
+    assert [(row.kind, row.name, row.since) for row in store.labels("mei")] == [
+        ("segment", "dear", 50),
+        ("segment", "vips", 50),
+        ("tag", "vip", 3),
+    ]
+    store.close()

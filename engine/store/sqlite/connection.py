@@ -14,6 +14,7 @@ import msgspec
 
 from engine.core.commands import RecordEffect
 from engine.core.errors import BadInput, NewerSchema, StoreBusy, StoreFull
+from engine.ports import JobRow
 from engine.store.sqlite.queries import resource
 
 MIGRATIONS: Final = ("schema.sql", "schema_2.sql", "schema_3.sql")
@@ -71,6 +72,7 @@ def _size_cache(connection: apsw.Connection, *, megabytes: int) -> None:
 def migrate(connection: apsw.Connection) -> None:
     """Bring store.db to this version; raises `NewerSchema` when a newer journeyd wrote it."""
     connection.create_scalar_function("effect_customer", _effect_customer, 1)
+    connection.create_scalar_function("label_job", _label_job, 2)
     for version in range(check_version(connection), len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -84,6 +86,11 @@ def migrate(connection: apsw.Connection) -> None:
 
 def _effect_customer(*values: Any) -> str:
     return msgspec.msgpack.decode(values[0], type=RecordEffect).customer
+
+
+def _label_job(*values: Any) -> bytes:
+    customers, now = values
+    return msgspec.msgpack.encode(JobRow("settle:labels", "label", total=customers, body=str(now).encode()))
 
 
 def check_version(connection: apsw.Connection) -> int:

@@ -73,3 +73,9 @@ CREATE INDEX identifiers_customer ON identifiers (num);
 ALTER TABLE effects ADD COLUMN num INTEGER;
 UPDATE effects SET num = (SELECT c.num FROM customers AS c WHERE c.oneid = effect_customer(effects.body));
 CREATE INDEX effects_customer ON effects (num) WHERE num IS NOT NULL;
+
+-- Who was there before labels were kept: bring their segments up to date, and write down what they carry.
+INSERT INTO jobs (name, body)
+SELECT 'settle:labels', label_job(count(*), coalesce((SELECT value FROM meta WHERE name = 'now'), 0)) FROM customers
+WHERE known = 1 AND winner IS NULL AND EXISTS (SELECT 1 FROM releases)
+HAVING count(*) > 0;
