@@ -39,6 +39,7 @@ METRICS: Final = (
     Metric("journeyd_log_applied", "gauge", "Offset up to which the log is applied."),
     Metric("journeyd_entries_applied_total", "counter", "Log entries applied."),
     Metric("journeyd_duplicates_total", "counter", "Entries dropped because they were applied before."),
+    Metric("journeyd_erased_dropped_total", "counter", "Entries dropped because they came for an erased person."),
     Metric("journeyd_dead_letters_total", "counter", "Entries that could not be applied."),
     Metric("journeyd_batch_seconds", "histogram", "Time to decide and commit one batch."),
     Metric("journeyd_timers_fired_total", "counter", "Customers woken by their timers."),
@@ -47,6 +48,10 @@ METRICS: Final = (
     Metric("journeyd_send_seconds", "histogram", "Time of one hand-off.", ("channel", "provider")),
     Metric("journeyd_breaker_open", "gauge", "1 while a provider's breaker is open.", ("channel", "provider")),
     Metric("journeyd_customers", "gauge", "Customers known."),
+    Metric("journeyd_rules_audited_total", "counter", "Customers whose tags and stages were derived anew."),
+    Metric("journeyd_rules_differences_total", "counter", "Tags and stages kept otherwise.", ("kind", "engine")),
+    Metric("journeyd_rules_unaudited_total", "counter", "Customers for whose second opinion there was no time."),
+    Metric("journeyd_rules_fallbacks_total", "counter", "Customers over whom durable-rules broke."),
     Metric("journeyd_job_done", "gauge", "How far the work is that a publish left; events wait for some.", ("kind",)),
     Metric("journeyd_job_total", "gauge", "How much work a publish left to do, 0 when none is left.", ("kind",)),
 )
@@ -124,6 +129,9 @@ LOG_EVENTS: Final[dict[str, str]] = {
     "coupons_stocked": "New codes of a pool file are in the log.",
     "coupons_refused": "A pool file holds codes that cannot be; `journeyd coupons import` says which.",
     "sandbox_shared": "A sandbox listens on the port already: messages go to that one, and into its inbox.",
+    "rules_differ": "A tag or a stage that is kept is not what an engine derives anew; `said` is what each one says.",
+    "rules_audit_failed": "The second opinion on rules met a bug and ends itself; decisions go on without it.",
+    "rules_alone": "durable-rules cannot be had here; decisions are compared with our own engine alone.",
     "store_full": "The disk is full; ingest answers 503 until there is space.",
 }
 """Every log event and what it tells ops."""
@@ -133,10 +141,11 @@ FIELDS: Final = frozenset(
         *("event", "level", "timestamp", "logger", "code", "status", "route", "method", "source", "error", "where"),
         *("journey", "version", "step", "run", "touch", "attempt", "channel", "provider", "outcome", "reason", "state"),
         *("offset", "count", "seconds", "kind", "fact", "pid", "host", "port", "at", "retry_at", "problem", "release"),
-        "pool",
+        *("pool", "customer", "rule", "kept", "said"),
     )
 )
-"""The fields that may appear in a log. Ids of touches and runs are hashes; no field holds what a person typed."""
+"""The fields that may appear in a log. Ids are hashes; `rule` is a name that a marketer gave; no field holds what a
+person typed."""
 
 
 def configure_logging(

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 
+import structlog
+
 from channels.render import Renderer, RenderSettings
 from config.settings import Settings
+from engine.bootstrap.audit import engines_for
 from engine.bootstrap.coupons import stock_on_start
 from engine.bootstrap.providers import channels_of, dispatching_of, sender_of
 from engine.bootstrap.release import InForce, publish_on_start
@@ -11,6 +14,7 @@ from engine.bootstrap.workspace import Files, Workspace
 from engine.core.playbook import Playbook
 from engine.ports import Clock
 from engine.runtime.embedded import Embedded, Parts
+from engine.runtime.second_opinion import SecondOpinion
 from engine.telemetry import Telemetry
 from engine.tracking.links import SignedLinks
 from engine.tracking.tokens import Key, KeyRing
@@ -20,7 +24,7 @@ def embedded(workspace: Workspace, files: Files, clock: Clock) -> Embedded:
     """Return the system that runs the newest release; what the folder holds becomes one first, as the settings say."""
     renderer = renderer_of(workspace)
     load = published(workspace, files, clock, renderer)
-    channels = channels_of(workspace, clock)
+    channels, telemetry = channels_of(workspace, clock), Telemetry()
     parts = Parts(
         store=files.store,
         log=files.log,
@@ -29,11 +33,21 @@ def embedded(workspace: Workspace, files: Files, clock: Clock) -> Embedded:
         channels=channels,
         renderer=renderer,
         dials=dispatching_of(workspace, channels),
-        telemetry=Telemetry(),
+        telemetry=telemetry,
         keep=workspace.settings.log.keep,
         dedupe_window=workspace.settings.log.dedupe_window,
+        opinion=second_opinion_of(workspace, telemetry),
     )
     return Embedded(parts)
+
+
+def second_opinion_of(workspace: Workspace, telemetry: Telemetry) -> SecondOpinion:
+    """Return what derives the tags and stages of a share of the decisions anew, by all engines that there are."""
+    part = workspace.settings.rules.audit
+    engines, why_alone = engines_for("both")
+    if why_alone and part > 0:
+        structlog.get_logger("rules").warning("rules_alone", reason=why_alone)
+    return SecondOpinion(engines, part, telemetry)
 
 
 def published(workspace: Workspace, files: Files, clock: Clock, renderer: Renderer) -> Callable[[], Playbook]:

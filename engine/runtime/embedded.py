@@ -23,6 +23,7 @@ from engine.runtime.dispatching import Trip
 from engine.runtime.engine import Engine
 from engine.runtime.inbox import Inbox, Make
 from engine.runtime.meters import Meters
+from engine.runtime.second_opinion import SecondOpinion
 from engine.runtime.thread import EngineThread
 from engine.telemetry import Telemetry
 from engine.usecases.card import Card, Traits, card
@@ -44,7 +45,7 @@ ERASING: Final = ("erase.ledger", *PURGING)
 class Parts(msgspec.Struct, frozen=True):
     """What an embedded system is made of. `keep`: how long applied entries stay in the log (µs, 0 for ever).
 
-    `dedupe_window` is the store's own.
+    `dedupe_window` is the store's own; `opinion` looks at a share of the decisions once more.
     """
 
     store: Store
@@ -57,6 +58,7 @@ class Parts(msgspec.Struct, frozen=True):
     telemetry: Telemetry
     keep: Micros = 0
     dedupe_window: Micros = WINDOW
+    opinion: SecondOpinion | None = None
 
 
 class Embedded:
@@ -67,6 +69,7 @@ class Embedded:
         self.inbox = Inbox(parts.log, parts.clock)
         window = parts.dedupe_window
         self.engine = Engine(parts.store, parts.log, self.inbox.watermark, parts.load, dedupe_window=window)
+        self.engine.committed = None if parts.opinion is None else parts.opinion.offer
         self.thread = EngineThread(self.engine, parts.clock, self._stepped)
         self.dispatcher = Dispatcher(self, parts.channels, parts.renderer, parts.clock, parts.dials)
         self.meters = Meters(parts.telemetry)
@@ -91,6 +94,8 @@ class Embedded:
         """
         self._loop = asyncio.get_running_loop()
         self._parts.log.on_append(self.thread.notice)
+        if self._parts.opinion is not None:
+            self._parts.opinion.start()
         self.inbox.start()
         self.thread.start()
         while not await self._is_drained():
@@ -132,6 +137,8 @@ class Embedded:
         if not self.failed.is_set() and not self.engine.is_blocked_by_job():
             await self.drained()
         await asyncio.to_thread(self.thread.stop)
+        if self._parts.opinion is not None:
+            await asyncio.to_thread(self._parts.opinion.stop)
 
     # --- what the dispatcher asks
 

@@ -4,13 +4,14 @@
 a timer fires when an entry later than it has been applied, or when the log is drained and the watermark has passed.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
 
 from engine.core.events import Directive, Entry, decode
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
-from engine.ports import EventLog, JobRow, Store
+from engine.core.state import Customer
+from engine.ports import EventLog, JobRow, Reader, Store
 from engine.ports.window import WINDOW
 from engine.usecases.advance import Advanced, advance
 from engine.usecases.follow_up import is_blocking, next_job, proceed
@@ -21,6 +22,9 @@ from engine.usecases.purge import proceed as purge
 from engine.usecases.wake import wake
 
 BATCH: Final = 500
+
+Committed: TypeAlias = Callable[[Playbook, Reader, Mapping[str, Customer], Micros], None]
+"""Gets the rules, the store, the customers that a commit changed, and the instant up to which timers have fired."""
 
 
 class Engine:
@@ -46,6 +50,8 @@ class Engine:
         self.fired = 0
         self.dropped = 0
         self.trip: Callable[[str], None] = _pass
+        self.committed: Committed | None = None
+        """Called after each commit of decisions while the rules stand: not in a publish, nor while one is settled."""
         self._next_launch = self._read_schedules()
         self.jobs: list[JobRow] = store.jobs()
         self._swept = False
@@ -101,6 +107,10 @@ class Engine:
         """Does the next entry wait until something that a publish left to do is done?"""
         return any(map(is_blocking, self.jobs))
 
+    def _hand_over(self, changed: Mapping[str, Customer], applied: Micros) -> None:
+        if self.committed is not None and changed and all(map(is_purge, self.jobs)):
+            self.committed(self.playbook, self.store, changed, max(self.time, applied))
+
     def _count(self, advanced: Advanced) -> None:
         self.time = max(self.time, advanced.time)
         self.applied += advanced.entries
@@ -108,6 +118,8 @@ class Engine:
         self.dead += advanced.dead
         self.fired += advanced.fired
         self.dropped += advanced.dropped
+        if not advanced.directed:
+            self._hand_over(advanced.changed, advanced.waits)
         if advanced.directed:
             self.reload()
         elif advanced.dropped:
@@ -131,6 +143,7 @@ class Engine:
         woken = wake(self.store, self.playbook, until, limit=self._batch)
         self.time = max(self.time, until if woken.customers else 0)
         self.fired += woken.customers
+        self._hand_over(woken.changed, until)
         return woken.customers > 0
 
     def _are_jobs_pressing(self) -> bool:

@@ -37,6 +37,7 @@ class Advanced(msgspec.Struct, frozen=True):
 
     `dropped` came for people who were erased. `directed` asks the caller to rebuild its playbook. `waits`: fire all
     timers up to that instant first; more of them come before the next entry than one transaction is to hold.
+    `changed`: the customers as committed.
     """
 
     offset: int
@@ -49,6 +50,7 @@ class Advanced(msgspec.Struct, frozen=True):
     directed: bool = False
     waits: Micros = 0
     dropped: int = 0
+    changed: dict[str, Customer] = {}
 
 
 class Batch(msgspec.Struct):
@@ -100,6 +102,7 @@ def advance(
         directed=directed,
         waits=waits,
         dropped=sum(changes.dropped.values()),
+        changed=changes.customers,
     )
 
 

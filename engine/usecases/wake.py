@@ -18,10 +18,11 @@ from engine.usecases.work import Work
 
 
 class Woken(msgspec.Struct, frozen=True):
-    """How many customers were due, and how many touch rows that made."""
+    """How many customers were due, how many touch rows that made, and the customers as committed."""
 
     customers: int
     touches: int
+    changed: dict[str, Customer] = {}
 
 
 def wake(store: Store, playbook: Playbook, until: Micros, *, limit: int = 500) -> Woken:
@@ -34,7 +35,7 @@ def wake(store: Store, playbook: Playbook, until: Micros, *, limit: int = 500) -
         timers.fire(until)
         changes = work.flush()
         unit.commit(changes)
-    return Woken(timers.fired, len(changes.touches))
+    return Woken(timers.fired, len(changes.touches), changes.customers)
 
 
 class Timers:
