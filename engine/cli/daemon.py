@@ -69,6 +69,16 @@ class Daemon:
         shown: dict[str, Any] = answer.json()
         return shown
 
+    def tell_consents(self, ops_key: str, words: Sequence[dict[str, Any]]) -> None:
+        """Hand consents over that were given elsewhere; raises `Unreachable` or what was wrong."""
+        headers = {"Authorization": f"Bearer {ops_key}"}
+        try:
+            answer = self._client.post("/v1/ops/consents", json={"words": words}, headers=headers)
+        except httpx.TransportError as problem:
+            raise self._unreachable(problem) from None
+        if answer.status_code >= 300:
+            raise refusal(answer)
+
     def publish(self, ops_key: str, release: bytes, key: str) -> dict[str, Any]:
         """Hand a release over and return the daemon's answer; raises `Unreachable` or what was wrong.
 

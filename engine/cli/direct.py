@@ -50,7 +50,7 @@ def hand_over(
         key = ops_key_of(workspace)
         with closing(Daemon(address_of(workspace), time.sleep)) as daemon:
             for word in words:
-                body = {"id": word.id, "verb": word.verb, "subject": word.subject, "by": word.by}
+                body = {"id": word.id, "verb": word.verb, "subject": word.subject, "value": word.value, "by": word.by}
                 daemon.direct(key, {**body, "properties": word.properties})
                 done(word)
         return "daemon"

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from engine.cli import (
     audit,
     callbacks,
+    consent,
     coupons,
     customers,
     dead,
@@ -36,6 +37,7 @@ from engine.cli import (
     status,
     stop,
     story,
+    suppressions,
     test,
     touches,
     version,
@@ -130,6 +132,8 @@ app.add_typer(touches.app, name="touches", rich_help_panel=_LOOK)
 app.add_typer(segments.app, name="segments", rich_help_panel=_LOOK)
 app.add_typer(customers.app, name="customers", rich_help_panel=_LOOK)
 app.add_typer(identity.app, name="identity", rich_help_panel=_LOOK)
+app.add_typer(consent.app, name="consent", rich_help_panel=_LOOK)
+app.add_typer(suppressions.app, name="suppressions", rich_help_panel=_LOOK)
 app.command("dead", rich_help_panel=_LOOK)(dead.dead)
 app.command("audit", rich_help_panel=_LOOK)(audit.audit)
 
