@@ -10,11 +10,12 @@ from typing import Protocol
 import msgspec
 
 from engine.core.audience.identity import Rules
+from engine.core.audience.tags import MINED
 from engine.core.events import Event
 from engine.core.ids import Micros, derive
 from engine.core.policy import Identity
 from engine.core.state import Customer
-from engine.mining.verdicts import EVENT, Mined, Terms, marks
+from engine.mining.verdicts import Mined, Terms, marks
 from engine.ports import Reader
 from engine.rehearsal.people import Repeats
 
@@ -66,7 +67,7 @@ class Past:
     def _fresh(self) -> Iterator[Event]:
         repeats = Repeats()
         for event in self._source.events():
-            if event.name == EVENT or event.about or not self._since <= event.at <= self._now:
+            if event.name == MINED or event.about or not self._since <= event.at <= self._now:
                 continue
             if repeats.is_new(event):
                 yield event
@@ -132,8 +133,8 @@ def _word(
         return None
     is_given = verdict is not None and given.get(verdict.tag) is not None
     return Event(
-        id=derive(EVENT, handout.run, customer.id),
-        name=EVENT,
+        id=derive(MINED, handout.run, customer.id),
+        name=MINED,
         at=handout.at,
         received=handout.at,
         source="mined",

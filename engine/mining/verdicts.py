@@ -17,9 +17,6 @@ from engine.core.state import Held
 BY: Final = "mined:"
 """Before the name of the model in `Mark.by`."""
 
-EVENT: Final = "tags_mined"
-"""The name of the event that carries the tags."""
-
 
 class Verdict(msgspec.Struct, frozen=True):
     """A tag for a customer and how sure the model is. `why` becomes the event's properties, `traits` the customer's."""

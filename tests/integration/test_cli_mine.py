@@ -174,6 +174,13 @@ def test_the_same_run_again_changes_nothing_but_the_end(shop: Path) -> None:
     assert later["u5"]["rfm-champions"].until > held["u5"]["rfm-champions"].until
 
 
+def test_a_model_that_speaks_of_a_customer_is_no_sign_of_life(shop: Path) -> None:
+    before = {user: customer.seen for user, customer in customers(shop).items()}
+    data(shop, "mine", "rfm")
+    apply(shop)
+    assert {user: customer.seen for user, customer in customers(shop).items()} == before
+
+
 def test_only_with_trigger_does_a_journey_begin(shop: Path) -> None:
     data(shop, "mine", "rfm")
     apply(shop)

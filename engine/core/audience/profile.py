@@ -22,7 +22,7 @@ def fold(playbook: Playbook, customer: Customer, event: Event) -> Customer:
     linked = identity.link(customer, event.identifiers, playbook.identity)
     if linked is not customer:
         fields["identifiers"] = linked.identifiers
-    if event.at > customer.seen:
+    if event.at > customer.seen and (event.name != tags.MINED or not customer.seen):
         fields["seen"] = event.at
         if not customer.seen:
             fields["source"] = event.source

@@ -15,6 +15,9 @@ MOST: Final = 300
 BY_RULE: Final = "rule"
 """`Held.by` of a tag that a rule of audience/tags.yaml gave."""
 
+MINED: Final = "tags_mined"
+"""The event by which a model gives and takes its tags: a word about a customer, and no sign of life."""
+
 LIST: Final = "list:"
 """Before the name of a static list: who is on it carries the tag `list:<name>`."""
 
