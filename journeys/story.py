@@ -97,7 +97,8 @@ def run_story_file(story_file: Path, audience: Audience, lang: str = "en", *, on
 def run_on(setting: Setting, text: str, file: str, lang: str = "en", *, only: str = "") -> StoryReport:
     """Play the stories in `text` where other journeys may play along; never raises for bad stories."""
     plan = setting.plan
-    stories, problems = read_stories(text, file, setting.audience.policy, lang)
+    kinds = [rule.kind for rule in setting.audience.identity.kinds]
+    stories, problems = read_stories(text, file, setting.audience.policy, lang, kinds=kinds)
     problems += [problem for story in stories for problem in _unknown(story, setting, lang)]
     if any(problem.severity == "error" for problem in problems):
         return StoryReport(plan.journey, file, problems=problems)

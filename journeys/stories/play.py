@@ -28,7 +28,7 @@ from engine.core.commands import (
     Touch,
 )
 from engine.core.decide import Called, Failed, Happening, Settle, Wake, decide
-from engine.core.events import KINDS, Event
+from engine.core.events import Event
 from engine.core.ids import SECOND, Micros
 from engine.core.plan import Every, Once, Plan, Policy
 from engine.core.predicates import Context
@@ -149,7 +149,8 @@ class _Stage:
                 return self._event(line, number)
 
     def _event(self, line: Happens, number: int) -> Event:
-        traits = {name: value for name, value in line.traits.items() if name not in KINDS}
+        kinds = {rule.kind for rule in self.playbook.audience.identity.kinds}
+        traits = {name: value for name, value in line.traits.items() if name not in kinds}
         about = self._spoken_of(line) if line.event in OURS else None
         said: dict[str, Any] = {}
         if about is not None:
@@ -160,7 +161,7 @@ class _Stage:
             at=line.at,
             received=line.at,
             source="story",
-            identifiers={kind: str(value) for kind, value in line.traits.items() if kind in KINDS},
+            identifiers={kind: str(value) for kind, value in line.traits.items() if kind in kinds},
             properties=said | line.properties,
             traits=traits,
             consents=line.consents,

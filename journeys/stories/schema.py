@@ -20,7 +20,7 @@ _PERSON: Final[dict[str, Any]] = {
         "identifiers": {
             "type": "object",
             "properties": {kind: {"type": ["string", "number"]} for kind in KINDS},
-            "additionalProperties": False,
+            "additionalProperties": {"type": ["string", "number"]},
         },
         "consents": _CONSENTS,
         "tags": _TEXTS,

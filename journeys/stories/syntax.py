@@ -4,7 +4,7 @@ Called by `story.py`. Reading goes on after a complaint, so that one run of `jou
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -38,21 +38,26 @@ _EVENT: Final = re.compile(r"([^\W\d][^\s{]*)\s*(\{.*\})?", re.DOTALL)
 Stories: TypeAlias = tuple[list[Story], list[Problem]]
 
 
-def read_stories(text: str, file: str, policy: Policy, lang: str = "en") -> Stories:
-    """Return the stories of a file and everything wrong with it; a story with an error is left out."""
+def read_stories(
+    text: str, file: str, policy: Policy, lang: str = "en", *, kinds: Collection[str] = KINDS
+) -> Stories:
+    """Return the stories of a file and everything wrong with it; a story with an error is left out.
+
+    `kinds` are those of identifiers.
+    """
     document = read_document(quoted(text), file)
     problems = [problem.in_language(lang) for problem in document.problems]
     if problems:
         return [], problems
-    reader = _Reader(document, policy, lang)
+    reader = _Reader(document, policy, lang, kinds)
     return reader.stories(), reader.problems
 
 
 class _Reader:
     """Walks the document once and keeps the complaints."""
 
-    def __init__(self, document: Document, policy: Policy, lang: str):
-        self.document, self.policy, self.lang = document, policy, lang
+    def __init__(self, document: Document, policy: Policy, lang: str, kinds: Collection[str]):
+        self.document, self.policy, self.lang, self.kinds = document, policy, lang, kinds
         self.problems: list[Problem] = []
 
     def stories(self) -> list[Story]:
@@ -110,10 +115,10 @@ class _Reader:
         """Keys that are no word of stories are the customer's traits, identifier kinds its identifiers."""
         identifiers = self._map(data, path, "identifiers")
         for kind in identifiers:
-            if kind not in KINDS:
-                self._complain("S001", (*path, "identifiers", kind), key=kind, known=", ".join(KINDS))
-        kinds = {kind: value for kind, value in data.items() if kind in KINDS}
-        said = {name: value for name, value in data.items() if name not in KINDS and name not in _ABOUT}
+            if kind not in self.kinds:
+                self._complain("S001", (*path, "identifiers", kind), key=kind, known=", ".join(self.kinds))
+        kinds = {kind: value for kind, value in data.items() if kind in self.kinds}
+        said = {name: value for name, value in data.items() if name not in self.kinds and name not in _ABOUT}
         return Person(
             identifiers={kind: str(value) for kind, value in (identifiers | kinds).items()},
             traits=said | self._map(data, path, "traits"),

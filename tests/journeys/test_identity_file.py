@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from engine.core.plan import Audience
 from engine.core.policy import BLOCKED, KINDS, IdentifierRule, Identity
 from journeys.audience import load_audience
 from journeys.check import lint_workspace
+from journeys.compile import load_journey
 from journeys.schema import schemas
+from journeys.story import run_stories
 
 WHOLE = """\
 identifiers:
@@ -159,6 +162,19 @@ def test_a_trusted_source_without_a_write_key_is_a_warning(tmp_path: Path) -> No
     (problem,) = lint_workspace(tmp_path)
     assert (problem.code, problem.severity, problem.place.line, problem.place.column) == ("J158", "warning", 1, 14)
     assert "Did you mean shop?" in str(problem)
+
+
+def test_a_story_knows_the_kinds_of_its_workspace_and_no_others(tmp_path: Path) -> None:
+    plan = load_journey("journey: a\nstage: retain\nenter: {on: x}\nsteps: [{wait: 1h}]\n", "a.yaml").plan
+    assert plan is not None
+    story = (
+        "stories:\n  - story: one\n    customer: {identifiers: {member_card: M1}}\n"
+        "    happens: [2026-03-02 10:00: x]\n    expect: [entered]\n"
+    )
+    (problem,) = run_stories(plan, Audience(), story, "a.story.yaml").problems
+    assert (problem.code, problem.place.line) == ("S001", 3)
+    (tmp_path / "identity.yaml").write_text("identifiers: {member_card: {like: user_id}}\n", "utf-8")
+    assert run_stories(plan, load_audience(tmp_path)[0], story, "a.story.yaml").passed
 
 
 def test_editors_know_the_keys_of_the_file() -> None:

@@ -122,6 +122,17 @@ stages:
   refer:    {when: ever("referral_converted")}
 """,
     "caps": "caps:\n  - {channel: sms, at_most: 1, per: 1d}\n  - {all: marketing, at_most: 4, per: 7d}\nholdout: 5%\n",
+    "identity": """\
+identifiers:
+  user_id: {}                      # the list's order is the priority
+  member_card: {like: user_id, limit: 2}
+  openid_mini: {like: openid}      # one kind per WeChat app: openid is per app
+  phone: {limit: 3, block: ["+86400*"]}
+  device_id: {weak: true, limit: 20}
+block: ["0", "null"]
+absorbs: 1000
+trust: [crm, api, web]
+""",
     "accounts": 'roles: {decision_maker: {when: customer.title matches "(?i)ceo|head"}}\n',
 }
 
@@ -158,4 +169,5 @@ def test_every_audience_file_is_read_as_written(tmp_path: Path) -> None:
     assert [str(problem) for problem in problems] == []
     assert list(audience.tags) == ["big-spender", "vip", "rfm"]
     assert list(audience.roles) == ["decision_maker"]
+    assert "openid_mini" in [rule.kind for rule in audience.identity.kinds]
     assert audience.policy.holdout == pytest.approx(0.05)
