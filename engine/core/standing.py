@@ -5,6 +5,7 @@ customer costs what it is in and not what there is.
 """
 
 from collections.abc import Iterable
+from heapq import heappop, heappush
 from typing import Final
 
 import msgspec
@@ -17,6 +18,9 @@ from engine.core.state import Held, Standing
 from engine.core.watch import Watched
 
 NOTHING: Final = Standing()
+_PASSES: Final = 8
+"""Times that every condition may be looked at in one go: once, but for tags on a circle."""
+
 EXPIRY: Final = "expiry:"
 """Before the name of a tag that somebody waits to be lost: a look at its end."""
 
@@ -24,25 +28,28 @@ EXPIRY: Final = "expiry:"
 def stand(draft: Draft, asked: Iterable[str]) -> list[str]:
     """Look at the conditions until none moves another, and return the keys whose standing is another now.
 
-    Tags chain, segments and stages follow them. A key that no rule has any more is forgotten.
+    Tags chain, segments and stages follow them. A key that no rule has any more is forgotten. Each is looked at after
+    the tags that it reads: a tag that is about to fall must not give another one, which may last for weeks.
     """
     watch = draft.playbook.watch
     standing = known = draft.customer.standing
     moved: dict[str, None] = {}
-    for _ in range(len(watch.all) + 1):
-        before = draft.customer
-        for key in asked:
-            one, held = watch.all.get(key), standing.get(key, NOTHING)
-            now = NOTHING if one is None else _look(draft, one, held)
-            if now == held:
-                continue
+    ahead = sorted((watch.rank.get(key, -1), key) for key in asked)  # sorted, so a heap
+    for _ in range(_PASSES * (len(watch.all) + len(ahead))):
+        if not ahead:
+            break
+        _, key = heappop(ahead)
+        before, one, held = draft.customer, watch.all.get(key), standing.get(key, NOTHING)
+        now = NOTHING if one is None else _look(draft, one, held)
+        if now != held:
             if standing is known:
                 standing = dict(known)
             _put(standing, key, now)
             moved[key] = None
-        if draft.customer is before:
-            break
-        asked = watch.turned_by(before, draft.customer, None)
+        if draft.customer is not before:
+            for other in watch.turned_by(before, draft.customer, None):
+                if other != key and (watch.rank[other], other) not in ahead:
+                    heappush(ahead, (watch.rank[other], other))
     if standing is not known:
         draft.update(msgspec.structs.replace(draft.customer, standing=standing))
     return list(moved)

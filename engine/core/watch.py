@@ -54,10 +54,10 @@ class Watch:
     """What stands, by its key; the indexes lead from what changed to the keys that may turn.
 
     `by_event`: event -> the conditions that read a statistic it moves. `at_first`: what holds of somebody of whom
-    nothing is known, so that a new customer need not be asked it.
+    nothing is known, so that a new customer need not be asked it. `rank`: a condition comes after the tags it reads.
     """
 
-    __slots__ = ("_always", "_by_name", "_whole", "all", "at_first", "by_event")
+    __slots__ = ("_always", "_by_name", "_whole", "all", "at_first", "by_event", "rank")
 
     def __init__(
         self,
@@ -69,8 +69,11 @@ class Watch:
         self.all: dict[str, Watched] = {one.key: one for one in _watched(audience, segments, frozenset(doors))}
         self.by_event: dict[str, tuple[str, ...]] = {}
         readers: dict[str, dict[str, list[str]]] = {}
+        tags: dict[str, list[str]] = {}
         for one in self.all.values():
             for kind, name in _inputs(one.condition, segments):
+                if kind == "tag":
+                    tags.setdefault(one.key, []).append(f"tag:{name}")
                 if kind == "measure":
                     for event in hears_of(name):
                         self.by_event[event] = tuple(dict.fromkeys((*self.by_event.get(event, ()), one.key)))
@@ -85,6 +88,7 @@ class Watch:
                 readers.setdefault("tag", {}).setdefault(one.name, []).append(one.key)
         named = ((fields, _tuples(readers.get(kind, {}))) for kind, fields in _BY_NAME)
         self._by_name = tuple((field, by_name) for fields, by_name in named if by_name for field in fields)
+        self.rank = _ranked(self.all, tags)
         self.at_first, self._always = _of_nobody(self.all.values(), segments, audience.policy)
 
     def turned_by(self, before: Customer, after: Customer, event: Event | None) -> list[str]:
@@ -132,6 +136,27 @@ def _inputs(condition: Condition, segments: Mapping[str, Condition]) -> list[tup
                 seen.add(name)
                 ahead.append(segments[name])
     return sorted(found)
+
+
+def _ranked(keys: Iterable[str], tags: Mapping[str, Iterable[str]]) -> dict[str, int]:
+    """Return the place of each key in an order in which every condition comes after the tags that it reads.
+
+    On a circle of tags somebody must be first: who stands first in the file.
+
+    >>> _ranked(["tag:a", "tag:b", "segment:s"], {"tag:a": ["tag:b"], "segment:s": ["tag:a"]})
+    {'tag:b': 0, 'tag:a': 1, 'segment:s': 2}
+    """
+    places: dict[str, int] = {}
+    known, begun = dict.fromkeys(keys), set[str]()
+    ahead = list(reversed(known))
+    while ahead:
+        key = ahead.pop()
+        if key in begun:
+            places.setdefault(key, len(places))
+            continue
+        begun.add(key)
+        ahead += [key, *(tag for tag in tags.get(key, ()) if tag in known and tag not in begun)]
+    return places
 
 
 def _of_nobody(
