@@ -169,7 +169,7 @@ def test_a_story_knows_the_kinds_of_its_workspace_and_no_others(tmp_path: Path) 
     assert plan is not None
     story = (
         "stories:\n  - story: one\n    customer: {identifiers: {member_card: M1}}\n"
-        "    happens: [2026-03-02 10:00: x]\n    expect: [entered]\n"
+        "    happens:\n      - 2026-03-02 10:00: x\n    expect: [entered]\n"
     )
     (problem,) = run_stories(plan, Audience(), story, "a.story.yaml").problems
     assert (problem.code, problem.place.line) == ("S001", 3)
