@@ -194,7 +194,7 @@ def job_in_words(job: "JobRow", lang: str) -> str:
     """Return what a job does."""
     en, zh = {
         "backfill": ("filling statistics from the log", "从日志补算统计"),
-        "settle": ("bringing tags, segments and dates up to date", "更新标签、人群与日期"),
+        "settle": ("bringing tags, stages, segments and dates up to date", "更新标签、阶段、人群与日期"),
         "sweep": ("moving runs to the new versions", "迁移在途旅程实例"),
         "erase": ("taking an erased person out of the log", "从日志中清除已删除的客户"),
     }.get(job.name.partition(":")[0], (job.name, job.name))

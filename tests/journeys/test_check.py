@@ -152,7 +152,12 @@ def test_audience_files_are_read(tmp_path: Path) -> None:
         ("segments", 'segments:\n  a: {when: segment("a")}', [("J088", 2)]),
         ("segments", 'segments:\n  a: {when: segment("zz")}', [("J085", 2)]),
         ("segments", "segments:\n  a: {when: event.x > 1}", [("J047", 2)]),
+        ("segments", "segments:\n  fair: {}", [("J165", 2)]),
+        ("segments", "segments:\n  fair: {from: list, when: true}", [("J165", 2)]),
+        ("segments", "segments:\n  fair: {from: lists}", [("J014", 2)]),
         ("lifecycle", "stages:\n  aquire: {when: true}", [("J014", 2)]),
+        ("lifecycle", 'stages:\n  retain: {when: stage() != ""}\nregress: follow', [("J166", 2)]),
+        ("lifecycle", "stages:\n  retain: {when: true}\nregress: always", [("J014", 3)]),
         ("lifecycle", "stages:\n  acquire: {}", [("J012", 2)]),
         ("consent", "channels: {email: maybe}", [("J014", 1)]),
         ("consent", "addresses: {email: fax}", [("J014", 1)]),
@@ -190,6 +195,23 @@ def test_tags_may_build_on_each_other_in_a_circle(tmp_path: Path) -> None:
         tmp_path, tags='tags:\n  a: {when: tag("b") or ever("x")}\n  b: {when: tag("a") and not tag("c")}\n'
     )
     assert (problems, list(audience.tags)) == ([], ["a", "b"])
+
+
+def test_a_list_is_who_carries_its_tag(tmp_path: Path) -> None:
+    audience, problems = write(tmp_path, segments='segments:\n  fair: {from: list}\n  met: {when: segment("fair")}')
+    assert (problems, audience.lists, audience.segments["fair"]) == ([], ("fair",), HasTag("list:fair"))
+
+
+def test_a_stage_may_ask_for_the_stage_as_long_as_none_is_lost(tmp_path: Path) -> None:
+    rules = {
+        "tags": 'tags:\n  keen: {when: segment("in")}',
+        "segments": 'segments:\n  in: {when: customer.stage == "acquire"}',
+        "lifecycle": 'stages:\n  acquire: {when: true}\n  retain: {when: tag("keen")}\n',
+    }
+    assert write(tmp_path, **rules)[1] == []
+    rules["lifecycle"] += "regress: follow\n"
+    audience, problems = write(tmp_path, **rules)
+    assert (problems, audience.regress) == ([("J166", 3)], "never")
 
 
 def test_a_tag_that_needs_its_own_absence_is_told_the_whole_way_round(tmp_path: Path) -> None:
