@@ -30,7 +30,7 @@ def erase_again(ledger: LedgerFile, store: SqliteStore, log: EventLog) -> int:
     received = max(last_received(log), 1)
     words = [
         Directive(derive("erase", row.customer, row.at), "erase", row.at, received, row.customer, by=BY,
-                  properties={"keys": list(row.keys)})
+                  properties={"keys": list(row.keys), "shut": list(row.shut)})
         for row in lost
     ]  # fmt: skip
     if words:

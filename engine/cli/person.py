@@ -72,14 +72,12 @@ def person_data(person: Person) -> dict[str, Any]:
     return {
         **show.customer_data(customer),
         "source": customer.source,
-        "traits": {
-            name: {"value": to_builtins(value), "at": customer.traits_at.get(name, 0), **_by(customer, name)}
-            for name, value in sorted(customer.traits.items())
+        "traits_said": {
+            name: {"at": customer.traits_at.get(name, 0), **_by(customer, name)} for name in sorted(customer.traits)
         },
-        "stage": asdict(person.seen.stage),
-        "tags": [asdict(one) for one in person.seen.tags],
-        "segments": [asdict(one) for one in person.seen.segments],
-        "lists": [asdict(one) for one in person.seen.lists],
+        "labels": to_builtins(person.seen),
+        "segments": [one.name for one in person.seen.segments],
+        "lists": [one.name for one in person.seen.lists],
         "account": None if person.account is None else {"id": person.account.id, "roles": person.roles},
         "coupons": [asdict(one) for one in person.coupons],
         "touches": [show.touch_data(row) for row in person.touches],

@@ -178,7 +178,8 @@ class ErasureRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One line of the erasure ledger: who was erased, by fingerprints only (see `usecases/fingerprints.py`).
 
     `keys`: fingerprints of every identifier, and of the latest touches ("touch:<id>"). `done`: when the last trace was
-    gone, 0 while the purge goes on. `dropped` counts what came for the erased person afterwards.
+    gone, 0 while the purge goes on. `dropped` counts what came for the erased person afterwards. `shut`: which of the
+    keys are addresses, suppressed for good.
     """
 
     customer: str
@@ -186,6 +187,7 @@ class ErasureRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     keys: tuple[str, ...]
     done: Micros = 0
     dropped: int = 0
+    shut: tuple[str, ...] = ()
 
 
 class SuppressionRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

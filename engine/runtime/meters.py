@@ -16,6 +16,7 @@ from engine.telemetry import Telemetry
 _COUNTED = {
     "journeyd_entries_applied_total": "applied",
     "journeyd_duplicates_total": "duplicates",
+    "journeyd_erased_dropped_total": "dropped",
     "journeyd_dead_letters_total": "dead",
     "journeyd_timers_fired_total": "fired",
 }
@@ -106,7 +107,7 @@ class Meters:
 
 
 def _kind(job: str) -> str:
-    """Return what a job does: backfill, settle or sweep."""
+    """Return what a job does: backfill, settle, sweep or erase."""
     return job.partition(":")[0]
 
 

@@ -54,7 +54,8 @@ def erase(work: Work, policy: Policy, directive: Directive) -> None:
         done = before.done  # said again: what is under way goes on, what is done stays so
     else:
         work.changes.jobs += [] if done else [purge.begin(known, work.unit.jobs())]
-    work.changes.erasures.append(ErasureRow(known.customer, at, keys, done, dropped))
+    shut = known.shut if before is None else tuple(sorted({*known.shut, *before.shut}))
+    work.changes.erasures.append(ErasureRow(known.customer, at, keys, done, dropped, shut))
     work.changes.suppressions += _shut(work, known.shut, at)
 
 

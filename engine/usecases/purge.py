@@ -141,7 +141,8 @@ def _purge_letters(store: Store, log: EventLog, job: JobRow, rules: Rules, now: 
         shut = sorted({*known.shut, *fingerprints(pepper, addresses(known.names, known.kinds)).values()})
         line = next((row for row in unit.erasures() if row.customer == known.customer), None)
         if line is not None:
-            changes.erasures.append(replace(line, keys=tuple(sorted({*line.keys, *keys}))))
+            whole = replace(line, keys=tuple(sorted({*line.keys, *keys})), shut=tuple(sorted({*line.shut, *shut})))
+            changes.erasures.append(whole)
             fresh = set(shut) - unit.suppressed(shut).keys()
             changes.suppressions += [SuppressionRow(key, "", ERASED, line.at) for key in sorted(fresh)]
             _complete(log, unit.position(), known, {"keys": keys, "shut": shut, "done": max(now, line.at)})
