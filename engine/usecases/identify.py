@@ -154,8 +154,9 @@ def merge_told(work: Work, playbook: Playbook, directive: Directive) -> None:
     main, loser = _named(work, directive.subject, "subject"), _named(work, directive.value, "value")
     if main.id == loser.id:
         return
-    told = directive.by or "ops"
-    main = unite(work, playbook, catch_up(work, playbook, main, now), loser, now, why=f"told by {told}")
+    told, reason = f"told by {directive.by or 'ops'}", directive.properties.get("why")
+    why = f"{told}: {reason}" if reason else told
+    main = unite(work, playbook, catch_up(work, playbook, main, now), loser, now, why=why)
     main = replace(main, apart=tuple(one for one in main.apart if one != loser.id))
     work.put(main)
     _settle_reviews(work, main, loser)

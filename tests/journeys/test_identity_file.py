@@ -165,7 +165,8 @@ def test_a_trusted_source_without_a_write_key_is_a_warning(tmp_path: Path) -> No
 
 
 def test_a_story_knows_the_kinds_of_its_workspace_and_no_others(tmp_path: Path) -> None:
-    plan = load_journey("journey: a\nstage: retain\nenter: {on: x}\nsteps: [{wait: 1h}]\n", "a.yaml").plan
+    text = "journey: a\nstage: retain\npurpose: transactional\nenter: {on: x}\nsteps: [{wait: 1h}]\n"
+    plan = load_journey(text, "a.yaml").plan
     assert plan is not None
     story = (
         "stories:\n  - story: one\n    customer: {identifiers: {member_card: M1}}\n"
