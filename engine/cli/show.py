@@ -180,29 +180,6 @@ def customer_table(customers: Sequence[Customer], zone: ZoneInfo) -> Table:
     return table(("customer", "known as", "stage", "runs", "seen"), rows)
 
 
-def customer_lines(customer: Customer, zone: ZoneInfo) -> list[tuple[str, str]]:
-    """Return (what, value) for everything worth knowing of one customer."""
-    lines = [("customer", customer.id)]
-    lines += [(kind, ", ".join(values)) for kind, values in customer.identifiers.items()]
-    lines.append(("first seen", _when(customer.created, zone)))
-    if customer.stage:
-        reached = ", ".join(f"{stage} {_when(at, zone)}" for stage, at in customer.stages.items())
-        lines.append(("stage", f"{customer.stage} (reached: {reached})"))
-    lines += [(f"customer.{name}", str(value)) for name, value in sorted(customer.traits.items())]
-    lines += [(f"tag {name}", _held(held.until, held.by, zone)) for name, held in customer.tags.items()]
-    for name, said in customer.consents.items():
-        lines.append((f"consent {name}", f"{'yes' if said.granted else 'no'} {_when(said.at, zone)} {said.source}"))
-    lines += [(f"suppressed {key}", why) for key, why in customer.suppressed.items()]
-    for run in customer.runs:
-        stands = f"at step {run.step}" if run.is_active else f"{run.outcome or 'ended'} {_when(run.ended, zone)}"
-        lines.append((f"run {run.journey}", f"since {_when(run.entered, zone)}, {stands}"))
-    return lines
-
-
-def _held(until: Micros, by: str, zone: ZoneInfo) -> str:
-    return f"until {_when(until, zone)} by {by}" if until else f"by {by}"
-
-
 # --- totals ----------------------------------------------------------------------------------------
 
 
