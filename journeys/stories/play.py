@@ -15,6 +15,8 @@ import msgspec
 from cronsim import CronSim
 
 from engine.core import calendar, gates
+from engine.core.audience.consents import CONFIRMED
+from engine.core.audience.consents import OURS as OUR_SOURCE
 from engine.core.commands import (
     CancelTouch,
     CancelTouches,
@@ -160,7 +162,8 @@ class _Stage:
             name=line.event,
             at=line.at,
             received=line.at,
-            source="story",
+            # Only the engine's own page confirms a yes; in a story its event stands for the press of its button.
+            source=OUR_SOURCE if line.event == CONFIRMED else "story",
             identifiers={kind: str(value) for kind, value in line.traits.items() if kind in kinds},
             properties=said | line.properties,
             traits=traits,

@@ -13,7 +13,8 @@ from engine.core.plan import STAGES
 LIBRARIES = ("e-commerce", "saas", "content")
 MEI = {"email": "mei@home.example", "name": "Mei", "timezone": "UTC", "consents": {"marketing": True}}
 PAST = [
-    {"type": "identify", "messageId": "1", "userId": "u1", "timestamp": "2026-03-02T09:59:00Z", "traits": MEI},
+    {"type": "identify", "messageId": "1", "userId": "u1", "timestamp": "2026-03-02T09:59:00Z", "traits": MEI}
+    | {"confirmed": True},
     {"type": "track", "messageId": "2", "userId": "u1", "timestamp": "2026-03-02T10:00:00Z", "event": "signed_up"},
 ]
 
