@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from benchmarks import identity, segments
+from benchmarks import erasure, identity, segments
 from benchmarks.measure import Sample, in_child, ratios
-from benchmarks.report import Row, rate_row, shares
+from benchmarks.report import Row, rate_row, shares, verdict
 
 _say = Console(stderr=True)
 
@@ -60,6 +60,22 @@ def segments_stand(folder: Path, rounds: int, *, quick: bool) -> Part:
     return Part(rows, {f"segments: {name}": found for name, found in taken.items()} | {"segments: shared": [shared]})
 
 
+def erased_and_merged(folder: Path, rounds: int, *, quick: bool) -> Part:
+    """Measure merging and erasing a customer with 10,000 events, and the card that other channels ask for."""
+    others = 20_000 if quick else 100_000
+    _say.print(f"[bold]erasure[/]: {erasure.EVENTS:,} events of one customer among {others:,}")
+    found = [in_child(erasure.run, folder / f"erasure-{number}", others) for number in range(rounds if quick else 1)]
+    last, gate = found[-1], verdict(found)
+    rows = [
+        Row(
+            f"erase a customer with {erasure.EVENTS:,} events, log of {others:,}", "A", f"{last.wall:.2f} s", gate=gate
+        ),
+        Row("merge two customers with 5,000 events each", "A", f"{last.extra['merge']:.1f} ms"),
+        Row("a customer's card", "", f"p50 {last.extra['p50']:.2f} ms, p99 {last.extra['p99']:.2f} ms"),
+    ]
+    return Part(rows, {"erasure": found})
+
+
 def _upkeep(what: str, samples: list[Sample], few: list[Sample] | None) -> Row:
     if few is None:
         return rate_row(what, "C", samples)
@@ -71,5 +87,5 @@ def _per_cpu(sample: Sample) -> float:
     return sample.per_cpu
 
 
-FIGURES: tuple[Callable[..., Part], ...] = (who_is_it, segments_stand)
+FIGURES: tuple[Callable[..., Part], ...] = (who_is_it, segments_stand, erased_and_merged)
 """Every figure, in the order of the table."""
