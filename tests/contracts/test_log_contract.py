@@ -84,3 +84,15 @@ def test_trimmed_entries_are_gone_and_offsets_go_on(log: EventLog) -> None:
     log.trim(99)
     assert log.append([b"f"]) == 6
     assert log.tail() == 6
+
+
+def test_entries_are_rewritten_in_their_places(log: EventLog) -> None:
+    log.append([b"a", b"b", b"c"])
+    log.rewrite({2: b"nobody", 9: b"never"})
+    assert [(item.offset, item.body) for item in log.read(0, 9)] == [(1, b"a"), (2, b"nobody"), (3, b"c")]
+    log.trim(2)
+    log.append([b"d"])  # the journal drops between two commits: this one has come after the dropping
+    log.rewrite({1: b"gone", 4: b""})
+    log.scrub()
+    assert [(item.offset, item.body) for item in log.read(0, 9)] == [(2, b"nobody"), (3, b"c"), (4, b"")]
+    assert log.append([b"e"]) == log.tail() == 5

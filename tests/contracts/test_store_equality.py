@@ -17,7 +17,23 @@ from engine.core.ids import DAY
 from engine.core.plan import Manual, Plan, Stop
 from engine.core.state import Account, Customer, Run
 from engine.core.world import ArmResult
-from engine.ports import Changes, CouponRow, JobRow, Reader, RunQuery, TouchQuery, TouchRow
+from engine.ports import (
+    Attempt,
+    Changes,
+    CouponRow,
+    DeadLetter,
+    ErasureRow,
+    FactRow,
+    JobRow,
+    LabelRow,
+    MergeRow,
+    Reader,
+    ReviewRow,
+    RunQuery,
+    SuppressionRow,
+    TouchQuery,
+    TouchRow,
+)
 from engine.store.memory import MemoryStore
 from engine.store.sqlite import SqliteStore
 
@@ -77,6 +93,21 @@ effects = st.builds(
     ids,
     st.integers(0, 9),
 )
+labels = st.builds(
+    lambda owner, name, since, until: LabelRow(owner, "tag" if name < "v" else "segment", name, since, until),
+    ids,
+    st.sampled_from(["tall", "old", "vip"]),
+    st.integers(0, 3),
+    st.sampled_from([0, 0, 4, 9]),
+)
+merges = st.builds(
+    lambda winner, loser, at, undone: MergeRow(f"{winner}<{loser}@{at}", winner, loser, at, undone=undone),
+    ids,
+    ids,
+    st.integers(1, 3),
+    st.sampled_from([0, 5]),
+)
+keys = st.sampled_from(["k1", "k2", "k3", "k4"])
 
 
 class StoresAgree(RuleBasedStateMachine):
@@ -114,13 +145,16 @@ class StoresAgree(RuleBasedStateMachine):
 
     @rule(
         known=st.lists(customers, max_size=4),
-        said=st.dictionaries(names, ids, max_size=3),
-        merged=st.dictionaries(ids, ids, max_size=2),
+        said=st.dictionaries(names, st.one_of(ids, st.just("")), max_size=3),
+        united=st.tuples(
+            st.dictionaries(ids, ids, max_size=2), st.dictionaries(ids, ids, max_size=2), st.lists(ids, max_size=2)
+        ),
         days=st.integers(0, 3),
         seen=st.sets(st.sampled_from(KEYS), max_size=3),
         noted=st.lists(ids, max_size=3),
     )
-    def apply_a_batch(self, known: Any, said: Any, merged: Any, days: int, seen: Any, noted: Any) -> None:
+    def apply_a_batch(self, known: Any, said: Any, united: Any, days: int, seen: Any, noted: Any) -> None:
+        merged, parted, alone = united
         self.offset += 1
         self.day += days
         self.write(
@@ -130,6 +164,7 @@ class StoresAgree(RuleBasedStateMachine):
                 customers={one.id: one for one in known},
                 identifiers=said,
                 merged=merged,
+                parted={**parted, **dict(zip(alone, alone, strict=True))},
                 seen=dict.fromkeys(seen, self.offset),
                 notes=[(name, Note("entered", self.offset, data={"n": n})) for n, name in enumerate(noted)],
             )
@@ -169,6 +204,58 @@ class StoresAgree(RuleBasedStateMachine):
         changes.arms = {key: ArmResult(n, 1) for key, n in tried.items()}
         changes.accounts = {account: Account(account, {"seats": len(tried)})}
         self.write(changes)
+
+    @rule(
+        gone=st.lists(ids, min_size=1, max_size=2),
+        known=st.lists(customers, max_size=2),
+        said=st.dictionaries(names, ids, max_size=1),
+        entered=st.lists(runs, max_size=1),
+        planned=st.lists(touches, max_size=1),
+        carried=st.lists(labels, max_size=2),
+    )
+    def erase(self, gone: Any, known: Any, said: Any, entered: Any, planned: Any, carried: Any) -> None:
+        changes = Changes(now=self.day, erased=gone, identifiers=said, runs=dict(entered), touches=planned)
+        changes.customers = {one.id: one for one in known}
+        changes.labels = carried
+        self.write(changes)
+
+    @rule(
+        carried=st.lists(labels, min_size=1, max_size=4), known=customers, merged=st.dictionaries(ids, ids, max_size=1)
+    )
+    def carry(self, carried: Any, known: Customer, merged: Any) -> None:
+        self.write(Changes(labels=carried, customers={known.id: known}, merged=merged))
+
+    @rule(
+        lines=st.lists(st.builds(ErasureRow, ids, st.integers(1, 3), st.tuples(keys, keys)), max_size=2),
+        dropped=st.dictionaries(ids, st.integers(1, 3), max_size=1),
+        readmitted=st.lists(keys, max_size=1),
+        shut=st.lists(st.builds(SuppressionRow, keys, names, st.just("manual"), st.integers(1, 3)), max_size=2),
+        released=st.lists(keys, max_size=1),
+    )
+    def keep_the_ledger(self, lines: Any, dropped: Any, readmitted: Any, shut: Any, released: Any) -> None:
+        changes = Changes(erasures=lines, dropped=dropped, readmitted=readmitted)
+        changes.suppressions, changes.released = shut, released
+        self.write(changes)
+
+    @rule(
+        merges=st.lists(merges, max_size=2),
+        reviews=st.lists(
+            st.builds(ReviewRow, names, ids, st.tuples(ids), st.just("why"), st.just(1), st.integers(1, 3)), max_size=2
+        ),
+        state=st.sampled_from(["open", "settled"]),
+    )
+    def keep_the_merge_log(self, merges: Any, reviews: Any, state: str) -> None:
+        self.write(Changes(merges=merges, reviews=[msgspec.structs.replace(row, state=state) for row in reviews]))
+
+    @rule(touch=touch_ids, n=st.integers(1, 3), forgotten=st.lists(st.integers(1, 3), max_size=1))
+    def hand_over(self, touch: str, n: int, forgotten: Any) -> None:
+        changes = Changes(attempts=[Attempt(touch, n, n)], facts=[FactRow(f"f{n}{touch}", touch, "opened", n)])
+        changes.dead, changes.forgotten = [DeadLetter(n, n, "why", b"")], forgotten
+        self.write(changes)
+
+    @rule()
+    def scrub(self) -> None:
+        self.sqlite.scrub()
 
     @rule(name=touch_ids, state=st.sampled_from(TouchState), due=st.integers(0, 9))
     def move_a_touch(self, name: str, state: TouchState, due: int) -> None:
@@ -240,6 +327,15 @@ def answers(reader: Reader) -> dict[str, Any]:
         "underway": [reader.underway(journey, "v1") for journey in ("j0", "j1")],
         "travellers": [reader.travellers("j0", "v1", after, limit) for after in ("", "c1") for limit in (1, 99)],
         "counts": reader.counts(),
+        "merges": [reader.merges(name) for name in IDS],
+        "reviews": (reader.reviews(), reader.reviews(""), reader.review(NAMES)),
+        "labels": [reader.labels(name) for name in IDS],
+        "label counts": [reader.label_counts(now) for now in (0, 4, 99)],
+        "members": [reader.members("tag", "old", 4, after, limit) for after in ("", "c1") for limit in (1, 99)],
+        "ledger": (reader.erasures(), reader.erased(["k1", "k2", "k3"])),
+        "suppressions": (reader.suppressions("k1"), reader.suppressed(["k1", "k2"])),
+        "attempts": [(reader.attempts(name), reader.facts(name)) for name in TOUCHES],
+        "dead": reader.dead_letters(),
     }
 
 
