@@ -25,6 +25,9 @@ TRAIT: Final = "next_best"
 MOST_HAD: Final = 50
 """Items of one customer that count, the latest."""
 
+NEAREST: Final = 50
+"""Other items that are looked at for an item: the nearest ones."""
+
 Baskets = dict[str, dict[str, int]]
 """Customer -> item -> when it was last bought."""
 
@@ -32,7 +35,7 @@ Baskets = dict[str, dict[str, int]]
 class Shelf(msgspec.Struct, frozen=True):
     """Which items may be offered: the `most` popular ones that at least `fewest` customers have."""
 
-    most: int = 2_000
+    most: int = 1_000
     fewest: int = 3
 
 
@@ -92,9 +95,14 @@ def _nearness(had: "Iterable[array[int]]", customers: list[int]) -> dict[int, di
     for mine in had:
         both.update(combinations(mine, 2))
     near: dict[int, dict[int, float]] = defaultdict(dict)
-    for (one, other), times in sorted(both.items()):
+    for (one, other), times in both.items():
         near[one][other] = near[other][one] = times / sqrt(customers[one] * customers[other])
-    return near
+    return {place: _nearest(others) for place, others in near.items()}
+
+
+def _nearest(others: Mapping[int, float]) -> dict[int, float]:
+    """Return the nearest of an item's others; of equally near ones the more popular."""
+    return dict(sorted(others.items(), key=lambda pair: (-pair[1], pair[0]))[:NEAREST])
 
 
 def _latest(held: Mapping[str, int]) -> dict[str, int]:

@@ -210,6 +210,15 @@ def test_what_customers_like_and_what_to_offer_them(shop: Path) -> None:
     assert "next-best" not in found["u5"].tags, "who has everything is offered nothing"
 
 
+def test_customers_who_were_merged_have_one_past(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path / "shop")
+    anonymous = {**order("", 1, 10), "anonymousId": "a1"}
+    del anonymous["userId"]
+    live(shop, [anonymous, order("mei", 2, 10), {**known("mei", on(3)), "anonymousId": "a1"}, order("li", 4, 5)])
+    said = data(shop, "mine", "rfm", "--dry-run")
+    assert sorted((one["purchases"], one["spent"]) for one in said["examples"]) == [(1, 5.0), (2, 20.0)]
+
+
 def test_mined_events_are_no_history_for_the_next_run(shop: Path) -> None:
     first = data(shop, "mine", "rfm")
     apply(shop)
