@@ -17,13 +17,16 @@ from journeys.words import phrases
 if TYPE_CHECKING:
     from engine.core.expression import Measure
 
-_PARTS: Final = {
+AUDIENCE_PARTS: Final = {
     "stages": ("stages", "生命周期阶段"),
     "tags": ("tags", "标签"),
     "roles": ("roles", "角色"),
     "segments": ("segments", "人群"),
     "policy": ("consent, caps and quiet hours", "同意、频控与安静时段"),
     "measures": ("statistics", "统计"),
+    "identity": ("who is one customer", "客户识别"),
+    "regress": ("whether a stage may be lost", "阶段是否回退"),
+    "lists": ("lists", "名单"),
 }
 
 
@@ -81,7 +84,7 @@ def _rest(invocation: Invocation, found: Preview) -> None:
         names = ", ".join(difference.templates[:MOST_TEMPLATES]) + (f" +{more}" if more > 0 else "")
         tell(say(f"~ templates: {names}", f"~ 模板：{names}"))
     if difference.audience:
-        en, zh = (", ".join(_PARTS[name][place] for name in difference.audience) for place in (0, 1))
+        en, zh = (", ".join(AUDIENCE_PARTS[name][place] for name in difference.audience) for place in (0, 1))
         tell(say(f"~ audience: {en}", f"~ 受众规则：{zh}"))
     if found.measures:
         words = ", ".join(measure_in_words(one, invocation.lang) for one in found.measures)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from engine.cli import release_words
 from engine.core.events import Directive, decode
+from engine.core.plan import Audience
 from engine.store.sqlite import SqliteLog
 from tests.integration.lived_shop import data, journeyd, known, live, make_shop
 from tests.integration.served_shop import Running, serving, until
@@ -178,6 +180,17 @@ def test_the_rules_are_said_in_words(shop: Path) -> None:
     assert data(shop, "identity", "rules")["sources"] == ["crm"]
 
 
+def test_a_change_of_the_rules_is_named_before_it_is_published(shop: Path) -> None:
+    file = shop / "audience" / "identity.yaml"
+    file.write_text(RULES.replace("crm", "web"), "utf-8")
+    assert "~ audience: who is one customer" in journeyd(shop, "plan").stdout
+    assert "客户识别" in journeyd(shop, "--lang", "zh", "plan").stdout
+
+
+def test_every_part_of_the_audience_has_its_name_in_a_plan() -> None:
+    assert release_words.AUDIENCE_PARTS.keys() == set(Audience.__struct_fields__)
+
+
 @pytest.fixture
 def running(shop: Path) -> Iterator[Running]:
     with serving(shop) as running:
@@ -197,3 +210,22 @@ def test_the_running_daemon_takes_the_word_and_applies_it(running: Running) -> N
     assert (refused.exit_code, "are one customer" in refused.output) == (2, True)
     running.data("identity", "unmerge", said["other"])
     until(lambda: running.data("customers", "show", "user_id:jun")["id"] == said["other"])
+
+
+def test_rules_that_are_published_hold_at_the_door_at_once(running: Running) -> None:
+    named = {"type": "identify", "context": {"externalIds": [{"type": "till_phone", "id": "138 0013 8001"}]}}
+    refused = running.post(named)
+    assert (refused.status_code, "Nobody is named" in refused.text) == (400, True)
+    (running.root / "audience" / "identity.yaml").write_text("identifiers: {till_phone: {like: phone}}\n", "utf-8")
+    assert running.journeyd("publish", "--yes").exit_code == 0
+    until(lambda: running.post(named).status_code == 200)
+    until(lambda: running.journeyd("customers", "show", "till_phone:13800138001").exit_code == 0)
+    assert running.data("customers", "show", "till_phone:+8613800138001")["identifiers"] == {
+        "till_phone": ["+8613800138001"]
+    }
+
+
+def test_an_event_of_nobody_is_set_aside_with_the_reason(running: Running) -> None:
+    assert running.post({"type": "track", "event": "order_paid", "userId": "null"}).status_code == 200
+    (letter,) = until(lambda: running.data("dead"))
+    assert "user_id 'null'" in str(letter)
