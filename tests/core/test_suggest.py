@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.core.policy import Identity
-from engine.core.state import Customer
+from engine.core.state import Addresses, Customer
 from engine.store.sqlite.blocks import SqliteBlocks
 from engine.usecases import suggest
 from engine.usecases.suggest import CROWD, DOUBTS, ENOUGH, POINTS, Part, Suggestion, Traces
@@ -21,8 +21,9 @@ def blocks() -> Iterator[SqliteBlocks]:
     blocks.close()
 
 
-def person(id_: str, apart: tuple[str, ...] = (), account: str = "", **said: Any) -> Customer:
-    identifiers = {kind: (said.pop(kind),) for kind in [rule.kind for rule in RULES.kinds] if kind in said}
+def person(id_: str, **said: Any) -> Customer:
+    apart, account = said.pop("apart", ()), said.pop("account", "")
+    identifiers: Addresses = {rule.kind: (said.pop(rule.kind),) for rule in RULES.kinds if rule.kind in said}
     return Customer(id_, 1, identifiers=identifiers, traits=said, apart=apart, account=account)
 
 
@@ -42,7 +43,7 @@ def weigh(one: dict[str, Any], other: dict[str, Any]) -> Suggestion | None:
     return suggest.weigh(Traces(person("c1", **one), weak), Traces(person("c2", **other), weak), single)
 
 
-MEI = {"name": "Mei Lin", "city": "Wuhan", "device_id": "d1"}
+MEI: dict[str, Any] = {"name": "Mei Lin", "city": "Wuhan", "device_id": "d1"}
 
 
 def test_a_name_a_city_and_a_device_are_worth_a_look_and_each_is_shown(blocks: SqliteBlocks) -> None:
@@ -133,7 +134,7 @@ def test_what_a_crowd_shares_tells_nothing(blocks: SqliteBlocks) -> None:
 
 
 def test_a_pair_that_shares_much_is_suggested_once_and_the_best_are_kept(blocks: SqliteBlocks) -> None:
-    strong = {**MEI, "birthday": "1990-05-01", "address": "a 1"}
+    strong: dict[str, Any] = {**MEI, "birthday": "1990-05-01", "address": "a 1"}
     others = [person(f"d{n}", name=f"Person {n // 2}", city="Wuhan", device_id=f"x{n // 2}") for n in range(40)]
     found = suggestions(blocks, *others, person("c1", **strong), person("c2", **strong), limit=5)
     assert [(one.one, one.other) for one in found[:1]] == [("c1", "c2")]
