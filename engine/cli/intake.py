@@ -129,7 +129,7 @@ class Intake:
             if answer.is_success:
                 self.taken += len(left)
                 return
-            faults = _faults(answer.json() if answer.status_code in {400, 403, 413} else {}, len(left))
+            faults = faults_of(answer.json() if answer.status_code in {400, 403, 413} else {}, len(left))
             if not faults:
                 raise refusal(answer)
             for index, fault in faults.items():
@@ -170,7 +170,7 @@ def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
         yield batch
 
 
-def _faults(body: Any, count: int) -> dict[int, BadInput]:
+def faults_of(body: Any, count: int) -> dict[int, BadInput]:
     """Return place in the batch -> what is wrong, from the daemon's refusal."""
     found: dict[int, BadInput] = {}
     for fault in body.get("errors", []) if isinstance(body, dict) else []:

@@ -24,6 +24,7 @@ from engine.cli import (
     explain,
     funnel,
     identity,
+    imports,
     ingest,
     init,
     lint,
@@ -117,6 +118,7 @@ app.command("versions", rich_help_panel=_PUBLISH)(versions.versions)
 app.command("rollback", rich_help_panel=_PUBLISH)(publish.rollback)
 app.add_typer(coupons.app, name="coupons", rich_help_panel=_PUBLISH)
 app.command("run", rich_help_panel=_RUN)(daemon.run)
+app.add_typer(imports.app, name="import", rich_help_panel=_RUN)
 app.command("ingest", rich_help_panel=_RUN)(ingest.ingest)
 app.command("mine", rich_help_panel=_RUN)(mine.mine)
 app.command("enter", rich_help_panel=_RUN)(enter.enter)
