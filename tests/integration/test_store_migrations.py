@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from engine.core import plan as plans
+from engine.core.commands import RecordEffect
 from engine.core.errors import BadInput
 from engine.core.expression import Compare, Constant, HasTag
 from engine.core.expression import Path as Read
@@ -59,6 +60,62 @@ def test_a_reader_of_an_older_file_is_told_to_run_the_daemon_once(tmp_path: Path
         SqliteStore.open_readonly(tmp_path / "store.db")
     SqliteStore(tmp_path / "store.db").close()
     SqliteStore.open_readonly(tmp_path / "store.db").close()
+
+
+def second_version(path: Path) -> None:
+    """Make a file as the second schema had it: a merge that moved its rows, identifiers, an effect, a redo row."""
+    raw = apsw.Connection(str(path))
+    for name in MIGRATIONS[:2]:
+        raw.execute(resource(name))
+    raw.pragma("user_version", 2)
+    raw.execute("""
+        INSERT INTO customers (num, oneid, known, winner, wake, stage, reached)
+        VALUES (1, 'anon', 0, 2, 0, '', ''), (2, 'user', 1, NULL, 7, 'acquire', 'acquire'),
+          (3, 'other', 1, NULL, 0, '', '');
+        INSERT INTO identifiers (name, num) VALUES ('anonymous_id:x', 1), ('user_id:u', 2), ('user_id:o', 3);
+        INSERT INTO tallies (kind, a, b, c, n, value)
+        VALUES ('customers', '', '', '', 2, 0), ('stage', 'acquire', '', '', 1, 0), ('reached', 'acquire', '', '', 1, 0),
+          ('converted', 'welcome', '', '', 1, 5.0);
+    """)
+    for num, name in ((2, "user"), (3, "other")):
+        value = msgspec.msgpack.encode(Customer(name, 1, wake=7 * (num == 2), stage="acquire" * (num == 2)))
+        raw.execute("INSERT INTO states (num, body) VALUES (?1, ?2)", (num, value))
+        run = msgspec.msgpack.encode(Run(f"r{num}", "welcome", "v1", entered=num, step="1"))
+        raw.execute(ADD_RUN.replace("1, 'welcome'", f"{num}, 'welcome'"), (f"r{num}", "v1", 1, run))
+        effect = RecordEffect(f"e{num}", "converted", 1, "anon" if num == 2 else "other", journey="welcome", value=5.0)
+        row = (effect.key, msgspec.msgpack.encode(effect))
+        raw.execute("INSERT INTO effects (key, journey, kind, body) VALUES (?1, 'welcome', 'converted', ?2)", row)
+    raw.close()
+
+
+def test_a_merge_of_the_second_schema_stays_as_it_moved_its_rows(tmp_path: Path) -> None:
+    second_version(tmp_path / "store.db")
+    store = SqliteStore(tmp_path / "store.db")
+    assert {asked: one.id for asked, one in store.customers(["anon", "user"]).items()} == {
+        "anon": "user",
+        "user": "user",
+    }
+    assert [(owner, run.id) for owner, run in store.runs(RunQuery(customer="anon"))] == [("user", "r2")]
+    with store.unit() as unit:
+        unit.commit(Changes(parted={"anon": "anon"}, customers={"anon": Customer("anon", 1, wake=3)}))
+    assert store.resolve(["anonymous_id:x", "user_id:u"]) == {"anonymous_id:x": "anon", "user_id:u": "user"}
+    assert store.due(9, 9) == [("anon", 3), ("user", 7)]
+    assert store.runs(RunQuery(customer="anon")) == []
+    assert store.counts().customers == 3
+    store.close()
+
+
+def test_an_erasure_finds_what_the_second_schema_kept(tmp_path: Path) -> None:
+    second_version(tmp_path / "store.db")
+    store = SqliteStore(tmp_path / "store.db")
+    with store.unit() as unit:
+        unit.commit(Changes(erased=["user"]))
+    assert [(effect.key, effect.customer) for effect in store.effects()] == [("e2", ""), ("e3", "other")]
+    assert store.resolve(["anonymous_id:x", "user_id:u", "user_id:o"]) == {"user_id:o": "other"}
+    assert [owner for owner, _ in store.runs(RunQuery())] == ["other"]
+    counts = store.counts()
+    assert (counts.customers, counts.stages, counts.reached) == (1, {}, {})
+    store.close()
 
 
 OLD_WAIT = {

@@ -176,6 +176,10 @@ SELECT body FROM suppressions WHERE key > ?1 ORDER BY key LIMIT ?2;
 -- Suppressions by key.
 SELECT s.body FROM carray(?1) AS a CROSS JOIN suppressions AS s ON s.key = a.value;
 
+-- name: needs_key
+-- Is anybody known by fingerprint? Then a new key would recognise nobody.
+SELECT EXISTS (SELECT 1 FROM suppressions) OR EXISTS (SELECT 1 FROM erasures);
+
 -- name: forget_dead
 -- A dead letter goes.
 DELETE FROM dead WHERE offset = ?1;

@@ -44,6 +44,7 @@ class Pepper:
         if not self._key:
             key = self._path.read_bytes() if self._path.exists() else b""
             if len(key) != _SIZE:
-                raise BadInput(f"{self._path} is not the key of fingerprints", "Restore it from the backup")
+                problem = f"{self._path}, the key of the erasure ledger and the suppression list, is missing or cut"
+                raise BadInput(problem, "Restore it from the backup")
             self._key = key
         return self._key

@@ -10,6 +10,7 @@ import apsw
 
 from engine.core.errors import BadInput
 from engine.core.ids import Micros
+from engine.ports import Kept
 from engine.store.conventions import WINDOW
 from engine.store.sqlite.connection import (
     MIGRATIONS,
@@ -23,6 +24,7 @@ from engine.store.sqlite.connection import (
 from engine.store.sqlite.faces import SqliteReader
 from engine.store.sqlite.ledger import LedgerFile
 from engine.store.sqlite.pepper import Pepper
+from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.unit import SqliteUnit, Writer
 from engine.store.sqlite.writeback import SWEEP_AFTER
 
@@ -48,7 +50,9 @@ class SqliteStore(SqliteReader):
         try:
             migrate(writer)
             keys = Pepper(path.parent, pepper)
-            keys.make()
+            if not writer.execute(SQL["needs_key"]).get:
+                keys.make()
+            keys.key()
             self._open(path, keys, Writer(writer, hot=hot, window=dedupe_window, sweep_after=sweep_after))
         except BaseException:
             writer.close()
@@ -92,6 +96,11 @@ class SqliteStore(SqliteReader):
             finally:
                 if connection.in_transaction:
                     self._writer.rollback()
+
+    def prune(self, kind: Kept, before: Micros, limit: int) -> int:
+        """Drop up to `limit` of what is over and older than `before`, in one commit; return how many went."""
+        with self.unit() as unit:
+            return unit.prune(kind, before, limit)
 
     def scrub(self) -> None:
         """Leave nothing of what was erased on disk; not inside a unit. Raises `StoreBusy` while somebody else reads."""
