@@ -255,6 +255,14 @@ class Rules(Section):
     )
 
 
+class Keep(Section):
+    """How long the store keeps what grows with time; a customer stays until erased."""
+
+    traces: Duration = dial("400d", "Reasons: why each message was or was not sent; 0s for ever")
+    deliveries: Duration = dial("400d", "Ended touches with their hand-overs and receipts; 0s for ever")
+    runs: Duration = dial("400d", "Ended runs, once their goal window is closed; 0s for ever")
+
+
 class Sandbox(Section):
     """Local providers that behave like the real ones and send nothing."""
 

@@ -18,6 +18,7 @@ from config.document import Document, read_document
 from config.sections import (
     Delivery,
     Email,
+    Keep,
     Log,
     Publish,
     Push,
@@ -65,6 +66,7 @@ class Settings(Section):
     webhook: Webhook = dial(Webhook(), "Signed POSTs to other systems, after Standard Webhooks")
     delivery: Delivery = dial(Delivery(), "The delivery contract's dials")
     publish: Publish = dial(Publish(), "How journeys, audience and templates come into force")
+    keep: Keep = dial(Keep(), "How long reasons, deliveries and ended runs are kept")
     log: Log = dial(Log(), "The journal of everything that happened")
     rules: Rules = dial(Rules(), "How tags and stages follow from their rules, and the second opinion on that")
     sandbox: Sandbox = dial(Sandbox(), "Local providers that behave like the real ones and send nothing")

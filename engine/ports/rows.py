@@ -1,6 +1,6 @@
 """The rows that stores keep and faces show, and the `Changes` that one unit of work writes. Values only."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -261,6 +261,10 @@ class Changes(msgspec.Struct):
     released: list[str] = msgspec.field(default_factory=list)
     dropped: dict[str, int] = msgspec.field(default_factory=dict)
     forgotten: list[int] = msgspec.field(default_factory=list)
+
+
+Kept: TypeAlias = Literal["traces", "deliveries", "runs"]
+"""What grows with time and may be let go: reasons; ended touches with hand-overs and receipts; ended runs."""
 
 
 class TouchQuery(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -21,6 +21,7 @@ from engine.ports.rows import (
     ErasureRow,
     FactRow,
     JobRow,
+    Kept,
     LabelCount,
     LabelRow,
     MergeRow,
@@ -307,6 +308,13 @@ class Store(Reader, Protocol):
 
     def unit(self) -> AbstractContextManager[Unit]:
         """Open a write transaction; leaving without `commit` rolls back."""
+        ...
+
+    def prune(self, kind: Kept, before: Micros, limit: int) -> int:
+        """Drop up to `limit` of what is over and older than `before`, the oldest first; return how many went.
+
+        The totals of `counts` count what is kept.
+        """
         ...
 
     def scrub(self) -> None:

@@ -15,7 +15,7 @@ from engine.core.ids import DAY, SECOND, Micros
 from engine.core.playbook import Playbook
 from engine.core.policy import Identity, Policy
 from engine.core.state import Customer
-from engine.ports import Channel, Clock, EventLog, MergeRow, Rendering, Store, TouchQuery, TouchRow
+from engine.ports import Channel, Clock, EventLog, Kept, MergeRow, Rendering, Store, TouchQuery, TouchRow
 from engine.ports.window import WINDOW
 from engine.runtime.dispatcher import Dispatcher, Dispatching
 from engine.runtime.dispatching import POINTS as HANDING_OVER
@@ -31,7 +31,7 @@ from engine.usecases.doubt import lapse
 from engine.usecases.erase import marks_of
 from engine.usecases.fingerprints import fingerprint
 from engine.usecases.purge import POINTS as PURGING
-from engine.usecases.retain import retain
+from engine.usecases.retain import CHUNK, prune, retain
 
 T = TypeVar("T")
 
@@ -45,7 +45,8 @@ ERASING: Final = ("erase.ledger", *PURGING)
 class Parts(msgspec.Struct, frozen=True):
     """What an embedded system is made of. `keep`: how long applied entries stay in the log (µs, 0 for ever).
 
-    `dedupe_window` is the store's own; `opinion` looks at a share of the decisions once more.
+    `kept`: the same of what the store keeps, by kind. `dedupe_window` is the store's own; `opinion` looks at a share of
+    the decisions once more.
     """
 
     store: Store
@@ -57,6 +58,7 @@ class Parts(msgspec.Struct, frozen=True):
     dials: Dispatching
     telemetry: Telemetry
     keep: Micros = 0
+    kept: Mapping[Kept, Micros] = {}
     dedupe_window: Micros = WINDOW
     opinion: SecondOpinion | None = None
 
@@ -245,10 +247,16 @@ class Embedded:
 
     async def _keep(self) -> None:
         """Let old entries go, at the start and once a day."""
-        while self._parts.keep:
-            since = self.clock.now() - self._parts.keep
-            await asyncio.to_thread(retain, self._parts.store, self._parts.log, since)
+        while True:
+            if self._parts.keep:
+                since = self.clock.now() - self._parts.keep
+                await asyncio.to_thread(retain, self._parts.store, self._parts.log, since)
+            while await self.call(self._prune_some):  # a chunk: the engine steps between two of them
+                pass
             await asyncio.sleep(DAY / SECOND)
+
+    def _prune_some(self, store: Store, _: Playbook) -> int:
+        return prune(store, self._parts.kept, self.clock.now(), CHUNK)
 
     # --- called in the engine's thread
 

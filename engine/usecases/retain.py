@@ -1,8 +1,15 @@
-"""Retention: entries of the log that are applied and older than the workspace keeps them are let go."""
+"""Retention: applied entries of the log, reasons, ended deliveries and runs that are older than they are kept go."""
+
+from collections.abc import Mapping
+from typing import Final
 
 from engine.core.events import decode
 from engine.core.ids import Micros
-from engine.ports import EventLog, Reader
+from engine.ports import EventLog, Kept, Reader, Store
+
+ORDER: Final[tuple[Kept, ...]] = ("traces", "deliveries", "runs")
+CHUNK: Final = 500
+"""Rows of a kind in one commit: nobody waits long behind it."""
 
 
 def retain(store: Reader, log: EventLog, keep_since: Micros) -> int:
@@ -20,3 +27,11 @@ def retain(store: Reader, log: EventLog, keep_since: Micros) -> int:
             low = min(found[0].offset, high)
     log.trim(low + 1)
     return low + 1
+
+
+def prune(store: Store, keep: Mapping[Kept, Micros], now: Micros, limit: int) -> int:
+    """Let go of a chunk of what the store keeps no longer; return how much went, 0 when there is nothing left.
+
+    `keep`: how long each kind is kept (µs), 0 for ever. Reasons and deliveries first: they speak of the runs.
+    """
+    return sum(store.prune(kind, now - keep[kind], limit) for kind in ORDER if keep.get(kind))

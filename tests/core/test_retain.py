@@ -1,11 +1,13 @@
 """The log keeps what is young or not yet applied."""
 
+from engine.core.commands import Note
 from engine.core.events import Event, encode
 from engine.core.plan import Audience
 from engine.core.playbook import Playbook
+from engine.ports import Changes
 from engine.store.memory import MemoryLog, MemoryStore
 from engine.usecases.advance import advance
-from engine.usecases.retain import retain
+from engine.usecases.retain import prune, retain
 
 
 def a_log(*received: int) -> MemoryLog:
@@ -36,3 +38,13 @@ def test_the_last_entry_stays_so_that_offsets_never_begin_anew() -> None:
         pass
     retain(store, log, 1_000)
     assert [item.offset for item in log.read(0, 9)] == [2]
+
+
+def test_the_store_lets_go_of_what_is_kept_no_longer_and_nothing_when_it_is_kept_for_ever() -> None:
+    store = MemoryStore()
+    with store.unit() as unit:
+        unit.commit(Changes(offset=1, notes=[("c1", Note("entered", at)) for at in (10, 20, 90)]))
+    assert prune(store, {"traces": 0, "deliveries": 0}, 100, 500) == 0
+    assert prune(store, {"traces": 50}, 100, 1) == 1
+    assert prune(store, {"traces": 50}, 100, 500) == 1
+    assert [note.at for note in store.notes("c1")] == [90]

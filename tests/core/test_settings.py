@@ -41,11 +41,13 @@ def test_every_off_section_of_the_reference_becomes_valid_when_switched_on(tmp_p
         for line in render().splitlines()
         if not line.startswith("#-     ") or "write_keys" not in line
     )
-    text = text.replace("write_keys: []", "write_keys:\n  -").replace("uncertain: {}", "uncertain:\n    email:")
+    for keys in ("write_keys", "read_keys"):
+        text = text.replace(f"{keys}: []", f"{keys}:\n  -")
+    text = text.replace("uncertain: {}", "uncertain:\n    email:")
     settings = load_settings(workspace(tmp_path, text), {"A_VALUE": "x"})
     assert settings.email is not None
     assert settings.email.dkim is not None
-    assert settings.write_keys[0].key.reveal() == "x"
+    assert settings.write_keys[0].key.reveal() == settings.read_keys[0].key.reveal() == "x"
     assert settings.delivery.uncertain["email"].policy == "hold"
 
 

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import Final
 
 from engine.core.ids import Micros
-from engine.ports import Changes
+from engine.ports import Changes, Kept
 from engine.store.conventions import WINDOW
 from engine.store.memory.apply import apply
 from engine.store.memory.faces import MemoryReader
+from engine.store.memory.pruning import prune
 from engine.store.memory.tables import Tables
 
 PEPPER: Final = hashlib.sha256(b"journeyd/memory").digest()
@@ -41,6 +42,11 @@ class MemoryStore(MemoryReader):
         """Open a unit of work; one at a time, others wait."""
         with self._lock:
             yield MemoryUnit(self._tables, self._lock, self._window)
+
+    def prune(self, kind: Kept, before: Micros, limit: int) -> int:
+        """Drop up to `limit` of what is over and older than `before`; return how many went."""
+        with self._lock:
+            return prune(self._tables, kind, before, limit)
 
     def scrub(self) -> None:
         """Do nothing: what is gone from memory is gone."""

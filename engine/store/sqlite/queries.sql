@@ -441,3 +441,49 @@ INSERT INTO accounts (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET b
 -- name: accounts
 -- Accounts by id.
 SELECT t.body FROM carray(?1) AS a CROSS JOIN accounts AS t ON t.id = a.value;
+
+-- name: oldest_notes
+-- The oldest traces, as many as one look is to see.
+SELECT seq, body FROM notes ORDER BY seq LIMIT ?1;
+
+-- name: drop_notes
+-- Traces that are kept no longer.
+DELETE FROM notes WHERE seq <= ?1;
+
+-- name: oldest_touches
+-- Touches that were planned before an instant and have ended, the oldest first; what came after is not looked at.
+SELECT seq, id, journey, channel, state, body FROM touches
+WHERE planned < ?1 AND state IN ('sent', 'failed', 'dropped', 'expired', 'cancelled')
+AND seq < coalesce((SELECT seq FROM touches WHERE planned >= ?1 ORDER BY seq LIMIT 1), 9223372036854775807)
+ORDER BY seq LIMIT ?2;
+
+-- name: drop_touch
+-- A touch that is kept no longer.
+DELETE FROM touches WHERE seq = ?1;
+
+-- name: drop_attempts
+-- Its hand-overs.
+DELETE FROM attempts WHERE touch = ?1;
+
+-- name: drop_facts
+-- Its receipts.
+DELETE FROM facts WHERE touch <> '' AND touch = ?1;
+
+-- name: drop_parked
+-- Receipts whose touch never became known.
+DELETE FROM facts WHERE seq IN (SELECT seq FROM facts WHERE touch = '' AND at < ?1 LIMIT ?2) RETURNING seq;
+
+-- name: oldest_runs
+-- Runs that were begun before an instant and are over, the oldest first; what came after is not looked at.
+SELECT seq, id, journey, version, place, body FROM runs
+WHERE entered < ?1 AND active = 0 AND goal_until < ?1
+AND seq < coalesce((SELECT seq FROM runs WHERE entered >= ?1 ORDER BY seq LIMIT 1), 9223372036854775807)
+ORDER BY seq LIMIT ?2;
+
+-- name: drop_run
+-- A run that is kept no longer.
+DELETE FROM runs WHERE seq = ?1;
+
+-- name: drop_refiled
+-- Whom it was filed under before.
+DELETE FROM refiled WHERE run = ?1;

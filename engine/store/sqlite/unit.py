@@ -9,7 +9,7 @@ import apsw
 
 from engine.core.ids import Micros
 from engine.core.state import Customer
-from engine.ports import Changes
+from engine.ports import Changes, Kept
 from engine.store.sqlite import records
 from engine.store.sqlite.connection import Checkpoints, full_disk_is_said
 from engine.store.sqlite.deliveries import Deliveries
@@ -19,6 +19,7 @@ from engine.store.sqlite.issue import write_world
 from engine.store.sqlite.ledger import FILE, LedgerFile
 from engine.store.sqlite.pepper import Pepper
 from engine.store.sqlite.persons import Persons
+from engine.store.sqlite.pruning import prune
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.reader import read_meta
 from engine.store.sqlite.roster import Roster
@@ -76,6 +77,19 @@ class Writer:
             connection.executemany(SQL["put_meta"], self.meta.items())
         tallies.write(connection)
 
+    def prune(self, kind: Kept, before: Micros, limit: int) -> int:
+        """Drop what is kept no longer in the open transaction and commit it; on any error roll back and raise."""
+        try:
+            with full_disk_is_said():
+                gone = prune(self.connection, kind, before, limit)
+                self.connection.execute("COMMIT")
+        except BaseException:
+            self.rollback()
+            raise
+        self.deliveries.reload()
+        self.checkpoints.run()
+        return gone
+
     def rollback(self) -> None:
         """End the transaction with nothing written, and forget what was being written."""
         if self.connection.in_transaction:
@@ -110,6 +124,10 @@ class SqliteUnit(SqliteReader):
     def customers(self, ids: Iterable[str]) -> dict[str, Customer]:
         """Return the customers by id; a merged id returns the winner under the asked id."""
         return self._writer.roster.customers(ids)
+
+    def prune(self, kind: Kept, before: Micros, limit: int) -> int:
+        """Drop what is kept no longer, and commit that alone."""
+        return self._writer.prune(kind, before, limit)
 
     def commit(self, changes: Changes) -> None:
         """Write everything and make it durable; on any error write nothing and raise."""
