@@ -74,8 +74,8 @@ def second_version(path: Path) -> None:
           (3, 'other', 1, NULL, 0, '', '');
         INSERT INTO identifiers (name, num) VALUES ('anonymous_id:x', 1), ('user_id:u', 2), ('user_id:o', 3);
         INSERT INTO tallies (kind, a, b, c, n, value)
-        VALUES ('customers', '', '', '', 2, 0), ('stage', 'acquire', '', '', 1, 0), ('reached', 'acquire', '', '', 1, 0),
-          ('converted', 'welcome', '', '', 1, 5.0);
+        VALUES ('customers', '', '', '', 2, 0), ('stage', 'acquire', '', '', 1, 0),
+          ('reached', 'acquire', '', '', 1, 0), ('converted', 'welcome', '', '', 1, 5.0);
     """)
     for num, name in ((2, "user"), (3, "other")):
         value = msgspec.msgpack.encode(Customer(name, 1, wake=7 * (num == 2), stage="acquire" * (num == 2)))
