@@ -4,20 +4,16 @@ Reads the store alone, also while a daemon runs. Called by `journeyd audit`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import msgspec
 
-from engine.core.errors import BadSetting
+from engine.bootstrap.chaining import Asked, engines_for
 from engine.core.ids import share
 from engine.core.state import Customer
 from engine.ports import Clock, Reader
-from engine.rules.builtin import Builtin
-from engine.rules.durable import Durable, why_not
 from engine.usecases.publish import in_force
-from engine.usecases.second_look import Case, Engines, Finding, SecondLook
-
-Asked: TypeAlias = Literal["builtin", "durable", "both"]
+from engine.usecases.second_look import Case, Finding, SecondLook
 
 PAGE: Final = 500
 EXAMPLES: Final = 5
@@ -48,16 +44,6 @@ class Audited(msgspec.Struct):
     fallbacks: int = 0
     pending: int = 0
     why_alone: str = ""
-
-
-def engines_for(asked: Asked) -> tuple[Engines, str]:
-    """Return the engines to ask, and why durable-rules is not among them although both were wanted."""
-    why = why_not()
-    if asked == "durable" and why:
-        raise BadSetting(why)
-    if asked == "builtin" or why:
-        return (Builtin,), why if asked == "both" else ""
-    return ((Durable,) if asked == "durable" else (Builtin, Durable)), ""
 
 
 def audit(

@@ -17,6 +17,7 @@ from engine.core import release as releases
 from engine.core.errors import BadSetting
 from engine.core.events import Directive, decode, encode
 from engine.core.ids import Micros
+from engine.core.inference import Inference
 from engine.core.plan import Audience, InFlight, Plan, Send
 from engine.core.playbook import Playbook
 from engine.core.release import Release, in_flight_of
@@ -163,17 +164,24 @@ def apply_log(workspace: Workspace, files: Files, progress: Callable[[list[JobRo
 class InForce:
     """Makes the playbook that follows from the store, and lets the renderer follow the release. Called at each change.
 
-    `fallback`: the audience that holds while nothing was published as a release.
+    `fallback`: the audience that holds while nothing was published as a release. `infer`: what draws tags and stages,
+    if not the engine itself.
     """
 
-    def __init__(self, store: Reader, fallback: Audience, renderer: Renderer) -> None:
-        self._store, self._fallback, self._renderer = store, fallback, renderer
+    def __init__(
+        self,
+        store: Reader,
+        fallback: Audience,
+        renderer: Renderer,
+        infer: Callable[[Audience], Inference] | None = None,
+    ) -> None:
+        self._store, self._fallback, self._renderer, self._infer = store, fallback, renderer, infer
         self._held: Mapping[str, bytes] | None = None
         self._said = newest(store)
 
     def __call__(self) -> Playbook:
         """Return the playbook in force."""
-        playbook = in_force(self._store, self._fallback)
+        playbook = in_force(self._store, self._fallback, self._infer)
         release = newest(self._store)
         if release is not None:
             if self._said is None or (release.id, release.at) != (self._said.id, self._said.at):

@@ -6,13 +6,14 @@ import structlog
 
 from channels.render import Renderer, RenderSettings
 from config.settings import Settings
-from engine.bootstrap.audit import engines_for
+from engine.bootstrap.chaining import Primary, engines_for
 from engine.bootstrap.coupons import stock_on_start
 from engine.bootstrap.providers import channels_of, dispatching_of, sender_of
 from engine.bootstrap.release import InForce, publish_on_start
 from engine.bootstrap.workspace import Files, Workspace
+from engine.core.ids import Micros
 from engine.core.playbook import Playbook
-from engine.ports import Clock
+from engine.ports import Clock, Kept
 from engine.runtime.embedded import Embedded, Parts
 from engine.runtime.second_opinion import SecondOpinion
 from engine.telemetry import Telemetry
@@ -35,6 +36,7 @@ def embedded(workspace: Workspace, files: Files, clock: Clock) -> Embedded:
         dials=dispatching_of(workspace, channels),
         telemetry=telemetry,
         keep=workspace.settings.log.keep,
+        kept=kept_of(workspace),
         dedupe_window=workspace.settings.log.dedupe_window,
         opinion=second_opinion_of(workspace, telemetry),
     )
@@ -50,6 +52,12 @@ def second_opinion_of(workspace: Workspace, telemetry: Telemetry) -> SecondOpini
     return SecondOpinion(engines, part, telemetry)
 
 
+def kept_of(workspace: Workspace) -> dict[Kept, Micros]:
+    """Return how long the store keeps each kind of thing (µs), 0 for ever."""
+    keep = workspace.settings.keep
+    return {"traces": keep.traces, "deliveries": keep.deliveries, "runs": keep.runs}
+
+
 def published(workspace: Workspace, files: Files, clock: Clock, renderer: Renderer) -> Callable[[], Playbook]:
     """Publish what the folder holds, as the settings say, and return what makes the playbook in force.
 
@@ -57,7 +65,8 @@ def published(workspace: Workspace, files: Files, clock: Clock, renderer: Render
     """
     release = publish_on_start(workspace, files, clock.now())
     stock_on_start(workspace, files, clock.now())
-    return InForce(files.store, release.audience, renderer)
+    infer = Primary() if workspace.settings.rules.chainer == "durable" else None
+    return InForce(files.store, release.audience, renderer, infer)
 
 
 def renderer_of(workspace: Workspace) -> Renderer:

@@ -57,11 +57,11 @@ def given_tags(translated: Translated, context: Context) -> frozenset[str]:
     return frozenset(
         name
         for name, held in context.customer.tags.items()
-        if held.lasts_at(context.now) and (name not in rules.tags or not _is_by_rule(held) or name in rules.circular)
+        if held.lasts_at(context.now) and (name not in rules.tags or not is_by_rule(held) or name in rules.circular)
     )
 
 
-def _is_by_rule(held: Held | None) -> bool:
+def is_by_rule(held: Held | None) -> bool:
     """Is the tag carried because its rule holds, and for no other reason?"""
     return held is not None and held.by == BY_RULE and not held.until
 
@@ -102,7 +102,7 @@ def differences(audience: Audience, context: Context, derived: Derived) -> list[
         if name in derived.tags:
             is_kept = held is not None and held.lasts_at(now) and (held.by != BY_RULE or not held.until)
             found += [] if is_kept else [Difference("tag", name, "missing")]
-        elif rule.when is not None and _is_by_rule(held):
+        elif rule.when is not None and is_by_rule(held):
             found.append(Difference("tag", name, "extra"))
     missing = [name for name in audience.stages if name in derived.stages and name not in customer.stages]
     found += [Difference("stage", name, "missing") for name in missing]

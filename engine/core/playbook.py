@@ -13,6 +13,7 @@ from engine.core.audience.identity import Rules
 from engine.core.entrances import Entrances, Openings, by_priority
 from engine.core.expression import Constant, Expr, Measured, walk
 from engine.core.ids import Micros
+from engine.core.inference import Inference
 from engine.core.plan import (
     Audience,
     Branch,
@@ -143,7 +144,8 @@ class Playbook:
     """All rules in force: `Playbook(plans, audience, stopped, current)`.
 
     `plans` may hold several versions of a journey; `current` names the one that new runs take (default: the last
-    given). `stopped` maps a journey ("*" for all) to the operator's reason.
+    given). `stopped` maps a journey ("*" for all) to the operator's reason. `infer` makes what draws tags and stages
+    all at once; without it they are looked at one condition at a time.
     """
 
     def __init__(
@@ -154,9 +156,11 @@ class Playbook:
         current: Mapping[str, str] | None = None,
         *,
         doors: Doors = OPEN,
+        infer: Callable[[Audience], Inference] | None = None,
     ) -> None:
         self.audience = audience or Audience()
         self.policy = self.audience.policy
+        self.inference = None if infer is None else infer(self.audience)
         self.identity = Rules(self.audience.identity)
         self.stopped = dict(stopped or {})
         self.doors = doors

@@ -14,6 +14,7 @@ from engine.core import calendar
 from engine.core.audience.tags import BY_RULE
 from engine.core.draft import Draft
 from engine.core.ids import Micros
+from engine.core.ruleset import Derived
 from engine.core.state import Held, Standing
 from engine.core.watch import Watched
 
@@ -35,12 +36,14 @@ def stand(draft: Draft, asked: Iterable[str]) -> list[str]:
     standing = known = draft.customer.standing
     moved: dict[str, None] = {}
     ahead = sorted((watch.rank.get(key, -1), key) for key in asked)  # sorted, so a heap
+    inference = draft.playbook.inference if ahead else None
+    concluded = None if inference is None else inference.conclude(draft.context)
     for _ in range(_PASSES * (len(watch.all) + len(ahead))):
         if not ahead:
             break
         _, key = heappop(ahead)
         before, one, held = draft.customer, watch.all.get(key), standing.get(key, NOTHING)
-        now = NOTHING if one is None else _look(draft, one, held)
+        now = NOTHING if one is None else _look(draft, one, held, concluded)
         if now != held:
             if standing is known:
                 standing = dict(known)
@@ -83,11 +86,15 @@ def _put(standing: dict[str, Standing], key: str, now: Standing) -> None:
         standing[key] = now
 
 
-def _look(draft: Draft, one: Watched, held: Standing) -> Standing:
+def _look(draft: Draft, one: Watched, held: Standing, concluded: Derived | None) -> Standing:
     playbook = draft.playbook
     if one.kind == "stage" and playbook.audience.regress == "never" and one.name in draft.customer.stages:
         return NOTHING
-    truth, look = one.condition.evaluate(draft.context)
+    if concluded is None or one.kind == "segment":
+        truth, look = one.condition.evaluate(draft.context)
+    else:
+        truth = one.name in (concluded.tags if one.kind == "tag" else concluded.stages)
+        look = one.condition.horizon(draft.context)
     if one.kind == "tag":
         look = _tag(draft, one, truth, look)
     return Standing((held.since or draft.now) if truth else 0, look)

@@ -7,6 +7,7 @@ import os
 import selectors
 import subprocess
 import time
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -29,19 +30,20 @@ class Child:
     ) -> None:
         self._command, self._first = command, first
         self._start_within, self._answer_within = start_within, answer_within
-        self._process: subprocess.Popen[bytes] | None = None
+        self._running: list[subprocess.Popen[bytes]] = []
+        weakref.finalize(self, _end, self._running)  # nobody who forgets it leaves a process behind
         self._rest = b""
         self.starts = 0
 
     @property
     def pid(self) -> int:
         """Return the process's id, 0 while none runs."""
-        return 0 if self._process is None else self._process.pid
+        return self._running[0].pid if self._running else 0
 
     def ask(self, line: bytes) -> bytes:
         """Return the answer to a line (without its end); raises `Broken`, and then the process is gone."""
         try:
-            if self._process is None or self._process.poll() is not None:
+            if not self._running or self._running[0].poll() is not None:
                 self._start()
             return self._exchange(line, self._answer_within)
         except (OSError, TimeoutError, EOFError) as problem:
@@ -50,20 +52,13 @@ class Child:
 
     def kill(self) -> None:
         """End the process at once, whatever it is doing, stopped ones too."""
-        process, self._process, self._rest = self._process, None, b""
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+        self._rest = b""
+        _end(self._running)
 
     def _start(self) -> None:
         self.kill()
         self.starts += 1
-        self._process = subprocess.Popen(  # noqa: S603 our own interpreter and our own script
+        process = subprocess.Popen(  # noqa: S603 our own interpreter and our own script
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -71,16 +66,16 @@ class Child:
             bufsize=0,
             start_new_session=True,  # Ctrl-C is for the daemon: it ends this one by closing the pipe
         )
-        for pipe in (self._process.stdin, self._process.stdout):
+        self._running.append(process)
+        for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)
         self._exchange(self._first, self._start_within)
 
     def _exchange(self, line: bytes, within: float) -> bytes:
         """Write the line and read one, looking at the pipes only when they are ready: neither end can hold us."""
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
-            raise EOFError("it does not run")
+        process = self._running[0]
+        assert process.stdin is not None and process.stdout is not None
         until, ahead, heard = time.monotonic() + within, memoryview(line + b"\n"), [self._rest]
         with selectors.DefaultSelector() as ready:
             ready.register(process.stdout, selectors.EVENT_READ)
@@ -98,6 +93,17 @@ class Child:
                             ready.unregister(process.stdin)
         answer, _, self._rest = b"".join(heard).partition(b"\n")
         return answer
+
+
+def _end(running: list[subprocess.Popen[bytes]]) -> None:
+    while running:
+        process = running.pop()
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
 
 
 def _read(pipe: int) -> bytes:

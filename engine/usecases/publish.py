@@ -4,13 +4,14 @@
 follows from the store. The jobs are worked off by `follow_up.py`. Nothing here reads the workspace's folder.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from engine.core.events import Directive
 from engine.core.ids import Micros
+from engine.core.inference import Inference
 from engine.core.moves import align
 from engine.core.plan import Audience, OnAnniversary, OnSegment, OnTag, Plan
 from engine.core.playbook import Doors, Move, Playbook
@@ -43,14 +44,19 @@ def newest(store: Reader) -> Release | None:
     return found[0] if found else None
 
 
-def in_force(store: Reader, audience: Audience | None = None) -> Playbook:
-    """Return the playbook that follows from the store; `audience` holds while no release was published."""
+def in_force(
+    store: Reader, audience: Audience | None = None, infer: Callable[[Audience], Inference] | None = None
+) -> Playbook:
+    """Return the playbook that follows from the store; `audience` holds while no release was published.
+
+    `infer`: what draws tags and stages all at once, if not one condition at a time.
+    """
     release = newest(store)
     moves = pending_moves(store.jobs())
     plans = _travelled(store, moves)
     current = {plan.journey: "" for plan in plans} | store.current()
     rules = release.audience if release is not None else audience
-    return Playbook(plans, rules, _said(store.flags(), STOP), current, doors=_doors(store, release, moves))
+    return Playbook(plans, rules, _said(store.flags(), STOP), current, doors=_doors(store, release, moves), infer=infer)
 
 
 def would_be(store: Reader, release: Release) -> Playbook:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -78,19 +79,23 @@ def told(purchases: list[Purchase]) -> Iterator[Event]:
     return iter(sorted(lines, key=lambda event: event.at))
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    root = tmp_path_factory.mktemp("audit") / "shop"
+def open_shop(root: Path, customers: int, settings: str = "") -> Workspace:
+    """Live through the year of so many customers."""
     (root / "journeys").mkdir(parents=True)
     (root / "templates").mkdir()
     (root / "audience").mkdir()
-    (root / "journeyd.yaml").write_text("default_zone: UTC\n")
+    (root / "journeyd.yaml").write_text(f"default_zone: UTC\n{settings}")
     for name, text in (("tags", TAGS), ("segments", SEGMENTS), ("lifecycle", LIFECYCLE)):
         (root / "audience" / f"{name}.yaml").write_text(text)
     workspace = Workspace.open(root, {})
-    imported = import_history(workspace, told(read_year(TODAY, CUSTOMERS)), progress=lambda _: None, deliver=False)
-    assert (imported.customers, imported.dead) == (CUSTOMERS, 0)
+    imported = import_history(workspace, told(read_year(TODAY, customers)), progress=lambda _: None, deliver=False)
+    assert (imported.customers, imported.dead) == (customers, 0)
     return workspace
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return open_shop(tmp_path_factory.mktemp("audit") / "shop", CUSTOMERS)
 
 
 def everybody(shop: Workspace) -> list[Customer]:
@@ -172,3 +177,13 @@ def _put(shop: Workspace, *customers: Customer) -> None:
     files = shop.files()
     with closing(files), files.store.unit() as unit:
         unit.commit(Changes(offset=unit.position(), customers={one.id: one for one in customers}))
+
+
+@pytest.mark.slow
+def test_a_daemon_that_decides_by_durable_rules_keeps_the_same_of_everybody(tmp_path: Path) -> None:
+    need_durable()
+    ours = open_shop(tmp_path / "ours", 250)
+    theirs = open_shop(tmp_path / "theirs", 250, "rules: {chainer: durable}\n")
+    for one, other in zip(everybody(ours), everybody(theirs), strict=True):
+        assert one == other
+    assert len(everybody(ours)) == 250

@@ -29,7 +29,7 @@ def progress(playbook: Playbook, context: Context, at: Micros) -> Progress | Non
     customer = context.customer
     if playbook.audience.regress == "follow":
         return _follow(playbook, customer, at)
-    fresh = [name for name, truth in playbook.stages if name not in customer.stages and truth(context)]
+    fresh = _fresh(playbook, context)
     if not fresh:
         return None
     stages = {**customer.stages, **dict.fromkeys(fresh, at)}
@@ -37,6 +37,14 @@ def progress(playbook: Playbook, context: Context, at: Micros) -> Progress | Non
     since = at if stage != customer.stage else customer.stage_since
     reached = msgspec.structs.replace(customer, stages=stages, stage=stage, stage_since=since)
     return Progress(reached, tuple(_reached(customer, name, at) for name in fresh), _told(fresh, at))
+
+
+def _fresh(playbook: Playbook, context: Context) -> list[str]:
+    ahead = [(name, truth) for name, truth in playbook.stages if name not in context.customer.stages]
+    if playbook.inference is None:
+        return [name for name, truth in ahead if truth(context)]
+    concluded = playbook.inference.conclude(context).stages if ahead else ()
+    return [name for name, _ in ahead if name in concluded]
 
 
 def place(playbook: Playbook, customer: Customer) -> Customer:
