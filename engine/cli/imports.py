@@ -200,10 +200,14 @@ def _confirm(
     invocation: Invocation, loading: "Loading", reading: "Reading", files: list[Path], *, is_sure: bool
 ) -> None:
     """Show a guess and refuse to go on with it until somebody has looked at it."""
-    guess = None if reading.said or str(files[0]) == "-" else loading.guess()
-    if guess is None:
-        if reading.said is None and not is_sure:
+    if reading.said is not None:
+        return
+    if str(files[0]) == "-":
+        if not is_sure:
             raise BadInput("Nobody has said what the columns of standard input mean", "Add --map, --mapping or --yes")
+        return
+    guess = loading.guess()
+    if guess is None:  # messages of the API say what they mean
         return
     _show_mapping(invocation, guess, loading.columns())
     if not is_sure:
