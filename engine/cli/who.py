@@ -1,8 +1,9 @@
 """Finds the customer that an operator means: by OneID, by `kind:value`, or by a bare value. Reads only."""
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from engine.core.errors import BadInput
+from engine.core.errors import BadInput, BadSetting
 from engine.core.policy import Identity
 from engine.core.state import Customer
 from engine.http.naming import Naming
@@ -40,8 +41,19 @@ def identity_in_force(store: "Reader") -> Identity:
 
 
 def naming_of(workspace: "Workspace") -> Naming:
-    """Return how identifiers are spelled by the folder's rules; raises `BadSetting` when those are wrong."""
-    return Naming.of(workspace.audience().identity, workspace.settings.default_region)
+    """Return how identifiers are spelled by the folder's rules; while those are wrong, by the ones in force.
+
+    Raises `BadSetting` when the folder is wrong and nothing was published yet.
+    """
+    region = workspace.settings.default_region
+    try:
+        return Naming.of(workspace.audience().identity, region)
+    except BadSetting as wrong:
+        try:
+            with closing(workspace.read_store()) as store:
+                return Naming.of(identity_in_force(store), region)
+        except BadSetting:
+            raise wrong from None
 
 
 def _names(asked: str, naming: Naming) -> list[str]:

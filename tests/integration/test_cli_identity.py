@@ -229,3 +229,14 @@ def test_an_event_of_nobody_is_set_aside_with_the_reason(running: Running) -> No
     assert running.post({"type": "track", "event": "order_paid", "userId": "null"}).status_code == 200
     (letter,) = until(lambda: running.data("dead"))
     assert "user_id 'null'" in str(letter)
+
+
+def test_a_slip_in_the_rules_does_not_stop_an_import_into_a_workspace_at_work(shop: Path) -> None:
+    (shop / "audience" / "identity.yaml").write_text("identifiers: {fone: {}}\n", "utf-8")
+    (shop / "cards.csv").write_text("card,when\nM9,2026-05-03T10:00:00Z\n", "utf-8")
+    said = data(
+        shop, "ingest", str(shop / "cards.csv"), "--csv", "--map", "member_card=card", "--at", "when", "--dry-run"
+    )
+    assert (said["read"], said["taken"], said["refused"]) == (1, 1, 0)
+    unknown = journeyd(shop, "ingest", str(shop / "cards.csv"), "--csv", "--map", "fone=card", "--dry-run")
+    assert (unknown.exit_code, "fone is no kind of identifier" in unknown.stderr) == (2, True)
