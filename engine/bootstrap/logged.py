@@ -13,10 +13,11 @@ import msgspec
 from engine.bootstrap.workspace import Workspace
 from engine.core.errors import BadSetting
 from engine.core.events import KINDS, Event, Receipt, decode
-from engine.core.plan import CHANNELS
+from engine.core.plan import CHANNELS, PURPOSES, ConsentMode
 from engine.core.state import Customer
 from engine.ports import Reader, TouchRow
 from engine.store.sqlite import SqliteLog
+from engine.usecases.receive import EVERYTHING, purpose_of
 
 PAGE: Final = 5_000
 _TAKEN_BACK: Final = {"UNSUBSCRIBED": "unsubscribed", "COMPLAINED": "complained"}
@@ -79,10 +80,10 @@ def _word(store: Reader, receipt: Receipt) -> Event | None:
         return None
     customer = store.customers([row.touch.customer]).get(row.touch.customer)
     named = {} if customer is None else _name(customer)
-    scope = receipt.detail if receipt.detail in CHANNELS else "marketing"
-    purpose = row.touch.purpose
-    if scope == "marketing" and purpose != "transactional":
-        scope = purpose
+    if receipt.fact == "UNSUBSCRIBED" and receipt.detail == EVERYTHING:
+        scopes = [name for name, mode in _purposes(store).items() if mode != "none"]
+    else:
+        scopes = [receipt.detail if receipt.detail in CHANNELS else purpose_of(row)]
     return Event(
         id=receipt.id,
         name=_TAKEN_BACK[receipt.fact],
@@ -90,8 +91,14 @@ def _word(store: Reader, receipt: Receipt) -> Event | None:
         received=receipt.received,
         source="journeyd",
         identifiers=named,
-        consents={scope: False},
+        consents=dict.fromkeys(scopes, False),
     )
+
+
+def _purposes(store: Reader) -> dict[str, ConsentMode]:
+    """Return the purposes of the newest release."""
+    newest = store.releases(1)
+    return newest[0].audience.policy.purposes if newest else PURPOSES
 
 
 def _row(store: Reader, receipt: Receipt) -> TouchRow | None:

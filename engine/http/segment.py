@@ -31,6 +31,7 @@ ENGINE_NAMES: Final = frozenset(
     {
         *("message_sent", "message_delivered", "message_opened", "message_bounced", "message_replied"),
         *("link_clicked", "complained", "unsubscribed"),
+        *("consent_requested", "consent_confirmed", "preferences_changed"),
     }
 )
 """Events that the engine itself tells of: a browser's public key may not pretend them (an import may)."""

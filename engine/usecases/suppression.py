@@ -150,7 +150,7 @@ def _put_on(work: Work, name: str, why: str, at: Micros, source: str) -> None:
 def _carried(policy: Policy, name: str) -> set[str]:
     """Return how customers carry the address: by each channel that sends to its kind."""
     kind, _, value = name.partition(":")
-    return {f"{channel}:{value}" for channel, sends_to in policy.addresses.items() if sends_to == kind}
+    return {f"{channel}:{value}" for channel, sends_to in policy.addresses.items() if sends_to == kind} or {name}
 
 
 def _name_said(policy: Policy, said: str) -> str:
