@@ -7,6 +7,7 @@ Streams: one row at a time, whatever the file's size. A line that cannot be read
 import codecs
 import csv
 import io
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ def open_table(path: Path, *, encoding: str = "", delimiter: str = "") -> Iterat
     """Open a file by its name: .jsonl and .ndjson, .parquet, all else CSV; raises `BadInput` for what is no table."""
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     with ExitStack() as stack:
+        stack.enter_context(_whole(path))
         if plain.suffix == ".parquet":
             from engine.cli.import_parquet import open_parquet
 
@@ -83,6 +85,15 @@ def open_table(path: Path, *, encoding: str = "", delimiter: str = "") -> Iterat
         header = _header(text.readline(LINE_LIMIT), opened.name, delimiter)
         form = f"CSV, {_TOLD.get(encoding, encoding.upper())}"
         yield Table(opened.name, form, header.columns, _csv_rows(text, header), opened.size, opened.place)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Say of a packed file that is torn what it is."""
+    try:
+        yield
+    except (EOFError, zlib.error):
+        raise BadInput(f"{path.name} is cut off or broken", "Pack or copy it anew; lines before it are taken") from None
 
 
 _TOLD: Final = {"utf-8-sig": "UTF-8 (BOM)", "utf-8": "UTF-8", "gb18030": "GB18030 (Chinese Excel)", "utf-16": "UTF-16"}
