@@ -8,7 +8,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import assembled, audience, conditions, core_only, embedded, floor, latency, lint, rehearsal, timers
+from benchmarks import (
+    assembled,
+    audience,
+    chaining,
+    conditions,
+    core_only,
+    embedded,
+    floor,
+    latency,
+    lint,
+    rehearsal,
+    timers,
+)
 from benchmarks.measure import Sample, in_child, ratios, size_of, spread
 from benchmarks.report import Row, machine, rate_row, save, shares, show, verdict
 from benchmarks.workload import Shape
@@ -120,6 +132,29 @@ class Bench:
             rate_row("conditions, the same as Python lambdas", "", by_hand),
         ]
 
+    def chaining(self) -> None:
+        """Measure 40 chained rules: our reference engine, durable-rules in its process, and the live way."""
+        why = chaining.missing()
+        if why:
+            self.rows.append(Row("tag chaining by durable-rules", "", f"not run: {why}"))
+            return
+        customers = 1_000 if self.quick else 5_000
+        _say.print(f"[bold]chaining[/]: 40 rules, {customers:,} customers")
+        taken = [in_child(chaining.run, customers) for _ in range(self.rounds)]
+        each = {name: [found[name] for found in taken] for name in ("builtin", "durable", "live")}
+        self.samples |= {f"chaining: {name}": found for name, found in each.items()}
+        slower = ratios(each["durable"], each["builtin"], _wall_each)
+        self.rows += [
+            rate_row("tags and stages by 40 chained rules, derived anew", "", each["builtin"]),
+            rate_row(
+                "the same by durable-rules, in its process",
+                "",
+                each["durable"],
+                ratio=f"{slower[0]:.1f}x the time of ours",
+            ),
+            rate_row("the same kept up to date, events that move one trait", "", each["live"]),
+        ]
+
     def timers(self) -> None:
         """Measure a burst of timers in a store full of waiting customers."""
         pending = 100_000 if self.quick else 1_000_000
@@ -187,6 +222,10 @@ class Bench:
         self.rows.append(Row(name, "C", f"{year.wall:,.1f} s", target="120 s for 10,000", gate=verdict([year])))
 
 
+def _wall_each(sample: Sample) -> float:
+    return sample.wall / sample.n
+
+
 def _cpu(sample: Sample) -> float:
     return sample.cpu
 
@@ -208,6 +247,7 @@ def main() -> None:
         bench.throughput("zipf", bench.shape(zipf=True), 3)
         bench.throughput("100 journeys", bench.shape(100), 3)
         bench.conditions()
+        bench.chaining()
         bench.assembled()
         bench.latency()
         bench.timers()

@@ -4,7 +4,9 @@ A rule counts down the facts it still waits for and is looked at again only by a
 bounded by the size of the rules whatever they say to each other. It is the oracle that every other chainer is held to.
 """
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from engine.core.ruleset import Check, Derived, Facts, Rule, RuleSet, Scalar, derived_of
 
@@ -45,33 +47,37 @@ class _Stratum:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
-        self._needs = [frozenset(rule.facts) for rule in rules]
+        self._counts = [len(set(rule.facts)) for rule in rules]
+        self._free = [place for place, count in enumerate(self._counts) if not count]
         self._waiting: dict[str, list[int]] = {}
-        for place, needs in enumerate(self._needs):
-            for fact in needs:
+        for place, rule in enumerate(rules):
+            for fact in dict.fromkeys(rule.facts):
                 self._waiting.setdefault(fact, []).append(place)
 
     def close_over(self, values: Mapping[str, Scalar], known: set[str], heads: set[str]) -> None:
         """Add what follows to `known` and to `heads`, until nothing more does."""
-        missing = [len(needs - known) for needs in self._needs]
-        ready = [place for place, count in enumerate(missing) if count == 0]
-        lacking = frozenset(known)  # nothing that these rules lack can still come: it is of an earlier stratum
+        missing, ready = self._counts.copy(), self._free.copy()
+        settled = frozenset(known)  # nothing that these rules lack can still come: it is of an earlier stratum
+        for fact in settled:
+            self._tell(fact, missing, ready)
         while ready:
             rule = self._rules[ready.pop()]
-            if rule.then in heads or not _holds(rule, values, lacking):
+            if rule.then in heads or not _holds(rule, values, settled):
                 continue
             heads.add(rule.then)
-            if rule.then in known:
-                continue
-            known.add(rule.then)
-            for place in self._waiting.get(rule.then, ()):
-                missing[place] -= 1
-                if missing[place] == 0:
-                    ready.append(place)
+            if rule.then not in known:
+                known.add(rule.then)
+                self._tell(rule.then, missing, ready)
+
+    def _tell(self, fact: str, missing: list[int], ready: list[int]) -> None:
+        for place in self._waiting.get(fact, ()):
+            missing[place] -= 1
+            if not missing[place]:
+                ready.append(place)
 
 
 def _holds(rule: Rule, values: Mapping[str, Scalar], known: frozenset[str]) -> bool:
-    return not any(fact in known for fact in rule.lacks) and all(_passes(test, values) for test in rule.tests)
+    return all(_passes(test, values) for test in rule.tests) and known.isdisjoint(rule.lacks)
 
 
 def _passes(test: Check, values: Mapping[str, Scalar]) -> bool:
@@ -79,21 +85,16 @@ def _passes(test: Check, values: Mapping[str, Scalar]) -> bool:
     if found is None or bound is None:
         return found is None and test.op == "missing"
     if isinstance(bound, tuple):
-        return test.op == "in" and found in bound
-    match test.op:
-        case "==":
-            return found == bound
-        case "!=":
-            return found != bound
-        case _ if not (isinstance(found, float) and isinstance(bound, float)):
-            return False
-        case "<":
-            return found < bound
-        case "<=":
-            return found <= bound
-        case ">":
-            return found > bound
-        case ">=":
-            return found >= bound
-        case _:
-            return False
+        return found in bound
+    return _TESTS[test.op](found, bound)
+
+
+_TESTS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+"""A property's name says its type, so both sides are of one."""

@@ -182,8 +182,8 @@ def _put(shop: Workspace, *customers: Customer) -> None:
 @pytest.mark.slow
 def test_a_daemon_that_decides_by_durable_rules_keeps_the_same_of_everybody(tmp_path: Path) -> None:
     need_durable()
-    ours = open_shop(tmp_path / "ours", 250)
-    theirs = open_shop(tmp_path / "theirs", 250, "rules: {chainer: durable}\n")
+    ours = open_shop(tmp_path / "ours", 60)
+    theirs = open_shop(tmp_path / "theirs", 60, "rules: {chainer: durable}\n")
     for one, other in zip(everybody(ours), everybody(theirs), strict=True):
         assert one == other
-    assert len(everybody(ours)) == 250
+    assert len(everybody(ours)) == 60
