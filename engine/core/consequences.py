@@ -153,8 +153,10 @@ def _may_progress(draft: Draft, before: Customer, event: Event | None, moved: Se
     playbook, after = draft.playbook, draft.customer
     if not playbook.stages:
         return False
+    if not before.seen:
+        return True
     if playbook.audience.regress == "follow":
-        return not before.seen or bool(_stages(moved))
+        return bool(_stages(moved))
     if event is not None and (event.name in playbook.stage_events or event.traits or event.identifiers):
         return True
     return after.tags is not before.tags or after.traits is not before.traits or bool(_stages(moved))
