@@ -47,13 +47,16 @@ def lint(
 def complaints_of(root: Path, lang: str) -> list[dict[str, Any]]:
     """Return every complaint about a workspace as plain data, in the order of files and places."""
     from channels.templates import Library
+    from journeys.audience import load_audience
     from journeys.check import load_workspace
 
     plans, problems = load_workspace(root, lang)
     found = [problem.describe() for problem in problems]
     library: Any = Library(root / "templates")
     found += [_of_template(problem, "T001") for problem in library.problems()]
-    found += [_of_template(problem, "T002", "warning") for problem in _without_way_out(plans, library)]
+    modes = load_audience(root / "audience")[0].policy.purposes
+    chosen = {purpose for purpose, mode in modes.items() if mode != "none"}
+    found += [_of_template(problem, "T002", "warning") for problem in _without_way_out(plans, library, chosen)]
     return sorted(found, key=lambda one: (one["file"], one["line"], one["column"]))
 
 
@@ -81,19 +84,22 @@ def _without_collecting() -> "Iterator[None]":
 # --- what is wrong ---------------------------------------------------------------------------------
 
 
-def _without_way_out(plans: "Sequence[Plan]", library: Any) -> "Iterator[BadTemplate]":
-    """Yield the email files of marketing journeys that show no unsubscribe link: the header alone is not enough."""
+def _without_way_out(plans: "Sequence[Plan]", library: Any, chosen: set[str]) -> "Iterator[BadTemplate]":
+    """Yield the email files that show no unsubscribe link: the header alone is not enough.
+
+    Those of the purposes that a customer may say no to.
+    """
     from channels.text import BadTemplate
     from engine.core.errors import Place
     from engine.core.plan import Send
 
-    marketing = {
+    letters = {
         node.template
         for plan in plans
         for node in plan.nodes
-        if isinstance(node, Send) and "email" in node.channels and (node.purpose or plan.purpose) == "marketing"
+        if isinstance(node, Send) and "email" in node.channels and (node.purpose or plan.purpose) in chosen
     }
-    for name in sorted(marketing & set(library.ids())):
+    for name in sorted(letters & set(library.ids())):
         letter = library.get(name).email
         for text in (letter.html, letter.text) if letter is not None else ():
             if text is not None and "unsubscribe_url" not in text.source:

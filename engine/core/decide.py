@@ -113,8 +113,9 @@ def _hear(draft: Draft, event: Event) -> None:
         enrolment.on_changes(draft, changes)
     if playbook.openings.anniversaries:
         consequences.settle_anniversaries(draft)
-    for request in consents.requests(said, event):
-        _hear(draft, request)
+    if said:
+        for request in consents.requests(said, event):
+            _hear(draft, request)
 
 
 def _hear_in_run(draft: Draft, run: Run, event: Event) -> None:

@@ -162,3 +162,15 @@ def test_a_list_goes_out_to_a_file_and_in_again(shop: Path, tmp_path: Path) -> N
     assert data(shop, "suppressions", "import", str(out))["taken"] == 3
     advance(shop)
     assert len(listed(shop)) == 3
+
+
+def test_a_letter_of_any_purpose_that_may_be_refused_shows_the_way_out(shop: Path) -> None:
+    (shop / "templates/letter").mkdir()
+    (shop / "templates/letter/subject").write_text("A letter")
+    (shop / "templates/letter/email.txt").write_text("Hello, and {{ preferences_url }}")
+    steps = "steps:\n  - {send: letter, via: email}\n"
+    journey = f"journey: letter\ntitle: A letter\nstage: retain\nenter: {{on: order_paid}}\npurpose: PURPOSE\n{steps}"
+    for purpose, warned in (("newsletter", True), ("transactional", False)):
+        (shop / "journeys/letter.yaml").write_text(journey.replace("PURPOSE", purpose))
+        problems = data(shop, "lint")["problems"]
+        assert ("T002" in {one["code"] for one in problems}) == warned, problems
