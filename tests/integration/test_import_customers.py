@@ -262,7 +262,7 @@ def test_files_that_are_no_tables_are_refused(shop: Path, tmp_path: Path) -> Non
     assert load(shop, str(tmp_path / "missing.csv"), "--yes").exit_code == 2
 
 
-def test_json_lines_and_gzip(shop: Path, tmp_path: Path) -> None:
+def test_json_lines_and_gzip_are_read(shop: Path, tmp_path: Path) -> None:
     lines = [
         {"user_id": 7, "phone": 13800138000, "likes": ["tea"], "points": 1.5},
         {"user_id": "8", "email": "b@a.example"},
@@ -279,7 +279,7 @@ def test_json_lines_and_gzip(shop: Path, tmp_path: Path) -> None:
     assert customer(shop, "user_id:7")["traits"] == {"likes": ["tea"], "points": 1.5, "phone": "+8613800138000"}
 
 
-def test_parquet(shop: Path, tmp_path: Path) -> None:
+def test_parquet_keeps_its_types(shop: Path, tmp_path: Path) -> None:
     table = pa.table(
         {
             "user_id": pa.array([1, 2, None]),
