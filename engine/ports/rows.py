@@ -217,11 +217,12 @@ class Changes(msgspec.Struct):
     reviews; their effects stay, nameless) after everything else was written; those merged into them too. `erasures`
     overwrite the ledger by customer; `readmitted` fingerprints leave it. `suppressions` overwrite by key,
     `released` keys go. `dropped` is added to the ledger's counts, by customer. `forgotten` dead letters, named by their
-    offsets, go. `touches` are inserted if absent; `rows` overwrite by touch id and must be legal moves
-    (`IllegalMove` otherwise). `cancelled` moves every STOPPABLE touch of a run, `withdrawn` one touch if it is
-    STOPPABLE. `stock` adds codes to the end of a pool (known ones are left alone), `coupons` takes codes out of it
-    (`CouponTaken` for one that is not free, or a key used before). `arms` are added to what is counted. `release`
-    is kept as the newest. `gone` journeys lose their schedule too; it comes after `plans`.
+    offsets, go, and `addressed` touches, with hand-overs and receipts: they went to somebody erased. `touches` are
+    inserted if absent; `rows` overwrite by touch id and must be legal moves (`IllegalMove` otherwise). `cancelled`
+    moves every STOPPABLE touch of a run, `withdrawn` one touch if it is STOPPABLE. `stock` adds codes to the end of a
+    pool (known ones are left alone), `coupons` takes codes out of it (`CouponTaken` for one that is not free, or a key
+    used before). `arms` are added to what is counted. `release` is kept as the newest. `gone` journeys lose their
+    schedule too; it comes after `plans`.
     """
 
     offset: int = 0
@@ -261,6 +262,7 @@ class Changes(msgspec.Struct):
     released: list[str] = msgspec.field(default_factory=list)
     dropped: dict[str, int] = msgspec.field(default_factory=dict)
     forgotten: list[int] = msgspec.field(default_factory=list)
+    addressed: list[str] = msgspec.field(default_factory=list)
 
 
 Kept: TypeAlias = Literal["traces", "deliveries", "runs"]
@@ -268,7 +270,10 @@ Kept: TypeAlias = Literal["traces", "deliveries", "runs"]
 
 
 class TouchQuery(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which touches the delivery log shows: every given field must match; newest first."""
+    """Which touches the delivery log shows: every given field must match; newest first.
+
+    `recipient`: those of others that are addressed to this contact of an account; every touch is looked at.
+    """
 
     journey: str = ""
     channel: str = ""
@@ -278,6 +283,7 @@ class TouchQuery(msgspec.Struct, frozen=True, omit_defaults=True):
     template: str = ""
     since: Micros = 0
     limit: int = 100
+    recipient: str = ""
 
 
 class RunQuery(msgspec.Struct, frozen=True, omit_defaults=True):

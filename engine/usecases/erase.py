@@ -42,8 +42,10 @@ def erase(work: Work, policy: Policy, directive: Directive) -> None:
     customer = work.customer(directive.subject)
     known = purge.known_of(directive)
     if customer is not None:
-        known = _all_of(work, policy, customer, known)
+        others = _addressed(work, customer) if customer.account else []
+        known = _all_of(work, policy, customer, [*_touches(work, customer), *others], known)
         leave(work, customer.account, customer)
+        work.changes.addressed += [row.touch.id for row in others]
         work.changes.erased.append(customer.id)
     before = next((row for row in work.unit.erasures() if row.customer == known.customer), None)
     at = directive.received
@@ -104,7 +106,7 @@ def _shut(work: Work, keys: Sequence[str], at: Micros) -> list[SuppressionRow]:
     ]
 
 
-def _all_of(work: Work, policy: Policy, customer: Customer, known: Known) -> Known:
+def _all_of(work: Work, policy: Policy, customer: Customer, rows: Sequence[TouchRow], known: Known) -> Known:
     pepper = work.unit.pepper()
     names = names_of(work.unit, customer)
     kinds = {kind for channel, kind in policy.addresses.items() if channel != "webhook"}
@@ -112,7 +114,6 @@ def _all_of(work: Work, policy: Policy, customer: Customer, known: Known) -> Kno
         f"{policy.addresses.get(channel, channel)}:{value}"
         for channel, _, value in (key.partition(":") for key in customer.suppressed)
     }
-    rows = _touches(work, customer)
     marks = names | {mark for row in rows[:REMEMBERED] for mark in _marks(row)}
     keys = {*known.keys, *fingerprints(pepper, marks).values()}
     return replace(
@@ -133,6 +134,14 @@ def _touches(work: Work, customer: Customer) -> list[TouchRow]:
     stored = {row.touch.id: row for row in work.unit.find_touches(TouchQuery(customer=customer.id, limit=_EVERY))}
     here = {id_: row for id_, row in work.rows.items() if row.touch.customer == customer.id}
     return sorted((stored | here).values(), key=lambda row: -row.touch.planned)
+
+
+def _addressed(work: Work, customer: Customer) -> list[TouchRow]:
+    """Return touches of colleagues that went, or are to go, to the customer as the contact of their company."""
+    ids = {customer.id, *customer.merged}
+    stored = [row for id_ in sorted(ids) for row in work.unit.find_touches(TouchQuery(recipient=id_, limit=_EVERY))]
+    here = [row for row in work.rows.values() if row.touch.recipient in ids]
+    return list({row.touch.id: row for row in [*stored, *here]}.values())
 
 
 def _marks(row: TouchRow) -> tuple[str, ...]:

@@ -71,3 +71,18 @@ def test_runs_that_ended_long_ago_go_and_those_under_way_stay(store: Store) -> N
 def test_what_is_not_old_enough_stays(store: Store) -> None:
     fill(store)
     assert [store.prune(kind, OLD, 10) for kind in ("traces", "deliveries", "runs")] == [0, 0, 0]
+
+
+def test_touches_addressed_to_somebody_erased_are_found_and_go_whoever_they_belong_to(store: Store) -> None:
+    fill(store)
+    touch = Touch("t-boss", "r-old", "welcome", "v1", "1", "old", "sms", "hi", "+86", "marketing", YOUNG, due=YOUNG)
+    write(
+        store,
+        Changes(offset=4, now=YOUNG, touches=[replace(touch, recipient="boss")], attempts=[Attempt("t-boss", 1, 1)]),
+    )
+    assert [row.touch.id for row in store.find_touches(TouchQuery(recipient="boss"))] == ["t-boss"]
+    assert store.find_touches(TouchQuery(recipient="nobody")) == []
+    write(store, Changes(offset=5, now=YOUNG, addressed=["t-boss", "no such touch"]))
+    assert store.find_touches(TouchQuery(recipient="boss")) == []
+    assert (store.attempts("t-boss"), len(store.find_touches(TouchQuery(customer="old")))) == ([], 1)
+    assert store.counts().touches[("welcome", "sms", "planned")] == 1

@@ -8,7 +8,7 @@ from engine.core.ids import Micros
 from engine.ports import Attempt, Changes, DeadLetter, ScheduleRow, TouchRow
 from engine.store.conventions import oldest_kept, slice_of
 from engine.store.memory.issue import check_coupons, publish_world
-from engine.store.memory.persons import erase, publish_people, unite
+from engine.store.memory.persons import drop_touches, erase, publish_people, unite
 from engine.store.memory.tables import Draft, Tables
 
 
@@ -34,6 +34,7 @@ def apply(tables: Tables, changes: Changes, window: Micros) -> None:
     publish_people(tables, changes)
     _publish_seen(tables, changes, window)
     erase(tables, changes)
+    drop_touches(tables, set(changes.addressed))
     if changes.offset:
         tables.offset = changes.offset
         tables.now = max(tables.now, changes.now)

@@ -28,6 +28,7 @@ class MemoryReader(PeopleReads):
             and (not query.run or touch.run == query.run)
             and (not query.template or touch.template == query.template)
             and touch.planned >= query.since
+            and (not query.recipient or touch.recipient == query.recipient)
         )
 
     def attempts(self, touch: str) -> list[Attempt]:

@@ -4,6 +4,8 @@ Called by apply.py when nothing can fail any more: `unite` before values are wri
 `erase` last.
 """
 
+from collections.abc import Collection
+
 import msgspec
 
 from engine.ports import Changes, LabelRow
@@ -105,8 +107,15 @@ def erase(tables: Tables, changes: Changes) -> None:
 
 
 def _erase_deliveries(tables: Tables, people: set[str]) -> None:
-    theirs = {id_: row for id_, row in tables.touches.items() if row.touch.customer in people}
-    for touch_id, row in theirs.items():
+    drop_touches(tables, {id_ for id_, row in tables.touches.items() if row.touch.customer in people})
+
+
+def drop_touches(tables: Tables, theirs: Collection[str]) -> None:
+    """Remove these touches with all that is known of them."""
+    for touch_id in theirs:
+        row = tables.touches.get(touch_id)
+        if row is None:
+            continue
         for table in (tables.touches, tables.queued, tables.flying, tables.attempts):
             table.pop(touch_id, None)
         tables.runs_touches[row.touch.run].remove(touch_id)

@@ -40,7 +40,8 @@ class SqliteReader(PeopleReads):
             where = " AND ".join(wheres) or "1"
             sql = f"SELECT body FROM touches WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - fixed terms
             rows: list[Any] = self._connection().execute(sql, (*values, query.limit)).fetchall()
-        return [touch_rows.decode(body) for (body,) in rows]
+        found = [touch_rows.decode(body) for (body,) in rows]
+        return [row for row in found if row.touch.recipient == query.recipient] if query.recipient else found
 
     def _person(self, customer: str) -> list[Any]:
         """Return the numbers, a row each, of all ids that the person has; empty for an id never heard of."""
@@ -106,4 +107,7 @@ def _columns(query: TouchQuery) -> tuple[list[str], list[Any]]:
     if query.since:
         wheres.append("planned >= ?")
         values.append(query.since)
+    if query.recipient:
+        wheres.append("instr(body, ?) > 0")
+        values.append(query.recipient.encode())
     return wheres, values

@@ -3,6 +3,7 @@
 The rows of a table lie about in the order of time, so a look begins at the oldest and stops where younger ones begin.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import apsw
@@ -53,6 +54,14 @@ def _deliveries(connection: apsw.Connection, before: Micros, limit: int, tallies
             tallies.add("touch", (journey, channel, state), -1)
             gone += 1
     return gone + len(_rows(connection, "drop_parked", before, limit))
+
+
+def drop_touches(connection: apsw.Connection, ids: Iterable[str], tallies: Tallies) -> None:
+    """Remove these touches with their hand-overs and receipts, inside a commit."""
+    for seq, touch, journey, channel, state in _rows(connection, "touches_to_drop", apsw.carray(tuple(ids))):
+        for name, key in (("drop_attempts", touch), ("drop_facts", touch), ("drop_touch", seq)):
+            connection.execute(SQL[name], (key,))
+        tallies.add("touch", (journey, channel, state), -1)
 
 
 def _ended(connection: apsw.Connection, before: Micros, limit: int, tallies: Tallies) -> int:

@@ -487,3 +487,7 @@ DELETE FROM runs WHERE seq = ?1;
 -- name: drop_refiled
 -- Whom it was filed under before.
 DELETE FROM refiled WHERE run = ?1;
+
+-- name: touches_to_drop
+-- Touches by id, with what the tallies lose.
+SELECT t.seq, t.id, t.journey, t.channel, t.state FROM carray(?1) AS a CROSS JOIN touches AS t ON t.id = a.value;

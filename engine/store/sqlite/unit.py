@@ -19,7 +19,7 @@ from engine.store.sqlite.issue import write_world
 from engine.store.sqlite.ledger import FILE, LedgerFile
 from engine.store.sqlite.pepper import Pepper
 from engine.store.sqlite.persons import Persons
-from engine.store.sqlite.pruning import prune
+from engine.store.sqlite.pruning import drop_touches, prune
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.reader import read_meta
 from engine.store.sqlite.roster import Roster
@@ -72,6 +72,8 @@ class Writer:
         self.persons.write(changes, self.roster, tallies)
         if gone:
             erase(connection, gone, tallies)
+        if changes.addressed:
+            drop_touches(connection, changes.addressed, tallies)
         if changes.offset:
             self.meta |= {"position": changes.offset, "now": max(changes.now, self.meta.get("now", 0))}
             connection.executemany(SQL["put_meta"], self.meta.items())
