@@ -4,17 +4,30 @@ Called by whoever opens a workspace for writing, before anything is applied: not
 restore and the repeated erasure.
 """
 
+from pathlib import Path
+
+from engine.core.errors import BadSetting
 from engine.core.events import Directive, decode, encode
 from engine.core.ids import derive
 from engine.ports import ErasureRow, EventLog
 from engine.runtime.inbox import last_received
 from engine.store.sqlite import SqliteStore
+from engine.store.sqlite.ledger import FILE as LEDGER
 from engine.store.sqlite.ledger import LedgerFile
+from engine.store.sqlite.pepper import FILE as KEY
 
 BY: str = "ledger"
 """`Directive.by` of an erasure that is repeated."""
 
 _PAGE = 5_000
+
+
+def check_key(folder: Path) -> None:
+    """Raise `BadSetting` when there is a ledger and not the key that its fingerprints were made with."""
+    if (folder / LEDGER).exists() and not (folder / KEY).exists():
+        raise BadSetting(
+            f"{folder / KEY} is gone: without it nobody of the erasure ledger is recognised. Restore it from the backup"
+        )
 
 
 def erase_again(ledger: LedgerFile, store: SqliteStore, log: EventLog) -> int:

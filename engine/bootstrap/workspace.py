@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config.settings import FILE, Settings, load_settings
-from engine.bootstrap.ledger import erase_again
+from engine.bootstrap.ledger import check_key, erase_again
 from engine.core.errors import BadSetting
 from engine.core.plan import Audience, Plan, Policy
 from engine.store.sqlite import SqliteLog, SqliteStore, WorkspaceLock
@@ -71,6 +71,7 @@ class Workspace:
     def files(self) -> "Files":
         """Return the files to write; raises `AlreadyRunning` when a daemon holds them."""
         self.data.mkdir(parents=True, exist_ok=True)
+        check_key(self.data)
         lock = WorkspaceLock(self.data / "lock")
         lock.acquire()
         try:

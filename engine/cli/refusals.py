@@ -107,6 +107,14 @@ _SENTENCES: Final[dict[str, str]] = {
     "--by is over 64 characters, or not one line": "--by 超过 64 个字符，或不止一行",
     "Write a name": "请写姓名",
     "Shorten it": "请缩短",
+    # erasing
+    "Nobody was erased as {}": "没有以 {} 删除过的客户",
+    "`journeyd customers erased` shows the ledger": "`journeyd customers erased` 列出删除台账",
+    "{} is no identifier": "{} 不是标识",
+    "Write kind:value, like user_id:u1": "请写 类型:值，例如 user_id:u1",
+    "{} is over 200 characters, or not one line": "{} 超过 200 个字符，或不止一行",
+    "{} is gone: without it nobody of the erasure ledger is recognised. Restore it from the backup": "{} 不存在："
+    "没有它就无法识别删除台账中的客户。请从备份恢复",
     # entering by hand
     "No journey {} is published": "没有已发布的旅程 {}",
     "Publish it with `journeyd publish`": "请用 `journeyd publish` 发布",

@@ -21,13 +21,15 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         counts, flags = store.counts(), store.flags()
         position, current = store.position(), store.current()
         releases, jobs = store.releases(1), store.jobs()
+        erased = store.erasures()
     stopped = {name.removeprefix("stop:"): why for name, why in flags.items() if name.startswith("stop:")}
     paused = {name.removeprefix("pause:"): why for name, why in flags.items() if name.startswith("pause:")}
     release = releases[0].id if releases else ""
     if as_json:
         standing = {"applied": position, "release": release, "journeys": current, "stopped": stopped, "paused": paused}
         working = [{"job": job.name, "phase": job.phase, "done": job.done, "total": job.total} for job in jobs]
-        emit({**standing, "jobs": working, **show.counts_data(counts)})
+        gone = {"people": len(erased), "dropped": sum(row.dropped for row in erased)}
+        emit({**standing, "jobs": working, "erased": gone, **show.counts_data(counts)})
         return
     out = console()
     tell(
@@ -52,5 +54,13 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     if counts.conversions:
         out.print("")
         out.print(show.conversions(counts, invocation.lang))
+    if erased:
+        dropped = sum(row.dropped for row in erased)
+        tell(
+            invocation.say(
+                f"\n{counted(len(erased), 'person', 'people')} erased, {dropped:,} entries came for them since",
+                f"\n已删除 {len(erased):,} 人，此后丢弃其数据 {dropped:,} 条",
+            )
+        )
     if counts.dead:
         tell(invocation.say(f"\n{counted(counts.dead, 'dead letter')}", f"\n死信 {counts.dead}"))

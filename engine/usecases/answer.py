@@ -14,7 +14,9 @@ from engine.core.audience.identity import Rules
 from engine.core.ids import SECOND, Micros
 from engine.core.state import Customer
 from engine.ports import EventLog, Reader, RunQuery, TouchQuery
-from engine.usecases.remembered import entry_at, places_of
+from engine.usecases.erase import names_of
+from engine.usecases.remembered import entry_at, known_of, places_of
+from engine.usecases.sought import Search, read
 
 FORM: Final = "journeyd.customer/1"
 
@@ -64,6 +66,9 @@ class Answer:
         yield Section("reasons", "why each message was or was not sent, as it was decided", notes)
         merges = _items(store.merges(id_))
         yield Section("merges", "profiles that were found to be one person, as they were before", merges)
+        contested = _items(store.review(sorted(names_of(store, self._customer))).values())
+        yield Section("contested", "identifiers that somebody else claimed as well", contested)
+        yield Section("unapplied", "entries that name the person and could not be applied", self._letters())
         says = "events and other entries that name the person, in the order they came"
         yield Section("log", says, self._entries(progress))
 
@@ -75,6 +80,14 @@ class Answer:
     def _effects(self) -> Iterator[Any]:
         ids = {self._customer.id, *self._customer.merged}
         return (readable(effect) for effect in self._store.effects(limit=_EVERY) if effect.customer in ids)
+
+    def _letters(self) -> Iterator[Any]:
+        search = Search(self._store, known_of(self._store, self._customer), self._rules)
+        for letter in self._store.dead_letters(_EVERY):
+            if search.is_named(letter.body, letter.reason):
+                entry = read(letter.body)
+                body = letter.body.decode("utf-8", "replace") if entry is None else readable(entry)
+                yield {"at": readable_instant(letter.at), "reason": letter.reason, "body": body}
 
     def _entries(self, progress: Callable[[int], None]) -> Iterator[Any]:
         for offset in places_of(self._store, self._log, self._customer, self._rules, progress=progress):

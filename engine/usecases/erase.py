@@ -203,7 +203,8 @@ def _named(entry: Entry, rules: Rules) -> list[str]:
         case Directive(verb="erase" | "readmit" | "publish" | "stock"):
             return []
         case Directive(identifiers=identifiers):
-            return rules.keys(identifiers) or [name for name in (entry.subject, entry.value) if ":" in name]
+            said = [name for name in (entry.subject, entry.value) if ":" in name]
+            return rules.keys(identifiers) or [*said, *_listed(entry)]
         case Erased():
             return []
 
@@ -212,6 +213,9 @@ def _left(work: Work, entry: Entry, names: Sequence[str], whose: Mapping[str, st
     """Return what is left of an entry that names an erased person: all but their identifiers, or nothing."""
     hits = [name for name in names if name in whose]
     nothing = Erased(entry.received, whose[hits[0]])
+    if isinstance(entry, Directive) and set(hits) <= set(_listed(entry)):
+        kept = [name for name in _listed(entry) if name not in whose]
+        return replace(entry, properties={**entry.properties, "addresses": kept})
     if not isinstance(entry, Event) or names[0] in whose:
         return nothing
     others = [name for name in names if name not in whose]
@@ -219,6 +223,12 @@ def _left(work: Work, entry: Entry, names: Sequence[str], whose: Mapping[str, st
     if _kind(others[0]) not in rules.strong or (is_strong and not work.unit.resolve(others)):
         return nothing
     return without(entry, hits)
+
+
+def _listed(directive: Directive) -> list[str]:
+    """Return the addresses that a word about many (`suppress`) lists."""
+    said = directive.properties.get("addresses")
+    return [str(name) for name in said] if isinstance(said, list | tuple) else []
 
 
 def _kind(name: str) -> str:

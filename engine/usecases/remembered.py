@@ -25,15 +25,7 @@ def places_of(
 
     The log is read from when the customer was first known, once more when entries taught further identifiers.
     """
-    rows = store.find_touches(TouchQuery(customer=customer.id, limit=_EVERY))
-    known = Known(
-        customer.id,
-        "",
-        names=tuple(sorted(names_of(store, customer))),
-        touches=tuple(row.touch.id for row in rows),
-        provided=tuple((row.provider, row.provider_id) for row in rows if row.provider_id),
-        is_met=True,
-    )
+    known = known_of(store, customer)
     first = first_since(log, customer.created)
     while True:
         search = Search(store, known, rules)
@@ -41,6 +33,19 @@ def places_of(
         if len(search.known().names) == len(known.names):
             return found
         known = search.known()
+
+
+def known_of(store: Reader, customer: Customer) -> Known:
+    """Return what the store knows of a customer that entries may name."""
+    rows = store.find_touches(TouchQuery(customer=customer.id, limit=_EVERY))
+    return Known(
+        customer.id,
+        "",
+        names=tuple(sorted(names_of(store, customer))),
+        touches=tuple(row.touch.id for row in rows),
+        provided=tuple((row.provider, row.provider_id) for row in rows if row.provider_id),
+        is_met=True,
+    )
 
 
 def entry_at(log: EventLog, offset: int) -> Entry | None:

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
+from engine.core.commands import Touch
 from engine.core.events import Directive, Entry, Erased, Event, Outcome, Receipt, decode, encode
 from engine.core.ids import DAY, MINUTE, Micros
 from engine.core.playbook import Playbook
 from engine.core.policy import Audience
-from engine.ports import Store, TouchQuery
+from engine.ports import Changes, Store, TouchQuery
 from engine.runtime.clock import ManualClock
 from engine.runtime.engine import Engine
 from engine.store.memory import MemoryLog, MemoryStore
@@ -291,3 +292,26 @@ def test_a_chunk_that_was_done_twice_leaves_the_same(times: int, monkeypatch: py
     world.engine.drain()
     assert b"canary" not in world.bodies()
     assert erased(world.store) == [(id_, 0, True)]
+
+
+def test_messages_that_went_to_the_person_as_a_companys_contact_go_with_them() -> None:
+    world = mei(account="acme")
+    id_, other = world.who("user_id:canary-u1"), world.who("user_id:other")
+    touch = Touch(
+        "boss", "r1", "thanks", "v1", "1", other, "email", "hi", MAIL, "internal", NOON, due=NOON, recipient=id_
+    )
+    with world.store.unit() as unit:
+        unit.commit(Changes(touches=[touch]))
+    world.erase(id_)
+    assert world.store.touches(["boss"]) == {}
+    assert world.store.find_touches(TouchQuery(customer=other))
+
+
+def test_a_list_of_addresses_that_names_an_erased_one_is_heard_without_it() -> None:
+    world = mei()
+    world.erase(world.who("user_id:canary-u1"))
+    now = world.clock.now()
+    listed = {"addresses": [f"email:{MAIL}", "email:other@brand.example"]}
+    world.say(Directive("s1", "suppress", now, now, "list.csv", value="imported", by="ops", properties=listed))
+    assert sorted(row.address for row in world.store.suppressions()) == ["", "email:other@brand.example"]
+    assert b"canary" not in world.bodies()
