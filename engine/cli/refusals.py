@@ -112,7 +112,7 @@ _SENTENCES: Final[dict[str, str]] = {
     "`journeyd customers erased` shows the ledger": "`journeyd customers erased` 列出删除台账",
     "{} is no identifier": "{} 不是标识",
     "Write kind:value, like user_id:u1": "请写 类型:值，例如 user_id:u1",
-    "{} is over 200 characters, or not one line": "{} 超过 200 个字符，或不止一行",
+    "{} is over {} characters, or not one line": "{} 超过 {} 个字符，或不止一行",
     "{} is gone: without it nobody of the erasure ledger is recognised. Restore it from the backup": "{} 不存在："
     "没有它就无法识别删除台账中的客户。请从备份恢复",
     # entering by hand
