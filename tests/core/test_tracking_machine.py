@@ -67,6 +67,6 @@ def test_a_fact_is_one_the_contract_knows_and_repeats_collapse() -> None:
     assert of_hit(click(at=LATER + SECOND), Verdict(False, "person")).id == receipt.id
     assert of_hit(click(at=LATER + MINUTE), Verdict(False, "person")).id != receipt.id
     assert of_hit(click(), Verdict(True, "burst")).id != receipt.id
-    first, again = (of_unsubscribe("t1", at, one_click=True) for at in (LATER, LATER + MINUTE))
+    first, again = (of_unsubscribe("t1", at, "one_click") for at in (LATER, LATER + MINUTE))
     assert first.id == again.id
     assert Fact[first.fact] is Fact.UNSUBSCRIBED
