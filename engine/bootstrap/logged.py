@@ -6,7 +6,7 @@ consent back under a message is kept as what it was, the customer's word. Called
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -21,6 +21,23 @@ from engine.usecases.receive import EVERYTHING, purpose_of
 
 PAGE: Final = 5_000
 _TAKEN_BACK: Final = {"UNSUBSCRIBED": "unsubscribed", "COMPLAINED": "complained"}
+
+
+class Source(Protocol):
+    """History that is read: `size` and `done` in bytes or entries, `refused` and `faults` what was left out and why."""
+
+    size: int
+    refused: int
+    faults: list[str]
+
+    @property
+    def done(self) -> int:
+        """How much is read."""
+        ...
+
+    def events(self) -> Iterator[Event]:
+        """Yield the events, from the beginning."""
+        ...
 
 
 class Journal:

@@ -5,10 +5,10 @@ Reads the log (or files) and the store, also while a daemon runs; writes nothing
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Protocol
 
 import msgspec
 
+from engine.bootstrap.logged import Source
 from engine.core.audience.identity import Rules
 from engine.core.audience.tags import MINED
 from engine.core.events import Event
@@ -24,23 +24,6 @@ PAGE = 5_000
 
 CUSTOMERS = 1_000
 """Customers read together when the tags are handed out."""
-
-
-class Source(Protocol):
-    """History that is read: `size` and `done` in bytes or entries, `refused` what could not be read."""
-
-    size: int
-    refused: int
-    faults: list[str]
-
-    @property
-    def done(self) -> int:
-        """How much is read."""
-        ...
-
-    def events(self) -> Iterator[Event]:
-        """Yield the events, from the beginning."""
-        ...
 
 
 class Past:

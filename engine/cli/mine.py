@@ -12,9 +12,9 @@ from engine.cli.output import aside, emit, remark, tell
 from engine.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from engine.bootstrap.mining import Past, Source
+    from engine.bootstrap.logged import Source
+    from engine.bootstrap.mining import Past
     from engine.bootstrap.workspace import Workspace
-    from engine.cli.csv_shape import CsvShape
     from engine.cli.mining_asked import Asked, Findings
     from engine.mining.verdicts import Mined
 
@@ -54,6 +54,7 @@ def mine(
     """Score customers by their past and tag them: rfm, churn, affinity (what they like), next-best (what to offer)."""
     from engine.cli.csv_shape import columns_of
     from engine.cli.mining_asked import asked_of
+    from engine.cli.past_files import source_of
     from engine.cli.who import naming_of
 
     invocation: Invocation = ctx.obj
@@ -65,20 +66,9 @@ def mine(
     if as_csv:
         mapping = {"map": map_, "set": set_}
         shape = columns_of(mapping, event=event, at=at, id_=id_, zone=zone, kinds=naming_of(workspace).kinds)
-    source = _source(workspace, history, shape, delimiter)
+    source = source_of(workspace, history, shape, delimiter)
     mining = _Mining(invocation, workspace, asked, source, as_json=as_json)
     mining.run(is_backfill=not trigger, is_dry=dry, is_forced=anyway)
-
-
-def _source(workspace: "Workspace", files: list[Path] | None, shape: "CsvShape | None", delimiter: str) -> "Source":
-    if not files:
-        from engine.bootstrap.logged import Journal
-
-        return Journal(workspace)
-    from engine.cli.past_files import PastFiles
-    from engine.cli.who import naming_of
-
-    return PastFiles(files, shape, delimiter, naming_of(workspace))
 
 
 class _Mining:

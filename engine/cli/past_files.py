@@ -1,24 +1,29 @@
 """Files of history as events, read once and fast: JSON lines straight to what they mean, CSV through its mapping.
 
 The same messages as `journeyd ingest` takes, not checked as strictly: what cannot be read is counted and left out.
-Nothing is made up: a message without a time has no place in history. Called by `simulate.py`.
+Nothing is made up: a message without a time has no place in history. Called by `simulate.py` and `mine.py`.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from engine.bootstrap.logged import Journal, Source
 from engine.cli.csv_shape import CsvShape
 from engine.cli.rows import LINE_LIMIT, Opened, open_file, read_csv
+from engine.cli.who import naming_of
 from engine.core.errors import BadInput
 from engine.core.events import Event
 from engine.core.ids import SECOND, Micros
 from engine.http.mapping import MESSAGE_KINDS, to_event, to_name
 from engine.http.naming import Naming
+
+if TYPE_CHECKING:
+    from engine.bootstrap.workspace import Workspace
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
@@ -65,6 +70,11 @@ class _Track(msgspec.Struct, rename="camel", gc=False):
 
 _track: Final = msgspec.json.Decoder(_Track)
 _any: Final = msgspec.json.Decoder()
+
+
+def source_of(workspace: "Workspace", files: Sequence[Path] | None, shape: CsvShape | None, delimiter: str) -> Source:
+    """Return the files as history, the daemon's own log when none are given."""
+    return PastFiles(files, shape, delimiter, naming_of(workspace)) if files else Journal(workspace)
 
 
 class PastFiles:

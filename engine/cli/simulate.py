@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -15,10 +15,9 @@ from engine.core.errors import BadInput
 from engine.core.ids import Micros
 
 if TYPE_CHECKING:
+    from engine.bootstrap.logged import Source
     from engine.bootstrap.rehearsal import Orders, Rehearsed
     from engine.bootstrap.workspace import Workspace
-    from engine.cli.csv_shape import CsvShape
-    from engine.core.events import Event
 
 Said = list[str] | None
 SOME_JOURNEYS = 3
@@ -57,6 +56,7 @@ def simulate(
 ) -> None:
     """Rehearse the journeys on recorded history in virtual time: who would get what, when and how, and why not."""
     from engine.cli.csv_shape import columns_of
+    from engine.cli.past_files import source_of
     from engine.cli.who import naming_of
 
     invocation: Invocation = ctx.obj
@@ -68,7 +68,7 @@ def simulate(
         raise BadInput("A mapping is for CSV files", "Add --csv")
     if against and any(str(file) == "-" for file in history or ()):
         raise BadInput("A comparison reads the history twice, and standard input can be read once", "Give a file")
-    source = _source(workspace, history, mapping, delimiter)
+    source = source_of(workspace, history, mapping, delimiter)
     orders = _orders(invocation, workspace, from_, to, clicks=clicks, cost=cost or (), stock=stock or ())
     orders = msgspec.structs.replace(orders, is_sorted=not sort)
     found = _rehearse(invocation, workspace, source, orders, journeys=journey or (), against=against)
@@ -82,37 +82,6 @@ def simulate(
     if is_empty:
         remark(_nothing(invocation, to))
         raise typer.Exit(1)
-
-
-# --- where the history comes from
-
-
-class Source(Protocol):
-    """History that is read: `size` and `done` in bytes or entries, `refused` and `faults` what was left out and why."""
-
-    size: int
-    refused: int
-    faults: list[str]
-
-    @property
-    def done(self) -> int:
-        """How much is read."""
-        ...
-
-    def events(self) -> "Iterator[Event]":
-        """Yield the events, from the beginning."""
-        ...
-
-
-def _source(workspace: "Workspace", files: list[Path] | None, shape: "CsvShape | None", delimiter: str) -> Source:
-    if not files:
-        from engine.bootstrap.logged import Journal
-
-        return Journal(workspace)
-    from engine.cli.past_files import PastFiles
-    from engine.cli.who import naming_of
-
-    return PastFiles(files, shape, delimiter, naming_of(workspace))
 
 
 # --- what is asked
@@ -195,7 +164,7 @@ def _share(said: str) -> float:
 def _rehearse(
     invocation: Invocation,
     workspace: "Workspace",
-    source: Source,
+    source: "Source",
     orders: "Orders",
     *,
     journeys: Iterable[str],
@@ -212,7 +181,7 @@ def _rehearse(
 
 
 @contextmanager
-def _progress(invocation: Invocation, source: Source) -> Iterator[Callable[[int], None]]:
+def _progress(invocation: Invocation, source: "Source") -> Iterator[Callable[[int], None]]:
     """Show how much of the history is done, and how many events a second that makes."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -230,7 +199,7 @@ def _progress(invocation: Invocation, source: Source) -> Iterator[Callable[[int]
         yield tell
 
 
-def _counted(found: "Rehearsed", source: Source) -> "Rehearsed":
+def _counted(found: "Rehearsed", source: "Source") -> "Rehearsed":
     """Return the report with the lines that the source could not read counted as left out."""
     past = found.figures.past
     past = msgspec.structs.replace(past, refused=past.refused + source.refused)
