@@ -10,10 +10,11 @@ from typing import Final
 import msgspec
 
 from engine.core.events import Directive
+from engine.core.expression import HasConsent, IsReachable, Today, walk
 from engine.core.ids import Micros
 from engine.core.inference import Inference
 from engine.core.moves import align
-from engine.core.plan import Audience, OnAnniversary, OnSegment, OnTag, Plan
+from engine.core.plan import Audience, OnAnniversary, OnSegment, OnTag, Plan, Policy
 from engine.core.playbook import Doors, Move, Playbook
 from engine.core.release import Release, in_flight_of, read_release
 from engine.ports import Changes, JobRow, Reader, Store
@@ -186,18 +187,29 @@ def _moving(unit: Reader, release: Release, pending: Mapping[tuple[str, str], Mo
 def must_settle(before: Release | None, after: Release) -> bool:
     """Does what is kept standing of every customer follow from other rules than before?
 
-    Tag rules, stages, segments and the dates of anniversaries: a customer nobody hears of would else stay as it is.
+    Tag rules, stages, segments, the dates of anniversaries, and who may be written to where a rule asks for that: a
+    customer nobody hears of would else stay as it is.
     """
     return _kept(before) != _kept(after)
 
 
 def _kept(release: Release | None) -> tuple[object, ...]:
     if release is None:
-        return ({}, {}, {}, [], "never")
+        return ({}, {}, {}, [], "never", None)
     audience = release.audience
     doors = [(plan.journey, plan.enter) for plan in release.plans if isinstance(plan.enter, _WATCHING)]
     follows = audience.regress if audience.stages else "never"
-    return (audience.tags, audience.stages, audience.segments, doors, follows)
+    return (audience.tags, audience.stages, audience.segments, doors, follows, _read_of_policy(audience))
+
+
+def _read_of_policy(audience: Audience) -> Policy | None:
+    """Return as much of the policy as what stands may ask for, None when nothing does."""
+    rules = [rule.when for rule in audience.tags.values() if rule.when is not None]
+    conditions = [*rules, *audience.stages.values(), *audience.segments.values()]
+    parts = (part for condition in conditions for part in walk(condition))
+    if not any(isinstance(part, HasConsent | IsReachable | Today) for part in parts):
+        return None
+    return msgspec.structs.replace(audience.policy, caps=(), quiet=None, max_event_age=0, exempt=(), holdout=0.0)
 
 
 # --- plans without a release --------------------------------------------------------------------------

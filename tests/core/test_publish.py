@@ -11,7 +11,7 @@ from engine.core.delivery import Retry
 from engine.core.errors import BadInput
 from engine.core.events import Directive, Event, Outcome, encode
 from engine.core.ids import HOUR, MINUTE, SECOND, Micros
-from engine.core.plan import Audience, InFlight, Manual, Plan, Stop, TagRule
+from engine.core.plan import Audience, Cap, InFlight, Manual, Plan, Policy, Stop, TagRule
 from engine.core.release import Release
 from engine.ports import Rendered, RunQuery, TouchQuery
 from engine.runtime.clock import ManualClock
@@ -20,7 +20,7 @@ from engine.store.memory.log import MemoryLog
 from engine.store.memory.store import MemoryStore
 from engine.usecases import deliver, doubt
 from engine.usecases.plan_publish import preview
-from engine.usecases.publish import in_force, newest
+from engine.usecases.publish import in_force, must_settle, newest
 from journeys.compile import load_journey
 from journeys.expressions import parse_condition
 
@@ -247,6 +247,23 @@ def test_new_statistics_are_filled_and_new_tags_given_before_the_next_entry() ->
     assert sum("loyal" in customer.tags for customer in customers) == 10
     desk.engine.drain()
     assert desk.store.position() == desk.log.tail()
+
+
+def test_who_may_be_written_to_is_asked_anew_of_everybody_when_the_policy_changes() -> None:
+    desk = Desk()
+    reached = parse_condition('reachable("email")').expr
+    assert reached is not None
+    tags = {"reached": TagRule(reached)}
+    desk.publish(released(road("1h"), audience=Audience(tags=tags)))
+    desk.sign_up(["mei"])
+    desk.engine.drain()
+    (id_,) = desk.store.resolve(["user_id:mei"]).values()
+    assert "reached" in desk.store.customers([id_])[id_].tags
+    capped = Audience(tags=tags, policy=Policy(caps=(Cap(1, HOUR),)))
+    assert not must_settle(newest(desk.store), released(road("1h"), audience=capped))
+    strict = Audience(tags=tags, policy=Policy(channels={"email": "opt_in"}))
+    desk.publish(released(road("1h"), audience=strict))
+    assert desk.store.customers([id_])[id_].tags == {}
 
 
 def test_what_was_due_before_a_publish_happens_by_the_old_rules_in_a_replay_too() -> None:
