@@ -119,6 +119,23 @@ def test_events_come_in_while_the_log_is_rewritten_and_scrubbed(tmp_path: Path) 
     log.close()
 
 
+def test_entries_rewritten_twice_between_trims_leave_nothing_of_either_body(tmp_path: Path) -> None:
+    log = SqliteLog(tmp_path / "journal.db")
+    sizes = (1, 5, 30, 60, 700)
+    for round_ in range(12):
+        first = round_ * 200 + 1
+        log.append([f"<{first + n:06d}>".encode() * sizes[(n * 7 + round_) % 5] for n in range(200)])
+        told = range(1 + round_ % 3, first + 200, 3)
+        log.rewrite({offset: b"+" + f"<{offset:06d}>".encode() * sizes[offset % 5] for offset in told})
+        log.rewrite(dict.fromkeys(told, b"-"))
+    log.scrub()
+    held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    gone = [entry.offset for entry in log.read(0, 9_999) if entry.body == b"-"]
+    assert len(gone) > 2_000
+    assert [offset for offset in gone if f"<{offset:06d}>".encode() in held] == []
+    log.close()
+
+
 def test_who_may_only_read_can_neither_rewrite_nor_scrub(tmp_path: Path) -> None:
     SqliteStore(tmp_path / "store.db").close()
     SqliteLog(tmp_path / "journal.db").close()

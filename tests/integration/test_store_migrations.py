@@ -17,7 +17,7 @@ from engine.core.release import Release
 from engine.core.state import Customer, Held, Run, encode
 from engine.ports import Changes, RunQuery
 from engine.store.memory import MemoryLog
-from engine.store.sqlite import SqliteStore
+from engine.store.sqlite import SqliteLog, SqliteStore
 from engine.store.sqlite.connection import MIGRATIONS
 from engine.store.sqlite.queries import resource
 from engine.usecases.follow_up import proceed
@@ -116,6 +116,46 @@ def test_an_erasure_finds_what_the_second_schema_kept(tmp_path: Path) -> None:
     counts = store.counts()
     assert (counts.customers, counts.stages, counts.reached) == (1, {}, {})
     store.close()
+
+
+def entry(offset: int) -> bytes:
+    return f"<entry {offset}>".encode() * 50
+
+
+def first_journal(path: Path) -> None:
+    """Make a journal as the first version had it: 400 entries, of which a trim has dropped 300."""
+    raw = apsw.Connection(str(path))
+    raw.execute("CREATE TABLE entries (offset INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+    raw.pragma("user_version", 1)
+    with raw:
+        rows = [(offset, entry(offset)) for offset in range(1, 401)]
+        raw.executemany("INSERT INTO entries (offset, body) VALUES (?1, ?2)", rows)
+    raw.execute("DELETE FROM entries WHERE offset <= 300")
+    raw.close()
+
+
+def dropped(folder: Path, below: int) -> list[int]:
+    """Return the entries below an offset that are still in some file."""
+    held = b"".join(path.read_bytes() for path in folder.iterdir())
+    return [offset for offset in range(1, below) if f"<entry {offset}>".encode() in held]
+
+
+def test_a_journal_of_the_first_version_goes_on_and_the_pages_that_it_freed_are_written_over(tmp_path: Path) -> None:
+    first_journal(tmp_path / "journal.db")
+    early = SqliteLog.open_readonly(tmp_path / "journal.db")
+    assert [item.offset for item in early.read(0, 999)] == list(range(301, 401))
+    assert b"<entry 200>" in (tmp_path / "journal.db").read_bytes()
+    log = SqliteLog(tmp_path / "journal.db")
+    log.rewrite({350: b"nobody"})
+    assert log.append([entry(401)]) == 401
+    kept = {offset: entry(offset) for offset in range(301, 402)} | {350: b"nobody"}
+    for reader in (log, early):
+        assert {item.offset: item.body for item in reader.read(0, 999)} == kept
+    log.scrub()
+    assert b"<entry 350>" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert len(dropped(tmp_path, 301)) < 24  # whole pages are clean; parts of a few are as the first version left them
+    early.close()
+    log.close()
 
 
 OLD_WAIT = {

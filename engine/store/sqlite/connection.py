@@ -145,16 +145,17 @@ def scrub(connection: apsw.Connection) -> None:
     copies of the file for as long as it takes.
     """
     with full_disk_is_said():
-        _empty_wal(connection)  # a reader that is in the way is noticed before the long work
+        empty_wal(connection)  # a reader that is in the way is noticed before the long work
         connection.pragma("temp_store", "FILE")
         try:
             connection.execute("VACUUM")
         finally:
             connection.pragma("temp_store", "MEMORY")
-        _empty_wal(connection)
+        empty_wal(connection)
 
 
-def _empty_wal(connection: apsw.Connection) -> None:
+def empty_wal(connection: apsw.Connection) -> None:
+    """Copy the WAL into the file and empty it; raises `StoreBusy` while another process reads an older state."""
     try:
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     except apsw.BusyError as error:

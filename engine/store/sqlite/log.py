@@ -1,5 +1,8 @@
 """The event log in a SQLite file of its own, `journal.db`.
 
+An entry that is rewritten is zeroed where it stands and its new body goes to a table beside: nothing ever moves inside
+the pages of a journal, so what an erasure takes out is nowhere else in the file (rewriting.py).
+
 One thread writes. Everybody who appends while a commit is under way shares the next one (group commit), so that the
 price of one fsync is split; `append` returns when it is on disk.
 """
@@ -15,9 +18,9 @@ import apsw
 
 from engine.core.errors import BadInput, JourneydError, NewerSchema
 from engine.ports import Logged
-from engine.store.sqlite.connection import Checkpoints, full_disk_is_said, open_reader, open_writer, scrub
+from engine.store.sqlite.connection import Checkpoints, empty_wal, full_disk_is_said, open_reader, open_writer
+from engine.store.sqlite.rewriting import READ, READ_FIRST, VERSION, prepare, renew, rewrite
 
-_VERSION: Final = 1
 _TRIM: Final = 5_000  # entries dropped in one transaction, between two groups
 _GROUP: Final = 5_000  # entries in one transaction, so that a flood does not starve the first caller of its answer
 
@@ -39,11 +42,10 @@ class SqliteLog:
         self._bound = queue
         self._writer: apsw.Connection | None = open_writer(path)
         found = int(self._writer.pragma("user_version"))
-        if found > _VERSION:
+        if found > VERSION:
             self._writer.close()
-            raise NewerSchema(f"{path} has schema {found}, this journeyd knows {_VERSION}. Upgrade journeyd")
-        self._writer.execute("CREATE TABLE IF NOT EXISTS entries (offset INTEGER PRIMARY KEY, body BLOB NOT NULL)")
-        self._writer.pragma("user_version", _VERSION)
+            raise NewerSchema(f"{path} has schema {found}, this journeyd knows {VERSION}. Upgrade journeyd")
+        prepare(self._writer, found)
         self._checkpoints = Checkpoints(self._writer)
         self._prepare(path)
         self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
@@ -66,6 +68,7 @@ class SqliteLog:
         self._pending = 0
         self._closed = False
         self._first = self._trim_below = 0
+        self._version = 0
         self._wakes: list[Callable[[], None]] = []
         self._tail = self._last()
 
@@ -114,15 +117,16 @@ class SqliteLog:
     def rewrite(self, bodies: Mapping[int, bytes]) -> None:
         """Put other bodies at these offsets, durably, in one commit; those that hold nothing are left alone."""
         rows = [(offset, body) for offset, body in bodies.items()]
-        self._in_turn(lambda writer: _rewrite(writer, rows))
+        self._in_turn(lambda writer: rewrite(writer, rows))
 
     def scrub(self) -> None:
         """Leave nothing of what was rewritten or dropped on disk; raises `StoreBusy` while somebody else reads."""
         self._in_turn(self._scrub)
 
     def _scrub(self, writer: apsw.Connection) -> None:
-        with self._reading:
-            scrub(writer)
+        with self._reading, full_disk_is_said():
+            renew(writer)
+            empty_wal(writer)
 
     def _in_turn(self, run: Callable[[apsw.Connection], None]) -> None:
         """Let the writer thread do it between two groups; return, or raise, when it is done."""
@@ -141,8 +145,10 @@ class SqliteLog:
 
     def read(self, after: int, limit: int) -> list[Logged]:
         """Return up to `limit` entries with an offset above `after`, in order."""
-        query = "SELECT offset, body FROM entries WHERE offset > ?1 ORDER BY offset LIMIT ?2"
         with self._reading:
+            if self._version < VERSION:  # a reader may have come before the daemon that brings the file up to date
+                self._version = int(self._reader.pragma("user_version"))
+            query = READ if self._version == VERSION else READ_FIRST
             rows: list[Any] = self._reader.execute(query, (after, max(limit, 0))).fetchall()
         return [Logged(offset, body) for offset, body in rows]
 
@@ -244,18 +250,8 @@ class SqliteLog:
         assert writer is not None
         first: int = writer.execute("SELECT coalesce(min(offset), 0) FROM entries").get
         upto = min(first + _TRIM, self._trim_below)
-        with suppress(apsw.Error):  # the disk is in trouble, which the next append will say; entries only stay longer
+        # An error: the disk is in trouble, which the next append will say; entries only stay longer.
+        with suppress(apsw.Error), writer:
             writer.execute("DELETE FROM entries WHERE offset < ?1", (upto,))
+            writer.execute("DELETE FROM rewritten WHERE offset < ?1", (upto,))
         self._first = upto
-
-
-def _rewrite(writer: apsw.Connection, rows: list[tuple[int, bytes]]) -> None:
-    with full_disk_is_said():
-        writer.execute("BEGIN IMMEDIATE")
-        try:
-            writer.executemany("UPDATE entries SET body = ?2 WHERE offset = ?1", rows)
-            writer.execute("COMMIT")
-        except BaseException:
-            if writer.in_transaction:
-                writer.execute("ROLLBACK")
-            raise
