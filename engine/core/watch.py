@@ -101,7 +101,7 @@ class Watch:
                     if name in readers:
                         asked |= dict.fromkeys(readers[name])
         for fields, keys in self._whole:
-            if _is_moved(before, after, fields) or (event is not None and event.account and fields == ("account",)):
+            if _is_moved(before, after, fields) or (event is not None and after.account and fields == ("account",)):
                 asked |= dict.fromkeys(keys)
         return list(asked)
 

@@ -10,6 +10,7 @@ import msgspec
 
 from engine.core.audience.accounts import seen_by_conditions
 from engine.core.context import Context
+from engine.core.expression import Path, walk
 from engine.core.facts import Difference, differences, facts_of, instant_for
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
@@ -46,6 +47,12 @@ class SecondLook:
     def __init__(self, playbook: Playbook, engines: Engines) -> None:
         self._playbook = playbook
         self._translated = translate(playbook.audience)
+        audience = playbook.audience
+        rules = [rule.when for rule in audience.tags.values() if rule.when is not None]
+        asked = (*rules, *audience.stages.values(), *audience.segments.values())
+        self._reads_account = any(
+            isinstance(part, Path) and part.root == "account" for condition in asked for part in walk(condition)
+        )
         self.chainers = [make(self._translated.rules) for make in engines]
 
     @property
@@ -54,8 +61,12 @@ class SecondLook:
         return len(self._translated.rules.tags) + len(self._translated.rules.stages)
 
     def look(self, cases: Iterable[Case]) -> list[Finding]:
-        """Return what anybody disagrees over; customers of whom no event was heard are passed over."""
-        contexts = [self._context(case) for case in cases if case.customer.seen]
+        """Return what anybody disagrees over; those whom nobody has looked at yet are passed over.
+
+        That is customers of whom no event was heard, and, where a rule reads the account, those who were not heard of
+        since it changed.
+        """
+        contexts = [self._context(case) for case in cases if self._is_settled(case)]
         facts = [facts_of(self._translated, context) for context in contexts]
         wrong: list[dict[Difference, set[str]]] = [{} for _ in contexts]
         for chainer in self.chainers:
@@ -67,6 +78,10 @@ class SecondLook:
             for context, found in zip(contexts, wrong, strict=True)
             for difference, minds in found.items()
         ]
+
+    def _is_settled(self, case: Case) -> bool:
+        changed = case.account.traits_at.values() if case.account is not None and self._reads_account else ()
+        return case.customer.seen > 0 and max(changed, default=0) <= case.customer.seen
 
     def close(self) -> None:
         """Release the engines."""

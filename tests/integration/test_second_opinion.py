@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.core.events import Event, encode
-from engine.core.expression import AllOf, Compare, Constant, HasTag, Measure, Measured
+from engine.core.expression import AllOf, Compare, Constant, HasTag, Measure, Measured, Path
 from engine.core.ids import DAY
 from engine.core.playbook import Playbook
 from engine.core.policy import Audience, TagRule
@@ -26,7 +26,7 @@ from engine.runtime.engine import Engine
 from engine.runtime.second_opinion import SecondOpinion
 from engine.store.memory import MemoryLog, MemoryStore
 from engine.telemetry import Telemetry, configure_logging
-from engine.usecases.second_look import Engines
+from engine.usecases.second_look import Case, Engines, Finding, SecondLook
 from tests.contracts.second_mind import need_durable
 
 NOON = 1_772_366_400_000_000
@@ -194,3 +194,33 @@ def test_a_second_opinion_that_fails_stops_no_decision(shops: list[Shop]) -> Non
     assert shop.engine.applied == len(TRADE)
     assert [line["event"] for line in shop.lines()] == ["rules_audit_failed"]
     assert "mei" not in shop.said.getvalue()
+
+
+def test_a_rule_about_the_company_is_asked_again_when_its_customer_is_next_heard_of(shops: list[Shop]) -> None:
+    pro = Compare("==", Path("account", ("plan",)), Constant("pro"))
+    rules = Audience(stages={}, tags={"pro": TagRule(pro)})
+    shops.append(shop := Shop())
+    shop.engine = Engine(shop.store, shop.log, lambda: shop.now, lambda: Playbook((), rules))
+    shop.engine.committed = shop.opinion.offer
+    shop.opinion.start()
+
+    def hear(who: str, at: int, **said: Any) -> set[str]:
+        shop.log.append([encode(Event(f"{who}{at}", "seen", NOON + at, NOON + at, "t", {"user_id": who}, **said))])
+        shop.now = NOON + at
+        shop.engine.drain()
+        found = shop.store.resolve(["user_id:mei"])
+        return set(shop.store.customers(found.values())[found["user_id:mei"]].tags)
+
+    def audited() -> list[Finding]:
+        look = SecondLook(shop.engine.playbook, (Builtin,))
+        people = shop.store.scan("", 10)
+        accounts = shop.store.accounts(["acme"])
+        return look.look([Case(one, NOON + DAY, accounts.get(one.account)) for one in people])
+
+    assert hear("mei", 1, account="acme", account_traits={"plan": "free"}) == set()
+    assert hear("li", 2, account="acme", account_traits={"plan": "pro"}) == set()
+    assert audited() == []
+    assert hear("mei", 3) == {"pro"}
+    assert audited() == []
+    assert shop.opinion.drained(10)
+    assert shop.lines() == []
