@@ -37,7 +37,10 @@ _TICK: Final = 1_000
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """How files are read: what is imported, the mapping (None: guessed), and how far wrong lines may go."""
+    """How files are read: what is imported, the mapping (None: guessed), how many lines may be wrong.
+
+    `lang` is the language in which the file of refused lines says why.
+    """
 
     task: Task
     said: mapping.Mapping | None = None
@@ -45,6 +48,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     encoding: str = ""
     delimiter: str = ""
     most_refused: int = 10_000
+    lang: str = "en"
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Loading:
         self._naming = Naming.of(self._identity, workspace.settings.default_region)
         self._source = source_of(workspace)
         self._now = SystemClock().now()
-        self._rejects = Rejects(rejects)
+        self._rejects = Rejects(rejects, reading.lang)
         self._progress, self._bar = Progress(), TaskID(0)
         self._columns: tuple[str, ...] = ()
         self._file = ""

@@ -10,6 +10,7 @@ from typing import IO, Any, Final
 
 import msgspec
 
+from engine.cli.refusals import chinese
 from engine.core.errors import BadInput
 
 _FORMULA: Final = frozenset("=+-@\t\r")
@@ -26,10 +27,13 @@ def safe(value: Any) -> str:
 
 
 class Rejects:
-    """The file of refused lines; made with the first of them. UTF-8 with its mark, so that Excel reads it."""
+    """The file of refused lines; made with the first of them. UTF-8 with its mark, so that Excel reads it.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    `lang`: the language of the reasons, en or zh.
+    """
+
+    def __init__(self, path: Path, lang: str) -> None:
+        self.path, self._lang = path, lang
         self.count = 0
         self._file: IO[str] | None = None
         self._columns: tuple[str, ...] = ()
@@ -43,8 +47,11 @@ class Rejects:
         if self._columns != tuple(columns):  # also where the next file has other ones
             self._columns = tuple(columns)
             writer.writerow(["file", "line", "problem", "remedy", *map(safe, columns)])
-        told = [file, line, why.problem, why.remedy]
+        told = [file, line, *(self._say(text) for text in (why.problem, why.remedy))]
         writer.writerow([*map(safe, told), *(safe(cells.get(column)) for column in columns)])
+
+    def _say(self, text: str) -> str:
+        return (chinese(text) if self._lang == "zh" else "") or text
 
     def close(self) -> None:
         """Finish the file."""

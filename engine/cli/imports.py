@@ -164,7 +164,9 @@ def _reading(
     zone = zone or invocation.workspace().settings.default_zone
     said = mapping.said(words, zone=zone) if words else mapping.from_file(file, zone=zone) if file else None
     encoding, delimiter, most = how
-    return Reading(task=task, said=said, zone=zone, encoding=encoding, delimiter=delimiter, most_refused=most)
+    return Reading(
+        task=task, said=said, zone=zone, encoding=encoding, delimiter=delimiter, most_refused=most, lang=invocation.lang
+    )
 
 
 def _import(

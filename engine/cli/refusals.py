@@ -7,6 +7,7 @@ import re
 from functools import cache
 from typing import Final
 
+from engine.cli.import_refusals import SENTENCES as IMPORTS
 from engine.core.errors import BadInput, JourneydError
 
 _SENTENCES: Final[dict[str, str]] = {
@@ -200,6 +201,9 @@ _SENTENCES: Final[dict[str, str]] = {
     "Bring at least three times {} days of purchases, or ask for fewer days with --within": "请提供至少三倍于 {} 天的"
     "购买历史，或用 --within 缩短天数",
 }
+
+
+_SENTENCES.update(IMPORTS)
 
 
 def refusal_in(lang: str, error: JourneydError) -> str:

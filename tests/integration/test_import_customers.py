@@ -239,6 +239,15 @@ def test_wrong_lines_are_set_apart_and_can_be_mended(shop: Path, tmp_path: Path)
     assert customer(shop, "user_id:u2")["traits"]["name"] == "+1"
 
 
+def test_a_line_is_refused_in_the_language_asked_for(shop: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "people.csv", PEOPLE)
+    assert load(shop, file, "--yes", lang="zh").exit_code == 1
+    assert [one["problem"] for one in rejects(file)] == [
+        "手机号：1.38E+10 是被 Excel 取整的数字",
+        "注册时间：'1/5/2026' 不是日期",
+    ]
+
+
 def test_too_many_wrong_lines_stop_the_import(shop: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "people.csv", "phone\n" + "none\n" * 500)
     result = load(shop, file, "--yes", "--most-refused", "20")
