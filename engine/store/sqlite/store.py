@@ -11,7 +11,6 @@ import apsw
 from engine.core.errors import BadInput
 from engine.core.ids import Micros
 from engine.ports import Kept
-from engine.ports import Kept
 from engine.store.conventions import WINDOW
 from engine.store.sqlite.connection import (
     MIGRATIONS,
@@ -97,11 +96,6 @@ class SqliteStore(SqliteReader):
             finally:
                 if connection.in_transaction:
                     self._writer.rollback()
-
-    def prune(self, kind: Kept, before: Micros, limit: int) -> int:
-        """Drop up to `limit` of what is over and older than `before`, in one commit; return how many went."""
-        with self.unit() as unit:
-            return unit.prune(kind, before, limit)
 
     def prune(self, kind: Kept, before: Micros, limit: int) -> int:
         """Drop up to `limit` of what is over and older than `before`, in one commit; return how many went."""
