@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from engine.core.audience.consents import CONFIRMED, OURS, PROOF_LIMIT, waits_at
+from engine.core.audience.consents import CONFIRMED, LASTS, OURS, PROOF_LIMIT, waits_at
 from engine.core.events import Event, Identifiers
 from engine.core.ids import derive
 from engine.core.policy import Identity
-from engine.core.state import Customer
+from engine.core.state import Consent, Customer
 from engine.http.body import read_body
 from engine.http.gateway import Gateway
 from engine.http.segment import stamp
@@ -57,8 +57,7 @@ class ConsentPages:
         signed, customer = await self._who("confirm", request)
         if signed is None or customer is None:
             return self._page(request, "broken", 404)
-        said = customer.consents.get(signed.scope)
-        if waits_at(said, self.gateway.clock.now()):
+        if self._waiting(customer, signed) is not None:
             return self._page(request, "confirm", 200, signed.scope)
         return self._settled(request, customer, signed)
 
@@ -68,8 +67,8 @@ class ConsentPages:
         if signed is None or customer is None:
             return self._page(request, "broken", 404)
         await read_body(request, limit=FORM_LIMIT, seconds=self.settings.body_timeout)
-        said = customer.consents.get(signed.scope)
-        if said is None or not waits_at(said, self.gateway.clock.now()):
+        said = self._waiting(customer, signed)
+        if said is None:
             return self._settled(request, customer, signed)
         purpose, _, channel = signed.scope.partition(":")
         id_, now = derive(CONFIRMED, customer.id, signed.scope, said.at), self.gateway.clock.now()
@@ -110,6 +109,11 @@ class ConsentPages:
         named = _strongest(customer, self.gateway.identity())
         word = replace(word, identifiers=named, proof=_proof(request), confirmed=True)
         await self.gateway.accept(stamp([word]))
+
+    def _waiting(self, customer: Customer, signed: Person) -> Consent | None:
+        """Return the yes that the link may confirm, None when nothing waits or the link is of an ask of long ago."""
+        now, said = self.gateway.clock.now(), customer.consents.get(signed.scope)
+        return said if waits_at(said, now) and now <= signed.asked + LASTS else None
 
     def _settled(self, request: Request, customer: Customer, signed: Person) -> Response:
         """Answer a confirmation that has nothing to confirm."""

@@ -133,8 +133,8 @@ async def test_what_is_settled_is_said_and_writes_nothing(
 ) -> None:
     gateway.customers["c1"] = replace(MEI, consents={"newsletter": said})
     for answer in (
-        await client.get(LINKS.confirm("c1", "newsletter", 1)),
-        await client.post(LINKS.confirm("c1", "newsletter", 1)),
+        await client.get(LINKS.confirm("c1", "newsletter", NOW - DAY)),
+        await client.post(LINKS.confirm("c1", "newsletter", NOW - DAY)),
     ):
         assert answer.status_code == status
         assert words in answer.text
@@ -145,8 +145,16 @@ async def test_a_confirmation_that_could_not_be_kept_is_never_answered_200(
     client: httpx.AsyncClient, gateway: MemoryGateway
 ) -> None:
     gateway.capacity = 0
-    assert (await client.post(LINKS.confirm("c1", "newsletter", 1))).status_code == 503
+    assert (await client.post(LINKS.confirm("c1", "newsletter", NOW - DAY))).status_code == 503
     assert (await client.post(LINKS.preferences("c1"), data={"do": "nothing"})).status_code == 503
+
+
+async def test_a_link_of_an_ask_of_long_ago_confirms_no_newer_ask(
+    client: httpx.AsyncClient, gateway: MemoryGateway
+) -> None:
+    old = LINKS.confirm("c1", "newsletter", NOW - 31 * DAY)
+    assert [(await client.get(old)).status_code, (await client.post(old)).status_code] == [410, 410]
+    assert gateway.entries == []
 
 
 # --- nobody else's link
@@ -155,11 +163,15 @@ async def test_a_confirmation_that_could_not_be_kept_is_never_answered_200(
 async def test_forged_foreign_and_mistaken_tokens_open_nothing(
     client: httpx.AsyncClient, gateway: MemoryGateway
 ) -> None:
-    good = {"y": LINKS.confirm("c1", "newsletter", 1), "p": LINKS.preferences("c1"), "u": LINKS.unsubscribe("t1")}
+    good = {
+        "y": LINKS.confirm("c1", "newsletter", NOW - DAY),
+        "p": LINKS.preferences("c1"),
+        "u": LINKS.unsubscribe("t1"),
+    }
     tokens = {kind: link.rpartition("/")[2] for kind, link in good.items()}
     bad = [f"/t/{kind}/{token}" for kind in good for other, token in tokens.items() if other != kind]
     bad += [link[:-1] + ("A" if link[-1] != "A" else "B") for link in good.values()]
-    bad += [OTHERS.confirm("c1", "newsletter", 1), OTHERS.preferences("c1"), "/t/p/x", "/t/y/%00", "/t/p/%ff"]
+    bad += [OTHERS.confirm("c1", "newsletter", NOW - DAY), OTHERS.preferences("c1"), "/t/p/x", "/t/y/%00", "/t/p/%ff"]
     bad += [LINKS.preferences("nobody"), LINKS.confirm("nobody", "newsletter", 1)]
     for link in bad:
         assert (await client.get(link)).status_code == 404, link
