@@ -7,7 +7,7 @@ import re
 from functools import cache
 from typing import Final
 
-from engine.cli.import_refusals import SENTENCES as IMPORTS
+from engine.cli import import_refusals
 from engine.core.errors import BadInput, JourneydError
 
 _SENTENCES: Final[dict[str, str]] = {
@@ -21,6 +21,12 @@ _SENTENCES: Final[dict[str, str]] = {
     "请用 `journeyd run` 启动，或用 `journeyd ingest` 导入",
     "{} has no log yet: start it with `journeyd run`, or give files with --history": "{} 还没有日志："
     "请用 `journeyd run` 启动，或用 --history 给出文件",
+    # the rule engines
+    "durable-rules cannot be imported by Python 3.13 or later; journeyd needs 3.11 or 3.12 for it": "Python 3.13 及以上"
+    "无法导入 durable-rules；请使用 Python 3.11 或 3.12",
+    "durable-rules is not installed: uv sync --extra rules (it is built with a C compiler and Python.h)": "未安装"
+    " durable-rules：uv sync --extra rules（需要 C 编译器和 Python.h）",
+    "rules.chainer is durable, but {}": "rules.chainer 设为 durable，但 {}",
     "There is no library {}": "没有名为 {} 的旅程库",
     "Choose one of {}": "请选择其一：{}",
     "{} is a file": "{} 是文件",
@@ -203,7 +209,7 @@ _SENTENCES: Final[dict[str, str]] = {
 }
 
 
-_SENTENCES.update(IMPORTS)
+_SENTENCES.update(import_refusals.SENTENCES)
 
 
 def refusal_in(lang: str, error: JourneydError) -> str:
