@@ -77,10 +77,11 @@ def _show(invocation: Invocation, found: "Audited") -> None:
 
 
 def _remarks(invocation: Invocation, found: "Audited") -> None:
+    from engine.cli.refusals import chinese
+
     if found.why_alone:
-        remark(
-            invocation.say(f"Only our own engine was asked: {found.why_alone}", f"仅使用了内置引擎：{found.why_alone}")
-        )
+        why = chinese(found.why_alone) or found.why_alone
+        remark(invocation.say(f"Only our own engine was asked: {found.why_alone}", f"仅使用了内置引擎：{why}"))
     if found.fallbacks:
         remark(
             invocation.say(
