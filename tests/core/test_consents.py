@@ -114,8 +114,8 @@ def test_whatever_the_order_the_stricter_of_the_newest_words_stands(order: list[
 
 @given(st.lists(st.sampled_from(["yes", "no", "confirm"]), max_size=12))
 def test_a_double_opt_in_is_granted_only_by_a_confirmation_with_no_no_after_it(steps: list[str]) -> None:
-    events = {"yes": lambda at: said(True, at), "no": lambda at: said(False, at), "confirm": confirmed}
-    customer = heard(*(events[step](NOON + place) for place, step in enumerate(steps)))
+    times = [(step, NOON + place) for place, step in enumerate(steps)]
+    customer = heard(*(confirmed(at) if step == "confirm" else said(step == "yes", at) for step, at in times))
     last_no = max((place for place, step in enumerate(steps) if step == "no"), default=-1)
     since = steps[last_no + 1 :]
     is_confirmed = "yes" in since and "confirm" in since[since.index("yes") :]
