@@ -50,6 +50,7 @@ def stand(draft: Draft, asked: Iterable[str]) -> list[str]:
             _put(standing, key, now)
             moved[key] = None
         if draft.customer is not before:
+            concluded = None if inference is None else inference.conclude(draft.context)
             for other in watch.turned_by(before, draft.customer, None):
                 if other != key and (watch.rank[other], other) not in ahead:
                     heappush(ahead, (watch.rank[other], other))

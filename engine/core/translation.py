@@ -6,14 +6,13 @@ own closures read. An `or` becomes a fact of its own with a rule for each branch
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeGuard
 
 import msgspec
 
 from engine.core.closures import truth_of, value_of
 from engine.core.comparisons import FLIPPED, is_number
 from engine.core.context import Closure
-from engine.core.errors import BadInput
 from engine.core.expression import (
     AllOf,
     AnyOf,
@@ -32,6 +31,7 @@ from engine.core.expression import (
 )
 from engine.core.policy import Audience
 from engine.core.ruleset import STAGE, TAG, Check, Op, Rule, RuleSet, Scalar
+from engine.core.strata import stratified, supports_itself
 
 EXACT: Final = float(1 << 53)
 """Literals below it are the same number as a float, and rounding a reading never carries it past one of them."""
@@ -83,10 +83,10 @@ def translate(audience: Audience) -> Translated:
         translator.rule(STAGE + name, when)
     rules = translator.rules
     ruleset = RuleSet(
-        strata=_strata(rules),
+        strata=stratified(rules),
         tags=frozenset(tags),
         stages=frozenset(audience.stages),
-        circular=frozenset(name for name in tags if _supports_itself(TAG + name, rules)),
+        circular=frozenset(name for name in tags if supports_itself(TAG + name, rules)),
     )
     readings = tuple(Reading(name, read, frozenset(kinds)) for name, read, kinds in translator.readings.values())
     return Translated(ruleset, readings)
@@ -184,6 +184,8 @@ class _Translator:
         left, right, op = expr.left, expr.right, expr.op
         if isinstance(left, Constant | Duration) and op in FLIPPED:
             left, right, op = right, left, FLIPPED[op]
+        if isinstance(left, HasTag | InSegment) and _is_truth(right) and op in {"==", "!="}:
+            return self._all_of(left, holds=holds is ((op == "==") is right.value))
         if not _is_reading(left) or not isinstance(right, Constant | Duration):
             return self._opaque(expr, holds=holds)
         literal = right.value if isinstance(right, Constant) else right.micros
@@ -236,6 +238,10 @@ def _is_reading(expr: Expr) -> bool:
     return isinstance(expr, Path | Measured | Stage | Today)
 
 
+def _is_truth(expr: Expr) -> TypeGuard[Constant]:
+    return isinstance(expr, Constant) and isinstance(expr.value, bool)
+
+
 def _kind_of(literal: Any) -> str:
     """Return the type of a literal that every chainer compares alike, "" for one that our closures must compare."""
     if isinstance(literal, bool):
@@ -265,47 +271,3 @@ def _rule(then: str, parts: "tuple[Check | str | Lacked, ...]") -> Rule:
         tuple(part for part in parts if isinstance(part, str)),
         tuple(part.fact for part in parts if isinstance(part, Lacked)),
     )
-
-
-# --- order -------------------------------------------------------------------------------------------
-
-
-def _strata(rules: Sequence[Rule]) -> tuple[tuple[Rule, ...], ...]:
-    """Return the rules by strata: a rule comes no sooner than what it needs, and later than what it must lack."""
-    level = dict.fromkeys((rule.then for rule in rules), 0)
-    readers: dict[str, list[Rule]] = {}
-    for rule in rules:
-        for fact in (*rule.facts, *rule.lacks):
-            readers.setdefault(fact, []).append(rule)
-    ahead = list(rules)
-    while ahead:
-        rule = ahead.pop()
-        least = max(
-            (*(level.get(fact, 0) for fact in rule.facts), *(level[fact] + 1 for fact in rule.lacks if fact in level)),
-            default=0,
-        )
-        if least > level[rule.then]:
-            if least > len(level):
-                raise BadInput(
-                    f"{rule.then.partition(':')[2]} would need itself not to hold",
-                    "Break the circle: tags may build on each other, but none on its own absence",
-                )
-            level[rule.then] = least
-            ahead += readers.get(rule.then, ())
-    count = max(level.values(), default=-1) + 1
-    return tuple(tuple(rule for rule in rules if level[rule.then] == stratum) for stratum in range(count))
-
-
-def _supports_itself(fact: str, rules: Sequence[Rule]) -> bool:
-    needs: dict[str, set[str]] = {}
-    for rule in rules:
-        needs.setdefault(rule.then, set()).update(rule.facts)
-    ahead, seen = [*needs.get(fact, ())], set[str]()
-    while ahead:
-        one = ahead.pop()
-        if one == fact:
-            return True
-        if one not in seen:
-            seen.add(one)
-            ahead += needs.get(one, ())
-    return False

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.core.errors import BadInput
 from engine.core.expression import AllOf, AnyOf, Compare, Constant, Exists, Expr, HasTag, InSegment, Not, Path, Stage
 from engine.core.facts import facts_of
 from engine.core.ids import DAY
@@ -255,6 +256,11 @@ def test_a_rule_for_everybody_and_no_rules_at_all_are_fine(make: Make) -> None:
     assert make(RuleSet()).derive(Facts({"p1#n": 1.0}, frozenset({"tag:x"}))) == Derived()
     assert make(rules(all=Constant(True), none=Constant(False))).derive_many([Facts(), Facts()]) == [tagged("all")] * 2
     assert make(rules(all=Constant(True))).derive_many([]) == []
+
+
+def test_a_tag_that_needs_itself_not_to_hold_is_refused() -> None:
+    with pytest.raises(BadInput, match="itself not to hold"):
+        rules(a=Not(HasTag("b")), b=HasTag("a"))
 
 
 # --- whatever rules there are

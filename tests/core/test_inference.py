@@ -86,6 +86,24 @@ def test_tags_on_a_circle_hold_one_another_up_and_fall_together() -> None:
         assert [sorted(one.customer.tags) for one in decisions] == [[], ["a", "b", "c"], ["a", "b", "c"], []]
 
 
+def test_a_tag_that_is_compared_or_listed_is_read_as_it_stands_in_the_end() -> None:
+    is_a, is_not_a = (Compare("==", HasTag("a"), Constant(truth)) for truth in (True, False))
+    rules = {
+        "listed": TagRule(Compare("in", HasTag("compared"), Constant([True]))),
+        "compared": TagRule(is_a),
+        "other": TagRule(Not(Compare("!=", HasTag("a"), Constant(True)))),
+        "without": TagRule(is_not_a),
+        "a": TagRule(trait("x", 1)),
+    }
+    for infer in (None, by_builtin):
+        playbook = Playbook((), Audience(stages={}, tags=rules), infer=infer)
+        [before, after, end] = happen(playbook, {"x": 0}, {"x": 1}, {"x": 0})
+        assert before.customer.tags.keys() == end.customer.tags.keys() == {"without"}
+        assert after.customer.tags.keys() == {"a", "compared", "other", "listed"}
+    said = translate(Audience(stages={}, tags=rules)).rules
+    assert sum(len(rule.tests) for rule in said.rules) == 2  # the trait, and the list
+
+
 # --- whatever rules there are
 
 
