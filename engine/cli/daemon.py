@@ -56,6 +56,13 @@ class Daemon:
         """Close the connection."""
         self._client.close()
 
+    def check(self) -> None:
+        """Raise `Unreachable` when the daemon answers no more."""
+        try:
+            self._client.get("/healthz")
+        except httpx.TransportError as problem:
+            raise self._unreachable(problem) from None
+
     def direct(self, ops_key: str, directive: dict[str, Any]) -> dict[str, Any]:
         """Hand an operator's word over and return the daemon's answer; raises `Unreachable` or what was wrong."""
         try:

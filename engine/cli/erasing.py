@@ -16,6 +16,7 @@ from engine.core.errors import AlreadyRunning, BadInput
 
 if TYPE_CHECKING:
     from engine.bootstrap.workspace import Workspace
+    from engine.cli.daemon import Daemon
     from engine.core.state import Customer
     from engine.ports import ErasureRow, JobRow
 
@@ -158,8 +159,8 @@ def _say(invocation: Invocation, workspace: "Workspace", word: Any, keys: list[s
         body = {"id": word.id, "verb": word.verb, "subject": word.subject, "value": word.value, "by": word.by}
         with closing(Daemon(address_of(workspace), time.sleep)) as daemon:
             said = daemon.direct(ops_key_of(workspace), {name: value for name, value in body.items() if value})
-        with jobs_bar(invocation, quiet) as show:
-            _follow(workspace, said["offset"], word.subject, show)
+            with jobs_bar(invocation, quiet) as show:
+                _follow(workspace, daemon, (word.subject, said["offset"]), show)
         return {**said, "through": "daemon"}
     with closing(files), jobs_bar(invocation, quiet) as show:
         received = max(last_received(files.log), SystemClock().now())
@@ -169,16 +170,21 @@ def _say(invocation: Invocation, workspace: "Workspace", word: Any, keys: list[s
     return {"id": word.id, "offset": offset, "through": "log"}
 
 
-def _follow(workspace: "Workspace", offset: int, customer: str, show: "Callable[[list[JobRow]], None]") -> None:
-    """Wait until the daemon has erased and purged; a scrub that waits for readers is left to it."""
-    with closing(workspace.read_store()) as store:
-        while store.position() < offset:
-            time.sleep(_PAUSE)
+def _follow(
+    workspace: "Workspace", daemon: "Daemon", word: tuple[str, int], show: "Callable[[list[JobRow]], None]"
+) -> None:
+    """Wait until the daemon has erased and purged; a scrub that waits for readers is left to it.
+
+    `word`: whom it is about, and where it stands in the log. Raises `Unreachable` when the daemon is gone.
+    """
+    customer, offset = word
     while True:
+        daemon.check()
         with closing(workspace.read_store()) as store:  # a reader that stays would hold the scrub up
+            is_applied = store.position() >= offset
             mine = [job for job in store.jobs() if job.name == f"erase:{customer}"]
         show(mine)
-        if not mine or (mine[0].phase == "scrub" and mine[0].cursor):
+        if is_applied and (not mine or (mine[0].phase == "scrub" and mine[0].cursor)):
             return
         time.sleep(_PAUSE)
 

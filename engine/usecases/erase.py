@@ -114,6 +114,7 @@ def _all_of(work: Work, policy: Policy, customer: Customer, rows: Sequence[Touch
         f"{policy.addresses.get(channel, channel)}:{value}"
         for channel, _, value in (key.partition(":") for key in customer.suppressed)
     }
+    codes = tuple((row.pool, row.code) for row in work.unit.coupons(customer.id, limit=_EVERY))
     marks = names | {mark for row in rows[:REMEMBERED] for mark in _marks(row)}
     keys = {*known.keys, *fingerprints(pepper, marks).values()}
     return replace(
@@ -125,7 +126,9 @@ def _all_of(work: Work, policy: Policy, customer: Customer, rows: Sequence[Touch
         kinds=tuple(sorted(kinds)),
         touches=tuple(row.touch.id for row in rows),
         provided=tuple((row.provider, row.provider_id) for row in rows if row.provider_id),
-        since=customer.created,
+        codes=codes,
+        # Pools are stocked, and colleagues written to, before the customer is known.
+        since=0 if codes or customer.account else customer.created,
     )
 
 

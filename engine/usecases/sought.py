@@ -26,9 +26,9 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who is to be forgotten: the body of the job, and gone with it.
 
     `names`: "kind:value"; `keys`: the ledger's fingerprints, `shut` those of addresses (identifiers of `kinds`);
-    `provided`: (provider, its id) of touches. `directive` is the erasure's own entry: what stands after it is
-    `shut_out`'s, and what was received before `since` cannot know the person. `later`: received by the entry that was
-    looked at last. `before`: how many names were known when the pass through the log began.
+    `provided`: (provider, its id) of touches; `codes`: (pool, code) of coupons. `directive` is the erasure's own entry:
+    what stands after it is `shut_out`'s, and what was received before `since` cannot know the person. `later`: received
+    by the entry that was looked at last. `before`: how many names were known when the pass through the log began.
     """
 
     customer: str
@@ -39,6 +39,7 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     kinds: tuple[str, ...] = ()
     touches: tuple[str, ...] = ()
     provided: tuple[tuple[str, str], ...] = ()
+    codes: tuple[tuple[str, str], ...] = ()
     since: Micros = 0
     is_met: bool = False
     later: Micros = 0
@@ -48,7 +49,7 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
         """Return the newer one with what this one knows besides."""
         both = {
             name: tuple(dict.fromkeys((*getattr(self, name), *getattr(newer, name))))
-            for name in ("names", "keys", "shut", "kinds", "touches", "provided")
+            for name in ("names", "keys", "shut", "kinds", "touches", "provided", "codes")
         }
         since = min(self.since, newer.since) if self.names and newer.names else 0
         return replace(newer, since=since, **both)
@@ -125,6 +126,8 @@ class Search:
                 left = Erased(entry.received) if self._is_theirs(entry) else entry
             case Directive(verb="publish" | "erase" | "readmit"):
                 return entry
+            case Directive(verb="stock"):
+                left = self._without_codes(entry)
             case Directive():
                 named = [entry.subject, entry.value, *self._rules.keys(entry.identifiers)]
                 is_theirs = entry.subject in self._touches or any(map(self._is_name, named))
@@ -134,6 +137,15 @@ class Search:
         if not isinstance(left, Erased) and self._mentions(body):
             return blotted(left, self._values)
         return left
+
+    def _without_codes(self, stocked: Directive) -> Entry:
+        """Return the stocking without the codes that the person took: a replay must not give them to anybody else."""
+        said = stocked.properties.get("codes")
+        taken = {code for pool, code in self._known.codes if pool == stocked.subject}
+        if not isinstance(said, list) or taken.isdisjoint(map(str, said)):
+            return stocked
+        kept = [code for code in said if str(code) not in taken]
+        return replace(stocked, properties={**stocked.properties, "codes": kept}) if kept else Erased(stocked.received)
 
     def _left_of_event(self, event: Event) -> Entry:
         if event.about:

@@ -9,7 +9,7 @@ from engine.core.events import Directive, Entry, Erased, Event, Outcome, Receipt
 from engine.core.ids import DAY, MINUTE, Micros
 from engine.core.playbook import Playbook
 from engine.core.policy import Audience
-from engine.ports import Changes, Store, TouchQuery
+from engine.ports import Changes, CouponRow, Store, TouchQuery
 from engine.runtime.clock import ManualClock
 from engine.runtime.engine import Engine
 from engine.store.memory import MemoryLog, MemoryStore
@@ -315,3 +315,19 @@ def test_a_list_of_addresses_that_names_an_erased_one_is_heard_without_it() -> N
     world.say(Directive("s1", "suppress", now, now, "list.csv", value="imported", by="ops", properties=listed))
     assert sorted(row.address for row in world.store.suppressions()) == ["", "email:other@brand.example"]
     assert b"canary" not in world.bodies()
+
+
+def test_a_replay_gives_nobody_the_code_that_an_erased_person_took() -> None:
+    world = World()
+    now = world.clock.now()
+    world.say(Directive("c1", "stock", now, now, "SPRING", properties={"codes": ["X1", "X2", "X3"]}))
+    world.say(world.event("m2", user_id="canary-u1"))
+    id_ = world.who("user_id:canary-u1")
+    with world.store.unit() as unit:
+        unit.commit(Changes(coupons=[CouponRow("SPRING", "X1", "k1", id_, now)]))
+    world.erase(id_)
+    assert world.store.codes("SPRING", 9) == ["X2", "X3"]
+    again = World(world.log)
+    again.store._tables.pepper = world.store.pepper()
+    again.engine.drain()
+    assert again.store.codes("SPRING", 9) == ["X2", "X3"]
