@@ -22,7 +22,7 @@ from journeys.lint.sites import audience_sites, sites_of
 from journeys.lint.templates import check_languages, check_tasks, check_variables
 from journeys.lint.timing import check_pools, check_timing
 from journeys.lint.trust import check_sources
-from journeys.lint.usage import check_audience_use, check_events, check_stages, check_tags, check_types
+from journeys.lint.usage import check_events, check_stages, check_tags, check_types
 from journeys.problems import Problem
 
 __all__ = ["FORMS", "Known", "known_names", "lint_journeys", "lint_workspace", "load_workspace", "templates_of"]
@@ -96,7 +96,6 @@ def _of_all(scenes: Sequence[Scene], known: Known, folder: Path) -> Iterator[Pro
     yield from check_confirmations(scenes, known, folder)
     yield from check_languages(known)
     yield from check_events(scenes, known)
-    yield from check_audience_use(scenes, known.audience, everywhere, folder)
     yield from check_tags(scenes, known, everywhere)
     yield from check_stages(scenes, known.audience, everywhere)
     yield from check_types(scenes, everywhere)

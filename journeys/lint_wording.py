@@ -178,18 +178,6 @@ _USAGE: Final = {
         "客户一进入即满足此退出条件",
         "请在 `enter: where` 中排除此类客户，或更正条件",
     ),
-    "J126": _warning(
-        "no rule asks for segment `{name}`",
-        "Use it in a journey, or remove it",
-        "没有规则使用人群 `{name}`",
-        "请在旅程中使用，或删除",
-    ),
-    "J127": _warning(
-        "no rule asks for tag `{name}`",
-        "Use it in a journey, or remove it",
-        "没有规则使用标签 `{name}`",
-        "请在旅程中使用，或删除",
-    ),
     "J128": unless_near(
         _warning(
             "nothing gives the tag `{name}`",

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from engine.core.audience import identity, merging, parting
 from engine.core.audience.identity import Resolution, Why
 from engine.core.commands import Decision, Note
-from engine.core.decide import Settle
+from engine.core.decide import Settle, Wake
 from engine.core.errors import BadInput
 from engine.core.events import REFUSED, Directive, Event
 from engine.core.ids import Micros, derive
@@ -160,7 +160,7 @@ def merge_told(work: Work, playbook: Playbook, directive: Directive) -> None:
     main = replace(main, apart=tuple(one for one in main.apart if one != loser.id))
     work.put(main)
     _settle_reviews(work, main, loser)
-    happen(work, playbook, main, Settle(), now)
+    happen(work, playbook, main, Wake(), now)  # what the two are together that neither was is news
 
 
 def unmerge_told(work: Work, playbook: Playbook, directive: Directive) -> None:

@@ -11,14 +11,13 @@ from typing import Final, Literal, TypeAlias
 
 from engine.core.audience.tags import LIST
 from engine.core.errors import Place
-from engine.core.expression import Arithmetic, Compare, Constant, Expr, HasTag, InSegment, Path, Stage, Text, walk
+from engine.core.expression import Arithmetic, Compare, Constant, Expr, HasTag, Path, Stage, Text, walk
 from engine.core.plan import (
     STAGES,
     Audience,
     OnAnniversary,
     OnDate,
     OnEvent,
-    OnSegment,
     OnStage,
     OnTag,
     Tag,
@@ -27,7 +26,7 @@ from engine.core.plan import (
 )
 from journeys.lint.known import Known
 from journeys.lint.scene import Scene
-from journeys.lint.sites import Site, events_of_plan, exit_path, read_audience
+from journeys.lint.sites import Site, events_of_plan, exit_path
 from journeys.problems import Problem, near_or_known
 
 _Kind: TypeAlias = Literal["number", "text", "truth"]
@@ -71,31 +70,6 @@ def _hoped_for(scene: Scene) -> Iterator[tuple[str, Place]]:
     for node in plan.nodes:
         for event in node.events if isinstance(node, WaitFor) else ():
             yield event, scene.in_step(node.id, "wait for")
-
-
-def check_audience_use(
-    scenes: Sequence[Scene], audience: Audience, sites: Sequence[Site], folder: FilePath
-) -> Iterator[Problem]:
-    """Yield segments and tags that nobody asks for."""
-    parts = [part for site in sites for part in walk(site.expr)]
-    segments = {part.name for part in parts if isinstance(part, InSegment)}
-    tags = {part.name for part in parts if isinstance(part, HasTag)}
-    for scene in scenes:
-        match scene.plan.enter:
-            case OnSegment(segment=name):
-                segments.add(name)
-            case OnTag(name=name):
-                tags.add(name)
-            case _:
-                pass
-    for code, file, rules, asked in (
-        ("J126", "segments", audience.segments, segments),
-        ("J127", "tags", audience.tags, tags),
-    ):
-        for name in sorted(set(rules) - asked):
-            document = read_audience(folder, file)
-            place = Place(str(folder / f"{file}.yaml")) if document is None else document.key_place((file, name))
-            yield Problem(code, place, {"name": name})
 
 
 def check_tags(scenes: Sequence[Scene], known: Known, sites: Sequence[Site]) -> Iterator[Problem]:

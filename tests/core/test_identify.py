@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from engine.core.events import Directive, Event, Verb, encode
-from engine.core.plan import Again, Audience, OnEvent, Plan, Send, Stop, Wait, seal
+from engine.core.expression import Compare, Constant, Measure, Measured
+from engine.core.plan import Again, Audience, OnEvent, OnTag, Plan, Send, Stop, TagRule, Wait, seal
 from engine.core.playbook import Playbook
 from engine.core.policy import Identity
 from engine.core.spans import Span
@@ -247,3 +248,17 @@ def test_to_merge_somebody_with_themselves_or_in_a_circle_does_nothing() -> None
     shop.say("merge", two.id, one.id)
     assert len(shop.store.merges(one.id)) == 1
     assert len(shop.store.scan("", 9)) == 1
+
+
+def test_what_two_are_together_that_neither_was_alone_is_news() -> None:
+    shop = Shop()
+    twice = TagRule(Compare(">=", Measured("seen", "count"), Constant(2)))
+    praise = Plan("praise", "Praise", "retain", OnTag("often"), (Stop("1"),), purpose="transactional")
+    audience = Audience(tags={"often": twice}, measures=(Measure("seen", "seen"),))
+    shop.book = Playbook([seal(praise)], audience)
+    one, two = shop.hear(user_id="u1"), shop.hear(user_id="u2")
+    shop.say("merge", one.id, two.id)
+    assert "often" in shop.who("user_id:u1").tags
+    assert "praise" in shop.who("user_id:u1").travelled
+    shop.say("unmerge", two.id)
+    assert all("often" not in shop.who(f"user_id:{name}").tags for name in ("u1", "u2"))

@@ -124,15 +124,10 @@ def test_a_goal_or_a_wait_for_an_event_that_is_a_slip_of_a_known_one_is_told(tmp
     assert found(tmp_path, text.replace("order_payed", "refund_asked").replace("ordr_paid", "app_opened")) == []
 
 
-def test_tags_that_nobody_gives_and_rules_that_nobody_asks_are_told(tmp_path: Path) -> None:
+def test_tags_that_nobody_gives_are_told(tmp_path: Path) -> None:
     text = HEAD + 'steps:\n  - tag: +vips\n  - if: tag("vip")\n    then: [stop]\n'
     assert found(tmp_path, text) == [("a", "J128", 6, 9)]
     assert "Did you mean vips?" in str(lint_workspace(tmp_path)[0])
-    rules = {
-        "audience__tags": "tags:\n  vip: {from: mined, model: import}\n  old: {from: mined, model: import}\n",
-        "audience__segments": "segments:\n  asleep: {when: customer.a == 1}\n",
-    }
-    assert found(tmp_path, text, **rules) == [("segments", "J126", 2, 3), ("tags", "J127", 3, 3)]
 
 
 def test_a_stage_that_nobody_reaches_is_told(tmp_path: Path) -> None:
