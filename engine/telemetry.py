@@ -32,7 +32,9 @@ METRICS: Final = (
     Metric("journeyd_http_seconds", "histogram", "Time to answer a request.", ("route",)),
     Metric("journeyd_entries_accepted_total", "counter", "Log entries accepted durably, by source.", ("source",)),
     Metric("journeyd_refused_total", "counter", "Requests refused, by problem code.", ("code",)),
-    Metric("journeyd_sensors_messages_total", "counter", "Messages of Sensors SDKs, by what became of them.", ("fate",)),
+    Metric(
+        "journeyd_sensors_messages_total", "counter", "Messages of Sensors SDKs, by what became of them.", ("fate",)
+    ),
     Metric("journeyd_hits_total", "counter", "Opens and clicks, by class and why.", ("fact", "verdict", "why")),
     Metric("journeyd_hits_lost_total", "counter", "Opens and clicks dropped because the buffer was full."),
     Metric("journeyd_log_tail", "gauge", "Last durable offset of the log."),

@@ -95,8 +95,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     """Consent by purpose and channel, frequency caps, quiet hours and addresses that hold for all journeys.
 
     opt_in: allowed only after a yes; opt_out: until a no; none: always. `addresses` maps a channel to the kind of
-    identifier it sends to. `double`: purposes whose yes waits for its confirmation. `offers`: the channels that a yes to
-    a purpose covers (all when absent). `titles`: purpose -> language -> how customers read it.
+    identifier it sends to. `double`: purposes whose yes waits for its confirmation. `offers`: the channels that a yes
+    to a purpose covers (all when absent). `titles`: purpose -> language -> how customers read it.
     """
 
     purposes: dict[str, ConsentMode] = msgspec.field(default_factory=lambda: dict(PURPOSES))

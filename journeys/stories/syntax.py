@@ -38,9 +38,7 @@ _EVENT: Final = re.compile(r"([^\W\d][^\s{]*)\s*(\{.*\})?", re.DOTALL)
 Stories: TypeAlias = tuple[list[Story], list[Problem]]
 
 
-def read_stories(
-    text: str, file: str, policy: Policy, lang: str = "en", *, kinds: Collection[str] = KINDS
-) -> Stories:
+def read_stories(text: str, file: str, policy: Policy, lang: str = "en", *, kinds: Collection[str] = KINDS) -> Stories:
     """Return the stories of a file and everything wrong with it; a story with an error is left out.
 
     `kinds` are those of identifiers.

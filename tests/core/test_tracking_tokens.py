@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.core.errors import BadSetting
 from engine.core.ids import derive
 from engine.tracking.links import SignedLinks, is_trackable
-from engine.tracking.tokens import Key, KeyRing, Purpose, Signed
+from engine.tracking.tokens import Key, KeyRing, OfTouch, Signed
 
 OLD = Key(1, b"old secret of sixteen bytes")
 NEW = Key(2, b"new secret of sixteen bytes")
@@ -18,14 +18,14 @@ SIGNED = Signed(TOUCH, 4, "https://shop.example/cart?utm_source=a&b=1#pay")
 
 
 @pytest.mark.parametrize("purpose", ["click", "open", "unsubscribe"])
-def test_a_token_says_back_what_was_signed(purpose: Purpose) -> None:
+def test_a_token_says_back_what_was_signed(purpose: OfTouch) -> None:
     ring = KeyRing([NEW])
     assert ring.read(purpose, ring.sign(purpose, SIGNED)) == SIGNED
 
 
 def test_no_token_opens_under_another_purpose() -> None:
     ring = KeyRing([NEW])
-    purposes: list[Purpose] = ["click", "open", "unsubscribe"]
+    purposes: list[OfTouch] = ["click", "open", "unsubscribe"]
     for signed_for in purposes:
         token = ring.sign(signed_for, SIGNED)
         assert [purpose for purpose in purposes if ring.read(purpose, token)] == [signed_for]

@@ -145,7 +145,8 @@ async def test_a_word_that_cannot_be_refuses_them_all_and_says_where(
 async def test_consents_need_the_ops_key_and_a_list(client: httpx.AsyncClient, gateway: MemoryGateway) -> None:
     wrong = {"Authorization": "Bearer other"}
     assert (await client.post("/v1/ops/consents", json={"words": [WORD]}, headers=wrong)).status_code == 401
-    for body in ({}, [], {"words": []}, {"words": [WORD] * 501}, {"words": [7]}):
+    bodies: tuple[Any, ...] = ({}, [], {"words": []}, {"words": [WORD] * 501}, {"words": [7]})
+    for body in bodies:
         assert (await client.post("/v1/ops/consents", json=body)).status_code == 400
     assert (await client.post("/v1/ops/consents", content=b"{")).status_code == 400
     assert gateway.entries == []

@@ -198,7 +198,6 @@ def test_ten_thousand_merges_and_unmerges_hold_every_invariant() -> None:
         check(storm)
         done = check_log(storm)
     check_touches(storm)
-    print(f"{done:,} merges and unmerges among {storm.purchases:,} purchases")
 
 
 @pytest.mark.parametrize("seed", range(5))
