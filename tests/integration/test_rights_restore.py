@@ -146,6 +146,12 @@ def test_the_word_carries_the_fingerprints_of_every_identifier(shop: Path) -> No
         assert len(marks_of(store, id_)) == 2
 
 
+def said(shop: Path) -> str:
+    """Return where the purge stands, as another process reads it."""
+    with closing(opened(shop).read_store()) as store:
+        return "purging" if store.jobs() else "done"
+
+
 # --- kill -9 ------------------------------------------------------------------------------------------
 
 
@@ -181,8 +187,9 @@ def test_whatever_phase_kill_9_meets_the_next_start_ends_the_erasure(shop: Path,
         assert httpx.post(f"{address}/v1/ops/directives", json=word, headers=key, trust_env=False).status_code == 202
         assert process.wait(30) == -signal.SIGKILL
     with daemon(shop, "") as (_, address):
-        until(lambda: traces(shop / ".journeyd") == {})
         until(lambda: httpx.get(f"{address}/readyz", trust_env=False).status_code == 200)
+        until(lambda: "purging" not in said(shop))
+        until(lambda: traces(shop / ".journeyd") == {})
     assert {**state(shop), "touches": 1} == ALONE
     assert traces(shop / ".journeyd") == {}
     assert b"canary" not in (shop / "daemon.log").read_bytes()
