@@ -53,7 +53,8 @@ class Timeline:
     def of_store(self) -> Iterator[Moment]:
         """Yield what the store knows."""
         for note in self._store.notes(self._customer.id, limit=_MOST):
-            yield Moment(note.at, "why", explain_note(note, self._zone, self._lang), to_builtins(note))
+            words = explain_note(note, self._zone, self._lang).strip().removeprefix(instant(note.at, self._zone))
+            yield Moment(note.at, "why", words.strip(), to_builtins(note))
         yield from self._touches()
         yield from self._effects()
         yield from self._merges()
