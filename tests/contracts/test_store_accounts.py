@@ -2,11 +2,7 @@
 
 from engine.core.state import Account
 from engine.ports import Changes, Store
-
-
-def write(store: Store, changes: Changes) -> None:
-    with store.unit() as unit:
-        unit.commit(changes)
+from tests.contracts.writing import write
 
 
 def test_an_account_comes_back_whole_and_the_latest_word_counts(store: Store) -> None:

@@ -1,24 +1,11 @@
 """Every store keeps customers, identifiers, timers, dedupe keys and the position alike."""
 
-import msgspec
 import pytest
 
 from engine.core.ids import DAY, HOUR
-from engine.core.state import Customer, Run
+from engine.core.state import Run
 from engine.ports import Changes, Store
-
-
-def customer(name: str, **fields: object) -> Customer:
-    return msgspec.structs.replace(Customer(id=name, created=1), **fields)
-
-
-def write(store: Store, changes: Changes) -> None:
-    with store.unit() as unit:
-        unit.commit(changes)
-
-
-def save(store: Store, *customers: Customer) -> None:
-    write(store, Changes(customers={one.id: one for one in customers}))
+from tests.contracts.writing import customer, save, write
 
 
 def test_an_empty_store_answers_with_nothing(store: Store) -> None:

@@ -21,11 +21,7 @@ from engine.ports import (
     TouchQuery,
     TouchRow,
 )
-
-
-def write(store: Store, changes: Changes) -> None:
-    with store.unit() as unit:
-        unit.commit(changes)
+from tests.contracts.writing import write
 
 
 def life(*owners: str) -> Changes:

@@ -4,21 +4,9 @@ import msgspec
 import pytest
 
 from engine.core.commands import Note, Touch
-from engine.core.state import Customer, Run
+from engine.core.state import Run
 from engine.ports import Changes, CouponRow, MergeRow, ReviewRow, RunQuery, Store, TouchQuery
-
-
-def customer(name: str, **fields: object) -> Customer:
-    return msgspec.structs.replace(Customer(id=name, created=1), **fields)
-
-
-def write(store: Store, changes: Changes) -> None:
-    with store.unit() as unit:
-        unit.commit(changes)
-
-
-def save(store: Store, *customers: Customer) -> None:
-    write(store, Changes(customers={one.id: one for one in customers}))
+from tests.contracts.writing import customer, save, write
 
 
 def who(store: Store, *ids: str) -> dict[str, str]:

@@ -2,11 +2,7 @@
 
 from engine.core.state import Customer
 from engine.ports import Changes, LabelCount, LabelRow, Store
-
-
-def write(store: Store, changes: Changes) -> None:
-    with store.unit() as unit:
-        unit.commit(changes)
+from tests.contracts.writing import write
 
 
 def give(store: Store, *labels: LabelRow) -> None:

@@ -8,11 +8,7 @@ from engine.core.errors import CouponTaken
 from engine.core.state import Customer
 from engine.core.world import ArmResult
 from engine.ports import Changes, CouponRow, PoolRow, Store
-
-
-def write(store: Store, changes: Changes) -> None:
-    with store.unit() as unit:
-        unit.commit(changes)
+from tests.contracts.writing import write
 
 
 def coupon(code: str, customer: str = "c1", *, key: str = "", pool: str = "SPRING10") -> CouponRow:

@@ -6,14 +6,10 @@ from engine.core.commands import Note, Touch
 from engine.core.delivery import TouchState
 from engine.core.state import Customer, Run
 from engine.ports import Attempt, Changes, FactRow, RunQuery, Store, TouchQuery, TouchRow
+from tests.contracts.writing import write
 
 OLD, YOUNG = 100, 900
 BEFORE = 500
-
-
-def write(store: Store, changes: Changes) -> None:
-    with store.unit() as unit:
-        unit.commit(changes)
 
 
 def fill(store: Store) -> None:

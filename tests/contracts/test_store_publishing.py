@@ -10,11 +10,7 @@ from engine.core.release import Release
 from engine.core.release import seal as seal_release
 from engine.core.state import Customer, Run
 from engine.ports import Changes, JobRow, ScheduleRow, Store, TouchRow
-
-
-def write(store: Store, changes: Changes) -> None:
-    with store.unit() as unit:
-        unit.commit(changes)
+from tests.contracts.writing import write
 
 
 def made(journey: str, title: str) -> Plan:

@@ -6,11 +6,7 @@ from engine.core.commands import Note, RecordEffect
 from engine.core.plan import Manual, Plan, Stop, seal
 from engine.core.state import Customer, Run
 from engine.ports import Changes, DeadLetter, RunQuery, ScheduleRow, Store
-
-
-def write(store: Store, changes: Changes) -> None:
-    with store.unit() as unit:
-        unit.commit(changes)
+from tests.contracts.writing import write
 
 
 def run(name: str, **fields: object) -> Run:

@@ -3,11 +3,7 @@
 import msgspec
 
 from engine.ports import Changes, ErasureRow, Store, SuppressionRow
-
-
-def write(store: Store, changes: Changes) -> None:
-    with store.unit() as unit:
-        unit.commit(changes)
+from tests.contracts.writing import write
 
 
 def test_the_key_of_fingerprints_stays_the_same(store: Store) -> None:

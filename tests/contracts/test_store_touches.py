@@ -8,6 +8,7 @@ from engine.core.delivery import TouchState
 from engine.core.errors import IllegalMove
 from engine.core.state import Customer, Run
 from engine.ports import Attempt, Changes, FactRow, Store, TouchQuery, TouchRow
+from tests.contracts.writing import write
 
 S = TouchState
 PATHS: dict[TouchState, tuple[TouchState, ...]] = {
@@ -25,11 +26,6 @@ PATHS: dict[TouchState, tuple[TouchState, ...]] = {
 def touch(name: str, **fields: object) -> Touch:
     made = Touch(name, "r1", "welcome", "v1", "1", "c1", "email", "hello", "mei@brand.example", "marketing", 1, due=10)
     return msgspec.structs.replace(made, **fields)
-
-
-def write(store: Store, changes: Changes) -> None:
-    with store.unit() as unit:
-        unit.commit(changes)
 
 
 def plan(store: Store, *touches: Touch) -> None:
