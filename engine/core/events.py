@@ -136,6 +136,7 @@ Verb: TypeAlias = Literal[
     "suppress",
     "unsuppress",
 ]
+"""What an operator can say; `Directive` tells what each means."""
 
 
 class Directive(msgspec.Struct, frozen=True, omit_defaults=True, tag="directive", gc=False):

@@ -13,9 +13,9 @@ from starlette.routing import BaseRoute, Route
 
 from engine.http.auth import find_reader
 from engine.http.gateway import Gateway
-from engine.http.limiter import Buckets
+from engine.http.limiter import Turnstile
 from engine.http.people import NAME_LIMIT
-from engine.http.problems import Problem, ask_later
+from engine.http.problems import Problem
 from engine.http.segment import Ingest
 from engine.http.settings import Reader
 
@@ -24,12 +24,12 @@ _STRANGER_BURST: Final = 20.0
 
 
 class Customers:
-    """The endpoint. It shares the ingest's gateway, settings and spelling of identifiers; its buckets are its own."""
+    """The endpoint. It shares the ingest's gateway, settings and spelling of identifiers; its turnstile is its own."""
 
     def __init__(self, ingest: Ingest) -> None:
         self.ingest = ingest
         self.gateway: Gateway = ingest.gateway
-        self.buckets = Buckets()
+        self.turnstile = Turnstile("key", rate=_STRANGER_RATE, burst=_STRANGER_BURST)
 
     def routes(self) -> list[BaseRoute]:
         """Return the route."""
@@ -49,15 +49,7 @@ class Customers:
     def _admit(self, request: Request) -> Reader:
         """Return whose key it is; raises `Problem` 401 for a strange one, 429 for one that asks too fast."""
         reader = find_reader(self.ingest.settings.readers, request)
-        now = self.gateway.clock.now()
-        if reader is None:
-            name = f"from {request.client.host if request.client else '?'}"
-            wait = self.buckets.take(name, now, rate=_STRANGER_RATE, burst=_STRANGER_BURST)
-        else:
-            name = f"reader {reader.name}"
-            wait = self.buckets.take(name, now, rate=reader.rate, burst=reader.burst)
-        if wait:
-            raise ask_later(429, "too_fast", "Too many requests of this key", seconds=wait, seed=f"{name} {now}")
+        self.turnstile.admit(request, reader, self.gateway.clock.now())
         if reader is None:
             problem = Problem(
                 401, "unknown_read_key", "The read key is missing or unknown", remedy="Send a key of read_keys"

@@ -4,7 +4,7 @@ Every word is a `Directive` in the log, so it takes its place in the one order; 
 """
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final, Literal, TypeAlias, cast, get_args
+from typing import Any, Final, cast, get_args
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from engine.core.coupons import check_stock
 from engine.core.delivery import TouchState
 from engine.core.errors import BadInput
-from engine.core.events import Directive, Entry
+from engine.core.events import Directive, Entry, Verb
 from engine.core.ids import derive
 from engine.core.release import LIMIT, read_release
 from engine.http.addresses import ABOUT_ADDRESSES, name_addresses
@@ -32,25 +32,11 @@ from engine.http.settings import BATCH_LIMIT, EVENT_LIMIT, HttpSettings
 from engine.http.strict import BadJson, parse
 from engine.ports import TouchQuery, TouchRow
 
-Verb: TypeAlias = Literal[
-    "stop",
-    "pause",
-    "resume",
-    "resolve",
-    "enter",
-    "stock",
-    "merge",
-    "unmerge",
-    "apart",
-    "erase",
-    "readmit",
-    "suppress",
-    "unsuppress",
-]
-
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 
-_VERBS: Final = get_args(Verb)
+_VERBS: Final = tuple(verb for verb in get_args(Verb) if verb != "publish")
+"""Those that are said here; a release has an endpoint of its own."""
+
 _KEYS: Final = {"id", "verb", "subject", "value", "by", "identifiers", "properties"}
 _FILTERS: Final = {"journey", "channel", "state", "customer", "run", "template"}
 

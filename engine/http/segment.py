@@ -20,10 +20,10 @@ from engine.core.policy import Identity
 from engine.http.auth import basic_key, find_source, unauthorised
 from engine.http.body import read_body
 from engine.http.gateway import Gateway
-from engine.http.limiter import Buckets
+from engine.http.limiter import Turnstile
 from engine.http.mapping import MESSAGE_KINDS, Kind, to_event
 from engine.http.naming import Naming
-from engine.http.problems import Fault, Problem, ask_later, refuse_input
+from engine.http.problems import Fault, Problem, refuse_input
 from engine.http.settings import BATCH_LIMIT, BATCH_MESSAGES, EVENT_LIMIT, WIRE_LIMIT, HttpSettings, Source
 from engine.http.strict import BadJson, parse
 
@@ -45,7 +45,7 @@ class Ingest:
 
     def __init__(self, gateway: Gateway, settings: HttpSettings, mint: Callable[[], str]) -> None:
         self.gateway, self.settings, self.mint = gateway, settings, mint
-        self.buckets = Buckets()
+        self.turnstile = Turnstile("source", rate=_STRANGER_RATE, burst=_STRANGER_BURST)
         self._rules = Identity()
         self._naming = Naming.of(self._rules, settings.region)
 
@@ -108,15 +108,7 @@ class Ingest:
 
     def admit(self, source: Source | None, request: Request) -> None:
         """Take a token of the source, or of the address while the source is not known; raises `Problem` 429."""
-        now = self.gateway.clock.now()
-        if source is None:
-            name = f"from {request.client.host if request.client else '?'}"
-            wait = self.buckets.take(name, now, rate=_STRANGER_RATE, burst=_STRANGER_BURST)
-        else:
-            name = f"source {source.name}"
-            wait = self.buckets.take(name, now, rate=source.rate, burst=source.burst)
-        if wait:
-            raise ask_later(429, "too_fast", "Too many requests of this source", seconds=wait, seed=f"{name} {now}")
+        self.turnstile.admit(request, source, self.gateway.clock.now())
 
     def _single(self, kind: Kind) -> Callable[[Request], Any]:
         async def take(request: Request) -> Response:
