@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from engine.core.events import Event
-from engine.mining.reading import names_of, slug
+from engine.mining.reading import named, slug
 from engine.mining.verdicts import Verdict, check_enough
 
 MODEL: Final = "affinity"
@@ -33,13 +33,10 @@ class Liking(msgspec.Struct, frozen=True):
 def gather(past: Iterable[tuple[str, Event]], event: str, name: str) -> Tastes:
     """Return how often each customer's events named `event` name each category, at the property `name`."""
     found: Tastes = {}
-    for customer, told in past:
-        if told.name != event:
-            continue
-        for category in names_of(told.properties, name):
-            held = found.setdefault(customer, Counter())
-            if category in held or len(held) < MOST_TASTES:
-                held[category] += 1
+    for customer, _, category in named(past, event, name):
+        held = found.setdefault(customer, Counter())
+        if category in held or len(held) < MOST_TASTES:
+            held[category] += 1
     return found
 
 

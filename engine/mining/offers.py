@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from engine.core.events import Event
-from engine.mining.reading import names_of
+from engine.mining.reading import named
 from engine.mining.verdicts import Verdict, check_enough
 
 MODEL: Final = "next-best"
@@ -42,14 +42,11 @@ class Shelf(msgspec.Struct, frozen=True):
 def gather(past: Iterable[tuple[str, Event]], event: str, name: str) -> Baskets:
     """Return the items that each customer's events named `event` name at the property `name`, the latest ones."""
     found: Baskets = {}
-    for customer, told in past:
-        if told.name != event:
-            continue
-        for item in names_of(told.properties, name):
-            held = found.setdefault(customer, {})
-            held[item] = max(told.at, held.get(item, 0))
-            if len(held) > 2 * MOST_HAD:
-                found[customer] = _latest(held)
+    for customer, at, item in named(past, event, name):
+        held = found.setdefault(customer, {})
+        held[item] = max(at, held.get(item, 0))
+        if len(held) > 2 * MOST_HAD:
+            found[customer] = _latest(held)
     return {customer: _latest(held) for customer, held in found.items()}
 
 

@@ -1,8 +1,11 @@
-"""Reads numbers and names out of an event's properties, whatever producers put there. Called by the models."""
+"""Reads numbers and names out of events' properties, whatever producers put there. Called by the models."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+
+from engine.core.events import Event
+from engine.core.ids import Micros
 
 LONGEST: Final = 100
 """Characters of a name that count."""
@@ -34,6 +37,19 @@ def names_of(properties: Mapping[str, Any], path: str) -> list[str]:
         if name and name.isprintable():
             found[name] = None
     return list(found)
+
+
+def named(past: Iterable[tuple[str, Event]], event: str, path: str) -> Iterator[tuple[str, Micros, str]]:
+    """Yield (customer, instant, name) for every name that the events called `event` have at a path.
+
+    >>> paid = Event("m", "order_paid", 7, 7, properties={"item": ["tea", "cup"]})
+    >>> list(named([("mei", paid)], "order_paid", "item"))
+    [('mei', 7, 'tea'), ('mei', 7, 'cup')]
+    """
+    for customer, told in past:
+        if told.name == event:
+            for name in names_of(told.properties, path):
+                yield customer, told.at, name
 
 
 def slug(name: str) -> str:

@@ -97,4 +97,7 @@ _TESTS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-"""A property's name says its type, so both sides are of one."""
+"""A property's name says its type, so both sides are of one.
+
+Not taken from `core/comparisons.py`: this engine is asked whether the conditions that use that one are right.
+"""
