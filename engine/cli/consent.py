@@ -1,6 +1,7 @@
 """`journeyd consent`: what a customer said yes and no to, how that came about, and consents in and out as files."""
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -125,26 +126,16 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Bring consents from a file. Nobody enters a journey by it, and an older word never overwrites a newer one."""
-    from rich.progress import Progress
-
     from engine.cli.consent_files import bring, reader_of
-    from engine.cli.sheets import Sheet, report
+    from engine.cli.sheets import Sheet, only_read, take_in
 
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()
     sheet = Sheet(file, rejects or file.with_name(f"{file.name}.rejects.csv"))
     defaults = {"source": source, "at": at, "confirmed": "yes" if confirmed else ""}
     understand = reader_of(workspace, defaults)
-    with Progress(console=aside(), disable=as_json, transient=True) as progress:
-        task = progress.add_task(file.name, total=sheet.lines())
-        words = sheet.rows(understand, lambda: progress.advance(task))
-        if dry_run:
-            through = "nothing"
-            for _ in words:
-                pass
-        else:
-            through = bring(workspace, words)
-    report(invocation, sheet, through, as_json=as_json)
+    hand_over = only_read if dry_run else partial(bring, workspace)
+    take_in(invocation, sheet, understand, hand_over, as_json=as_json)
 
 
 # --- what is shown ----------------------------------------------------------------------------------

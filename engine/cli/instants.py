@@ -18,10 +18,8 @@ def parse_since(said: str) -> Micros:
     """Return the instant meant by "2h", "7d" (ago) or an ISO 8601 time; 0 for ""."""
     if not said:
         return 0
-    try:
-        return SystemClock().now() - parse_duration(said)
-    except ValueError:
-        pass
+    if (at := _ago(said)) is not None:
+        return at
     try:
         return read_instant({"--since": said}, "--since")
     except BadInput:
@@ -34,10 +32,8 @@ def parse_moment(said: str, option: str, zone: ZoneInfo) -> Micros:
     """Return the instant meant by "7d" (ago) or a date, which is the zone's unless it names one; 0 for ""."""
     if not said:
         return 0
-    try:
-        return SystemClock().now() - parse_duration(said)
-    except ValueError:
-        pass
+    if (at := _ago(said)) is not None:
+        return at
     try:
         moment = datetime.fromisoformat(said)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
@@ -51,3 +47,10 @@ def parse_moment(said: str, option: str, zone: ZoneInfo) -> Micros:
 def shown_zone(settings: "Settings") -> ZoneInfo:
     """Return the zone of the workspace."""
     return ZoneInfo(settings.default_zone)
+
+
+def _ago(said: str) -> Micros | None:
+    try:
+        return SystemClock().now() - parse_duration(said)
+    except ValueError:
+        return None

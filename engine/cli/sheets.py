@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
 import typer
+from rich.progress import Progress
 
 from engine.cli.invocation import Invocation
-from engine.cli.output import emit, remark, tell
+from engine.cli.output import aside, emit, remark, tell
 from engine.core.errors import BadInput
 from engine.core.ids import SECOND, Micros
 
@@ -94,7 +95,32 @@ class Sheet:
                     yield made
 
 
-def report(invocation: Invocation, sheet: Sheet, through: str, *, as_json: bool) -> None:
+def take_in(
+    invocation: Invocation,
+    sheet: Sheet,
+    understand: Callable[[Mapping[str, str]], Made],
+    hand_over: Callable[[Iterator[Made]], str],
+    *,
+    as_json: bool,
+) -> None:
+    """Show how far the file is read while `hand_over` takes what `understand` makes of its rows, then say what became.
+
+    `hand_over` returns by which way they went: "daemon", "log", or "nothing" (`only_read`).
+    """
+    with Progress(console=aside(), disable=as_json, transient=True) as progress:
+        task = progress.add_task(sheet.path.name, total=sheet.lines())
+        through = hand_over(sheet.rows(understand, lambda: progress.advance(task)))
+    _report(invocation, sheet, through, as_json=as_json)
+
+
+def only_read(rows: Iterable[object]) -> str:
+    """Read every row and hand none over: a dry run."""
+    for _ in rows:
+        pass
+    return "nothing"
+
+
+def _report(invocation: Invocation, sheet: Sheet, through: str, *, as_json: bool) -> None:
     """Say what became of an import; leave with 1 when rows were refused."""
     rejects = str(sheet.rejects) if sheet.refused else ""
     if as_json:

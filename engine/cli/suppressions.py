@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from engine.cli.invocation import AsJson, Invocation
-from engine.cli.output import aside, console, emit, tell
+from engine.cli.output import console, emit, tell
 from engine.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -85,10 +85,8 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Add the addresses of a file; those on the list keep their first reason; exit 1 when rows were refused."""
-    from rich.progress import Progress
-
     from engine.cli.direct import hand_over
-    from engine.cli.sheets import Sheet, report
+    from engine.cli.sheets import Sheet, only_read, take_in
     from engine.cli.who import naming_of
     from engine.http.addresses import address as address_of
 
@@ -103,17 +101,10 @@ def import_(
             raise BadInput(f"The reason is over {_WHY_LIMIT} characters", "Say it shorter", "why")
         return address_of(_written(row), policy, naming, "address"), reason
 
-    with Progress(console=aside(), disable=as_json, transient=True) as progress:
-        task = progress.add_task(file.name, total=sheet.lines())
-        rows = sheet.rows(understand, lambda: progress.advance(task))
-        words = _words(rows, file.name)
-        through = "" if not dry_run else "nothing"
-        if dry_run:
-            for _ in words:
-                pass
-        else:
-            through = hand_over(workspace, words, lambda _: None)
-    report(invocation, sheet, through, as_json=as_json)
+    def shut(rows: Iterable[tuple[str, str]]) -> str:
+        return hand_over(workspace, _words(rows, file.name), lambda _: None)
+
+    take_in(invocation, sheet, understand, only_read if dry_run else shut, as_json=as_json)
 
 
 @app.command("export")
