@@ -26,6 +26,7 @@ from engine.usecases.identify import Known, identify, let_go
 from engine.usecases.receive import receive
 from engine.usecases.settle import settle
 from engine.usecases.wake import Timers
+from engine.usecases.whose import traveller
 from engine.usecases.work import Told, Work
 
 _OF_PEOPLE: Final = frozenset({"merge", "unmerge", "apart", "readmit", "suppress", "unsuppress"})
@@ -251,8 +252,10 @@ def _catch_up_with(work: Work, playbook: Playbook, entry: Outcome | Receipt) -> 
     """Fire what was due before the entry came: a refusal must not shut an address for what should have left before."""
     row = work.row(entry.touch) if entry.touch else None
     customer = work.customer(row.touch.customer) if row is not None else None
-    if customer is not None:
-        catch_up(work, playbook, customer, entry.received)
+    if row is None or customer is None:
+        return
+    for one in {one.id: one for one in (customer, traveller(work, row.touch)) if one is not None}.values():
+        catch_up(work, playbook, one, entry.received)
 
 
 def _follow(work: Work, playbook: Playbook, told: Sequence[Told], now: Micros) -> None:
@@ -267,7 +270,7 @@ def _apply_event(work: Work, playbook: Playbook, known: Known, event: Event) -> 
     now = event.received
     if event.about:
         row = work.row(event.about)
-        customer = work.customer(row.touch.customer) if row is not None else None
+        customer = traveller(work, row.touch) if row is not None else None
         if customer is None:
             raise BadInput(f"event {event.id} speaks of touch {event.about}, which nobody knows", field="about")
         _hear(work, playbook, catch_up(work, playbook, customer, now), event)
@@ -276,7 +279,7 @@ def _apply_event(work: Work, playbook: Playbook, known: Known, event: Event) -> 
     if work.shut:
         customer = suppression.heed(work, playbook.policy, customer, event)
     after = _hear(work, playbook, customer, event)
-    let_go(work, known, customer.identifiers, after.identifiers, after.id)
+    let_go(work, known, customer.identifiers, after)
 
 
 def _hear(work: Work, playbook: Playbook, customer: Customer, event: Event) -> Customer:

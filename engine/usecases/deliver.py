@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from engine.core import gates
 from engine.core.commands import Note
-from engine.core.decide import Failed
 from engine.core.delivery import TouchState
 from engine.core.errors import BadInput
 from engine.core.events import Directive
@@ -21,8 +20,9 @@ from engine.core.state import Account, Customer
 from engine.ports import Attempt, Message, Reader, Rendered, Store, TouchQuery, TouchRow
 from engine.usecases.doubt import BARRED, Terms, key_ends, resendable
 from engine.usecases.receive import event_of
-from engine.usecases.settle import has_left
+from engine.usecases.settle import failed, has_left
 from engine.usecases.suppression import shut_rows
+from engine.usecases.whose import is_strayed, traveller
 from engine.usecases.work import Told, Work
 
 HELD: Final = "stopped"
@@ -163,9 +163,10 @@ def resolve(work: Work, directive: Directive) -> list[Told]:
     row = work.move(row, _WORDS[directive.value], due=work.now, reason="resolved", detail=detail)
     match row.state:
         case TouchState.FAILED:
-            return [Told(row.touch.customer, Failed(row.touch, "not_sent"))]
+            return failed(work, row, "not_sent")
         case TouchState.SENT:
-            return [Told(row.touch.customer, event_of(row, "message_sent", directive.at, row.touch.id))]
+            owner = traveller(work, row.touch)
+            return [] if owner is None else [Told(owner.id, event_of(row, "message_sent", directive.at, row.touch.id))]
         case _:
             return []
 
@@ -214,6 +215,8 @@ def _may_leave(work: Work, playbook: Playbook, row: TouchRow, held: gates.Defer 
         return _drop(work, row, TouchState.EXPIRED, "expired")
     if customer is None:
         return _drop(work, row, TouchState.DROPPED, "no_customer")
+    if is_strayed(work, touch):
+        return _drop(work, row, TouchState.DROPPED, "parted")
     if row.token and has_left(work, row):
         return _drop(work, row, TouchState.CANCELLED, "exited")
     match held or _ask(playbook, row, customer, now):

@@ -5,7 +5,6 @@ It takes effect with the commit of the batch that holds the directive; the calle
 
 import msgspec
 
-from engine.core.audience import identity
 from engine.core.decide import Called
 from engine.core.events import Directive
 from engine.core.playbook import Playbook
@@ -92,7 +91,7 @@ def _let_go(work: Work, directive: Directive) -> None:
 
 
 def _enter(work: Work, playbook: Playbook, directive: Directive, known: dict[str, str]) -> None:
-    keys = identity.keys(directive.identifiers)
+    keys = playbook.identity.keys(directive.identifiers)
     asked = known | work.unit.resolve(keys)
     customer = next((c for c in (work.customer(asked[key]) for key in keys if key in asked) if c is not None), None)
     if customer is None:

@@ -14,7 +14,7 @@ from engine.core.events import Directive, Entry, Erased, Event, Outcome, Receipt
 from engine.core.ids import Micros
 from engine.core.policy import Policy
 from engine.core.state import Customer
-from engine.ports import ErasureRow, EventLog, Logged, Reader, SuppressionRow, TouchQuery, TouchRow
+from engine.ports import ErasureRow, EventLog, Logged, MergeRow, Reader, SuppressionRow, TouchQuery, TouchRow
 from engine.usecases import purge
 from engine.usecases.accounts import leave
 from engine.usecases.fingerprints import fingerprints
@@ -47,6 +47,7 @@ def erase(work: Work, policy: Policy, directive: Directive) -> None:
         leave(work, customer.account, customer)
         work.changes.addressed += [row.touch.id for row in others]
         work.changes.erased.append(customer.id)
+        _take_out_of_others(work, customer)
     before = next((row for row in work.unit.erasures() if row.customer == known.customer), None)
     at = directive.received
     keys = known.keys if before is None else tuple(sorted({*known.keys, *before.keys}))
@@ -82,7 +83,7 @@ def names_of(store: Reader, customer: Customer) -> set[str]:
     people, waiting, met = [customer], [customer.id], {customer.id}
     while waiting:
         id_ = waiting.pop()
-        for row in store.merges(id_):
+        for row in store.merges(id_, _EVERY):
             if row.winner != id_ or row.undone:
                 continue
             people += [one for one in (row.ours, row.theirs, row.united) if one is not None]
@@ -96,6 +97,30 @@ def marks_of(store: Reader, customer_id: str) -> list[str]:
     """Return the fingerprints of all that `names_of` finds: what an erasure's directive carries."""
     customer = store.customers([customer_id]).get(customer_id)
     return [] if customer is None else sorted(fingerprints(store.pepper(), names_of(store, customer)).values())
+
+
+def _take_out_of_others(work: Work, customer: Customer) -> None:
+    """Take what is kept of the customer with those who were one with it for a while out of them.
+
+    Of the merge log only lines that are undone still hold any: nothing is given back by them any more. Its own lines go
+    with the customer.
+    """
+    found: dict[str, MergeRow] = {}
+    waiting, met = [customer.id], {customer.id}
+    while waiting:
+        for row in work.unit.merges(waiting.pop(), _EVERY):
+            found[row.id] = row
+            # Down to whoever is the customer now, up to whoever took one of these in.
+            fresh = {row.winner} if row.undone else {row.loser, row.winner}
+            waiting += fresh - met
+            met |= fresh
+    lines = [row for row in found.values() if row.undone and row.ours is not None]
+    work.changes.merges += [replace(row, ours=None, theirs=None, united=None) for row in lines]
+    held = {value for values in customer.identifiers.values() for value in values}
+    for other in {one.id: one for one in map(work.customer, sorted(met)) if one is not None}.values():
+        kept = {name: why for name, why in other.suppressed.items() if name.partition(":")[2] not in held}
+        if other.id != customer.id and len(kept) < len(other.suppressed):
+            work.put(replace(other, suppressed=kept))
 
 
 def _shut(work: Work, keys: Sequence[str], at: Micros) -> list[SuppressionRow]:

@@ -25,6 +25,7 @@ Known: TypeAlias = dict[str, str]
 """Identifier "kind:value" -> customer id, as this batch sees it."""
 
 MOST_CLAIMANTS: Final = 10
+_EVERY: Final = 1_000_000_000
 
 _CONFLICTS: Final[dict[Why, str]] = {
     "person": "conflict.person",
@@ -66,20 +67,21 @@ def identify(work: Work, playbook: Playbook, known: Known, event: Event) -> tupl
     else:
         main = catch_up(work, playbook, resolution.main, now)
         for loser, key in resolution.absorbed:
-            main = unite(work, playbook, main, loser, now, why=key)
+            before, main = main, unite(work, playbook, main, loser, now, why=key)
+            for one in (before, loser):
+                let_go(work, known, one.identifiers, main)
         _learn(work, known, rules.keys(event.identifiers), main)
     _contest(work, main, resolution, now)
     return main, event
 
 
-def let_go(work: Work, known: Known, before: Addresses, after: Addresses, owner: str) -> None:
-    """Let the identifiers that the customer `owner` does not hold any more lead to nobody."""
-    if before is after:
+def let_go(work: Work, known: Known, before: Addresses, after: Customer) -> None:
+    """Let the identifiers that were held `before`, and that the customer does not hold any more, lead to nobody."""
+    if before is after.identifiers:
         return
-    for key in identity.let_go(before, after):
+    for key in identity.let_go(before, after.identifiers):
         known.pop(key, None)
-        if work.changes.identifiers.get(key, owner) == owner:
-            work.changes.identifiers[key] = ""
+        work.changes.identifiers[key] = ""
 
 
 def _found(work: Work, known: Known, keys: list[str]) -> dict[str, Customer]:
@@ -142,8 +144,6 @@ def unite(work: Work, playbook: Playbook, main: Customer, loser: Customer, now: 
     row = MergeRow(derive("merge", main.id, loser.id, now), main.id, loser.id, now, why)
     work.changes.merges.append(replace(row, ours=main, theirs=loser, united=after))
     work.merge(loser.id, after)
-    for before in (main, loser):
-        let_go(work, {}, before.identifiers, after.identifiers, before.id)
     carry(work, Decision(after, merged.commands, merged.trace))
     return after
 
@@ -156,7 +156,9 @@ def merge_told(work: Work, playbook: Playbook, directive: Directive) -> None:
         return
     told, reason = f"told by {directive.by or 'ops'}", directive.properties.get("why")
     why = f"{told}: {reason}" if reason else told
-    main = unite(work, playbook, catch_up(work, playbook, main, now), loser, now, why=why)
+    before, main = main, unite(work, playbook, catch_up(work, playbook, main, now), loser, now, why=why)
+    for one in (before, loser):
+        let_go(work, {}, one.identifiers, main)
     main = replace(main, apart=tuple(one for one in main.apart if one != loser.id))
     work.put(main)
     _settle_reviews(work, main, loser)
@@ -167,7 +169,7 @@ def unmerge_told(work: Work, playbook: Playbook, directive: Directive) -> None:
     """Part a customer from the one that took it in; it stands on its own again. Raises `BadInput` when none did."""
     now, asked = directive.received, directive.subject
     main = work.customer(asked)
-    row = next((one for one in work.unit.merges(asked) if one.loser == asked and not one.undone), None)
+    row = next((one for one in work.unit.merges(asked, _EVERY) if one.loser == asked and not one.undone), None)
     if main is None or row is None:
         raise BadInput(f"{asked!r} was merged into nobody", "name a customer of `journeyd identity log`", "subject")
     if row.winner != main.id:
@@ -178,6 +180,8 @@ def unmerge_told(work: Work, playbook: Playbook, directive: Directive) -> None:
     main = catch_up(work, playbook, main, now)
     meeting = parting.Meeting(row.ours, row.theirs, row.united)
     parted = parting.part(main, meeting)
+    if main.account != parted.rest.account:
+        leave(work, main.account, parted.rest)
     _rewrite_later(work, row, meeting)
     work.changes.merges.append(replace(row, undone=now))
     back = _with_free_identifiers(work, parted.back, main.id)
@@ -211,7 +215,7 @@ def _named(work: Work, name: str, field: str) -> Customer:
 
 def _rewrite_later(work: Work, parted: MergeRow, meeting: parting.Meeting) -> None:
     """Take what goes out of the later lines of the winner's merge log, too: they are parted from what it is then."""
-    for row in work.unit.merges(parted.winner):
+    for row in work.unit.merges(parted.winner, _EVERY):
         if row.winner == parted.winner and not row.undone and _is_later(row, parted) and row.ours and row.united:
             ours, united = parting.remainder(row.ours, meeting), parting.remainder(row.united, meeting)
             work.changes.merges.append(replace(row, ours=ours, united=united))
@@ -242,7 +246,7 @@ def _followers(work: Work, customer: str) -> list[str]:
     ahead = [customer]
     while ahead:
         winner = ahead.pop()
-        losers = [row.loser for row in work.unit.merges(winner) if row.winner == winner and not row.undone]
+        losers = [row.loser for row in work.unit.merges(winner, _EVERY) if row.winner == winner and not row.undone]
         found += losers
         ahead += losers
     return found
@@ -253,5 +257,7 @@ def _settle_reviews(work: Work, one: Customer, other: Customer) -> None:
     pair = {one.id, other.id}
     held = [*one.identifiers.items(), *other.identifiers.items()]
     for row in work.contested(f"{kind}:{value}" for kind, values in held for value in values).values():
-        if row.holder in pair and set(row.claimants) <= pair:
+        # Whoever claimed it may have got another name since.
+        claimants = {one.id for one in map(work.customer, row.claimants) if one is not None}
+        if row.holder in pair and claimants <= pair:
             work.contest(replace(row, state="settled"))

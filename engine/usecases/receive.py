@@ -20,6 +20,7 @@ from engine.core.policy import Policy
 from engine.core.state import Consent
 from engine.ports import FactRow, TouchRow
 from engine.usecases.suppression import bounces_often, shut
+from engine.usecases.whose import traveller, written_to
 from engine.usecases.work import Told, Work
 
 NAMES: Final[dict[Fact, str]] = {
@@ -89,7 +90,7 @@ def absorb(work: Work, row: TouchRow, fact: FactRow, policy: Policy) -> list[Tol
     if row.touch.kind != "message":  # a colleague's open or bounce is nothing the customer did
         return []
     _learn(work, policy, row, fact)
-    customer = work.customer(row.touch.customer)
+    customer = traveller(work, row.touch)
     if customer is None:
         return []
     if kind not in NAMES or not (is_new or kind & _EACH_TIME):
@@ -165,17 +166,16 @@ def _learn(work: Work, policy: Policy, row: TouchRow, fact: FactRow) -> None:
 
 def withdraw(work: Work, row: TouchRow, scopes: Iterable[str], no: Consent) -> None:
     """Take the consent of whoever was written to back, to purposes or channels, as `no` says; a newer word stands."""
-    person = work.customer(row.touch.recipient or row.touch.customer)
-    if person is None:
-        return
-    consents = dict(person.consents)
-    for scope in scopes:
-        said = consents.get(scope)
-        if said is None or said.at <= no.at:
-            consents[scope] = no
-            word = told(scope, no)
-            work.note(person.id, Note(word.code, work.now, data=word.data))
-    work.put(replace(person, consents=consents))
+    named = list(scopes)
+    for person in written_to(work, row.touch):
+        consents = dict(person.consents)
+        for scope in named:
+            said = consents.get(scope)
+            if said is None or said.at <= no.at:
+                consents[scope] = no
+                word = told(scope, no)
+                work.note(person.id, Note(word.code, work.now, data=word.data))
+        work.put(replace(person, consents=consents))
 
 
 def _scopes(policy: Policy, row: TouchRow, detail: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from engine.core import gates
 from engine.core.audience.consents import PROOF_LIMIT
 from engine.core.decide import Failed
 from engine.core.delivery import EVIDENCE, MOVES, Fact, Retry, TouchState
@@ -16,6 +17,7 @@ from engine.core.state import Consent
 from engine.ports import Attempt, RunQuery, TouchRow
 from engine.usecases.receive import absorb, event_of, withdraw
 from engine.usecases.suppression import shut
+from engine.usecases.whose import others, traveller
 from engine.usecases.work import Told, Work
 
 _AWAITED: Final = (TouchState.IN_FLIGHT, TouchState.UNCERTAIN)
@@ -114,7 +116,7 @@ def _sent(work: Work, row: TouchRow, outcome: Outcome, policy: Policy) -> list[T
 
 
 def _told_sent(work: Work, row: TouchRow, outcome: Outcome) -> list[Told]:
-    customer = work.customer(row.touch.customer)
+    customer = traveller(work, row.touch)
     if customer is None or row.touch.kind != "message":
         return []
     return [Told(customer.id, event_of(row, "message_sent", outcome.at, row.touch.id))]
@@ -128,10 +130,18 @@ def _failed(work: Work, row: TouchRow, outcome: Outcome, policy: Policy) -> list
         proof = f"touch={row.touch.id} {outcome.detail}".strip()[:PROOF_LIMIT]
         no = Consent(granted=False, at=outcome.at, source=f"provider:{outcome.provider}", proof=proof)
         withdraw(work, row, [row.touch.channel], no)
-    customer = work.customer(row.touch.customer)
-    if customer is None:
+    return failed(work, row, outcome.reason or "failed")
+
+
+def failed(work: Work, row: TouchRow, why: str) -> list[Told]:
+    """Return what the run of a touch that was not sent should hear; its place under the caps is free again."""
+    customer, holder = traveller(work, row.touch), work.customer(row.touch.customer)
+    if customer is None or holder is None:
         return []
-    return [Told(customer.id, Failed(row.touch, outcome.reason or "failed"))]
+    if holder is customer:
+        return [Told(customer.id, Failed(row.touch, why))]
+    work.put(gates.release(holder, row.touch.id))
+    return [Told(customer.id, Failed(replace(row.touch, customer=customer.id), why))]
 
 
 def _deferred(work: Work, row: TouchRow, outcome: Outcome) -> None:
@@ -147,7 +157,7 @@ def has_left(work: Work, row: TouchRow) -> bool:
 
     A touch in flight cannot be cancelled when its run exits, so whoever lets it fly again asks here.
     """
-    customer = work.customer(row.touch.customer)
+    customer = traveller(work, row.touch)
     if customer is None:
         return True
     run = next((r for r in customer.runs if r.id == row.touch.run), None)
@@ -155,6 +165,7 @@ def has_left(work: Work, row: TouchRow) -> bool:
         run = work.changes.runs[row.touch.run][1]
     if run is None:
         # Ended and forgotten by the customer: the run's own row knows how.
-        asked = RunQuery(customer=customer.id, journey=row.touch.journey)
-        run = next((r for _, r in work.unit.runs(asked) if r.id == row.touch.run), None)
+        people = [customer.id, *(one.id for one in others(work, customer))]
+        asked = (RunQuery(customer=id_, journey=row.touch.journey) for id_ in people)
+        run = next((r for query in asked for _, r in work.unit.runs(query) if r.id == row.touch.run), None)
     return run is not None and run.left_early

@@ -18,6 +18,7 @@ from engine.core.policy import Policy
 from engine.core.state import Customer
 from engine.ports import Reader, SuppressionRow, TouchQuery, TouchRow
 from engine.usecases.fingerprints import fingerprint, fingerprints
+from engine.usecases.whose import written_to
 from engine.usecases.work import Work
 
 SOFT_LIMIT: Final = 5
@@ -80,8 +81,7 @@ def shut(work: Work, policy: Policy, row: TouchRow, why: str, at: Micros) -> Non
     """Put the touch's address on the list and shut it for whoever was written to."""
     name = name_of(policy, row)
     _put_on(work, name, why, at, row.provider or "receipt")
-    person = work.customer(row.touch.recipient or row.touch.customer)
-    if person is not None:
+    for person in written_to(work, row.touch):
         work.put(mark(policy, person, name, why))
 
 

@@ -62,7 +62,8 @@ class Timers:
                 return False
             instant, id_ = heappop(wakes)
             customer = self._work.customer(id_)
-            if customer is not None and customer.wake == instant:
+            # Whoever was merged away meanwhile has no turn of its own: the winner comes when its name does.
+            if customer is not None and customer.id == id_ and customer.wake == instant:
                 self.fired += 1
                 _wake_or_hold(self._work, self._playbook, customer, instant)
         return self._horizon is None or until < self._horizon[0]

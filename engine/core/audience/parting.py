@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from engine.core.audience import behaviour
-from engine.core.state import Consent, Customer, next_wake
+from engine.core.state import Consent, Customer, Travelled, next_wake
 
 MOST_APART: Final = 50
 """Customers that one remembers not to be; the oldest are forgotten first."""
@@ -50,7 +50,7 @@ def part(now: Customer, meeting: Meeting) -> Parted:
         consents=_with_later_noes(theirs.consents, meeting.united.consents, now.consents),
         suppressed={**_of_addresses(now.suppressed, theirs), **theirs.suppressed},
         runs=tuple(runs[run.id] for run in theirs.runs if run.id in runs),
-        reserved=tuple(held for held in theirs.reserved if held in now.reserved),
+        reserved=tuple(held for held in now.reserved if held.touch in {one.touch for one in theirs.reserved}),
         apart=_one_more(theirs.apart, now.id),
         dates={},
     )
@@ -77,12 +77,13 @@ def remainder(now: Customer, meeting: Meeting) -> Customer:
         stage=_since(ours.stage, united.stage, now.stage),
         stage_since=_since(ours.stage_since, united.stage_since, now.stage_since),
         runs=tuple(run for run in now.runs if run.id not in gone),
-        travelled=_each(ours.travelled, united.travelled, now.travelled),
+        suppressed=_own_suppressed(ours, theirs, now),
+        travelled=_each_travel(meeting, now),
         reserved=tuple(held for held in now.reserved if held.touch not in given),
         heard=_each(ours.heard, united.heard, now.heard),
         merged=tuple(one for one in now.merged if one != theirs.id and one not in theirs.merged),
         absorbed=max(now.absorbed - theirs.absorbed - 1, 0),
-        apart=_one_more(now.apart, theirs.id),
+        apart=_one_more(tuple(one for one in now.apart if one in ours.apart or one not in theirs.apart), theirs.id),
         account=_since(ours.account, united.account, now.account),
         source=_since(ours.source, united.source, now.source),
         standing=_each(ours.standing, united.standing, now.standing),
@@ -142,7 +143,8 @@ def _with_later_noes(
     theirs: Mapping[str, Consent], united: Mapping[str, Consent], now: Mapping[str, Consent]
 ) -> dict[str, Consent]:
     """A no that was said while they were one counts for both: nobody knows who said it."""
-    later = {name: said for name, said in now.items() if not said.granted and said != united.get(name)}
+    noes = {name: said for name, said in now.items() if not said.granted and not said.pending}
+    later = {name: said for name, said in noes.items() if said != united.get(name)}
     return {**theirs, **later}
 
 
@@ -150,6 +152,22 @@ def _of_addresses(suppressed: Mapping[str, str], customer: Customer) -> dict[str
     """Return the shut addresses ("email:a@b.example") that are among the customer's values."""
     held = {value for values in customer.identifiers.values() for value in values}
     return {name: why for name, why in suppressed.items() if name.partition(":")[2] in held}
+
+
+def _own_suppressed(ours: Customer, theirs: Customer, now: Customer) -> dict[str, str]:
+    """Return what is shut without what the other brought: it holds these addresses itself."""
+    gone = theirs.suppressed.keys() - ours.suppressed.keys() - _of_addresses(theirs.suppressed, ours).keys()
+    return {name: why for name, why in now.suppressed.items() if name not in gone}
+
+
+def _each_travel(meeting: Meeting, now: Customer) -> dict[str, Travelled]:
+    """Return each journey's past; of one entered since, the other's times are taken off."""
+    ours, theirs, united = (one.travelled for one in (meeting.ours, meeting.theirs, meeting.united))
+    kept = _each(ours, united, now.travelled)
+    for name, past in kept.items():
+        if name in theirs and past != ours.get(name):
+            kept[name] = msgspec.structs.replace(past, times=max(past.times - theirs[name].times, 0))
+    return kept
 
 
 def _one_more(known: tuple[str, ...], other: str) -> tuple[str, ...]:
