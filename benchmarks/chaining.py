@@ -9,17 +9,17 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from benchmarks.measure import Sample, measured
+from engine.core.chaining.facts import differences, facts_of
+from engine.core.chaining.ruleset import Derived, Facts
+from engine.core.chaining.translation import translate
 from engine.core.context import Context
 from engine.core.decide import decide
 from engine.core.events import Event
 from engine.core.expression import AllOf, AnyOf, Compare, Constant, Expr, HasTag, Not, Path
-from engine.core.facts import differences, facts_of
 from engine.core.ids import share
 from engine.core.playbook import Playbook
 from engine.core.policy import Audience, TagRule
-from engine.core.ruleset import Derived, Facts
 from engine.core.state import Customer
-from engine.core.translation import translate
 from engine.ports import Chainer
 from engine.rules.builtin import Builtin
 from engine.rules.durable import Durable, why_not

@@ -5,10 +5,10 @@ Used by the daemon, the history import and `journeyd audit`.
 
 from typing import Final, Literal, TypeAlias
 
+from engine.core.chaining.inference import Chain, Inference
+from engine.core.chaining.ruleset import RuleSet
 from engine.core.errors import BadSetting
-from engine.core.inference import Chain, Inference
 from engine.core.policy import Audience
-from engine.core.ruleset import RuleSet
 from engine.rules.builtin import Builtin
 from engine.rules.durable import Durable, why_not
 from engine.usecases.second_look import Engines

@@ -14,10 +14,10 @@ from channels.render import Renderer
 from channels.templates import Library, contents_of
 from engine.bootstrap.workspace import Files, Workspace
 from engine.core import release as releases
+from engine.core.chaining.inference import Inference
 from engine.core.errors import BadSetting
 from engine.core.events import Directive, decode, encode
 from engine.core.ids import Micros
-from engine.core.inference import Inference
 from engine.core.plan import Audience, InFlight, Plan, Send
 from engine.core.playbook import Playbook
 from engine.core.release import Release, in_flight_of

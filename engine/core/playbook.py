@@ -10,10 +10,10 @@ import msgspec
 
 from engine.core.audience.behaviour import CompiledMeasure
 from engine.core.audience.identity import Rules
+from engine.core.chaining.inference import Inference
 from engine.core.entrances import Entrances, Openings, by_priority
 from engine.core.expression import Constant, Expr, Measured, walk
 from engine.core.ids import Micros
-from engine.core.inference import Inference
 from engine.core.plan import (
     Audience,
     Branch,

@@ -12,9 +12,9 @@ import msgspec
 
 from engine.core import calendar
 from engine.core.audience.tags import BY_RULE
+from engine.core.chaining.ruleset import Derived
 from engine.core.draft import Draft
 from engine.core.ids import Micros
-from engine.core.ruleset import Derived
 from engine.core.state import Held, Standing
 from engine.core.watch import Watched
 

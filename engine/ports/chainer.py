@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from engine.core.ruleset import Derived, Facts
+from engine.core.chaining.ruleset import Derived, Facts
 
 
 class Chainer(Protocol):

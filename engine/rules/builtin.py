@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from engine.core.ruleset import Check, Derived, Facts, Rule, RuleSet, Scalar, derived_of
+from engine.core.chaining.ruleset import Check, Derived, Facts, Rule, RuleSet, Scalar, derived_of
 
 
 class Builtin:

@@ -14,9 +14,9 @@ from typing import Final
 
 import msgspec
 
+from engine.core.chaining.ruleset import Derived, Facts, RuleSet, Scalar, derived_of
+from engine.core.chaining.translation import LONGEST_LITERAL
 from engine.core.errors import BadSetting
-from engine.core.ruleset import Derived, Facts, RuleSet, Scalar, derived_of
-from engine.core.translation import LONGEST_LITERAL
 from engine.rules.builtin import Builtin
 from engine.rules.child import Broken, Child
 from engine.rules.shards import number, sharded

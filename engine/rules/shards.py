@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.core.ruleset import Check, Rule, RuleSet, Scalar
+from engine.core.chaining.ruleset import Check, Rule, RuleSet, Scalar
 
 MOST_RULES: Final = 60
 """Of one piece: 65 patterns that match at once are an error there, and a message matches one pattern a rule."""

@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
+from engine.core.chaining.inference import Inference
 from engine.core.events import Directive
 from engine.core.expression import HasConsent, IsReachable, Today, walk
 from engine.core.ids import Micros
-from engine.core.inference import Inference
 from engine.core.moves import align
 from engine.core.plan import Audience, OnAnniversary, OnSegment, OnTag, Plan, Policy
 from engine.core.playbook import Doors, Move, Playbook

@@ -9,14 +9,14 @@ from typing import TypeAlias
 import msgspec
 
 from engine.core.audience.accounts import seen_by_conditions
+from engine.core.chaining.facts import Difference, differences, facts_of, instant_for
+from engine.core.chaining.ruleset import RuleSet
+from engine.core.chaining.translation import translate
 from engine.core.context import Context
 from engine.core.expression import Path, walk
-from engine.core.facts import Difference, differences, facts_of, instant_for
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
-from engine.core.ruleset import RuleSet
 from engine.core.state import Account, Customer
-from engine.core.translation import translate
 from engine.ports import Chainer
 
 Engines: TypeAlias = Sequence[Callable[[RuleSet], Chainer]]

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.core.chaining.facts import facts_of
+from engine.core.chaining.ruleset import Check, Derived, Facts, Rule, RuleSet
+from engine.core.chaining.translation import translate
 from engine.core.errors import BadInput
 from engine.core.expression import AllOf, AnyOf, Compare, Constant, Exists, Expr, HasTag, InSegment, Not, Path, Stage
-from engine.core.facts import facts_of
 from engine.core.ids import DAY
 from engine.core.policy import Audience, TagRule
 from engine.core.predicates import Context, compile_condition, compile_truth
-from engine.core.ruleset import Check, Derived, Facts, Rule, RuleSet
 from engine.core.state import Customer, Held
-from engine.core.translation import translate
 from engine.ports import Chainer
 from engine.rules.builtin import Builtin
 from engine.rules.child import Broken, Child

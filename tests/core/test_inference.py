@@ -7,21 +7,21 @@ from typing import Literal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.core.chaining.facts import differences, facts_of, instant_for
+from engine.core.chaining.inference import Chain, Inference
+from engine.core.chaining.ruleset import RuleSet
+from engine.core.chaining.translation import translate
 from engine.core.commands import Decision
 from engine.core.decide import Settle, Wake, decide
 from engine.core.events import Event
 from engine.core.expression import AllOf, AnyOf, Compare, Constant, Expr, HasTag, InSegment, Not, Path, Stage
-from engine.core.facts import differences, facts_of, instant_for
 from engine.core.ids import DAY, HOUR, Micros
-from engine.core.inference import Chain, Inference
 from engine.core.plan import Again, Entrance, OnEvent, OnStage, OnTag, Plan, Send, Tag, seal
 from engine.core.playbook import Playbook
 from engine.core.policy import Audience, TagRule
 from engine.core.predicates import Context
-from engine.core.ruleset import RuleSet
 from engine.core.spans import Span
 from engine.core.state import Customer
-from engine.core.translation import translate
 from engine.rules.builtin import Builtin
 from engine.rules.durable import Durable
 from tests.contracts.second_mind import need_durable

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from engine.core.chaining.ruleset import Derived, Facts, RuleSet
 from engine.core.events import Event, encode
 from engine.core.expression import AllOf, Compare, Constant, HasTag, Measure, Measured, Path
 from engine.core.ids import DAY
 from engine.core.playbook import Playbook
 from engine.core.policy import Audience, TagRule
-from engine.core.ruleset import Derived, Facts, RuleSet
 from engine.core.spans import Span
 from engine.core.state import Customer, Held
 from engine.ports import Changes

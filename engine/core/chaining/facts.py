@@ -10,12 +10,12 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from engine.core.audience.tags import BY_RULE
+from engine.core.chaining.ruleset import TAG, Derived, Facts, Scalar
+from engine.core.chaining.translation import Reading, Translated
 from engine.core.context import Context
 from engine.core.ids import Micros
 from engine.core.policy import Audience
-from engine.core.ruleset import TAG, Derived, Facts, Scalar
 from engine.core.state import Customer, Held
-from engine.core.translation import Reading, Translated
 
 FARTHEST: Final = float(1 << 60)
 """Numbers beyond it are told as this one: no literal comes near, and every engine can hold it."""

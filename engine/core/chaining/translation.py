@@ -10,6 +10,8 @@ from typing import Any, Final, TypeAlias, TypeGuard
 
 import msgspec
 
+from engine.core.chaining.ruleset import STAGE, TAG, Check, Op, Rule, RuleSet, Scalar
+from engine.core.chaining.strata import stratified, supports_itself
 from engine.core.closures import truth_of, value_of
 from engine.core.comparisons import FLIPPED, is_number
 from engine.core.context import Closure
@@ -30,8 +32,6 @@ from engine.core.expression import (
     Today,
 )
 from engine.core.policy import Audience
-from engine.core.ruleset import STAGE, TAG, Check, Op, Rule, RuleSet, Scalar
-from engine.core.strata import stratified, supports_itself
 
 EXACT: Final = float(1 << 53)
 """Literals below it are the same number as a float, and rounding a reading never carries it past one of them."""

@@ -5,8 +5,8 @@ Called by `translation.py`.
 
 from collections.abc import Sequence
 
+from engine.core.chaining.ruleset import Rule
 from engine.core.errors import BadInput
-from engine.core.ruleset import Rule
 
 
 def stratified(rules: Sequence[Rule]) -> tuple[tuple[Rule, ...], ...]:

@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 import msgspec
 
+from engine.core.chaining.facts import facts_of, is_by_rule
+from engine.core.chaining.ruleset import TAG, Derived, Facts, RuleSet
+from engine.core.chaining.translation import translate
 from engine.core.context import Context
-from engine.core.facts import facts_of, is_by_rule
 from engine.core.policy import Audience
-from engine.core.ruleset import TAG, Derived, Facts, RuleSet
-from engine.core.translation import translate
 
 Chain: TypeAlias = Callable[[Facts], Derived]
 """Pure as far as anybody can see: the same facts give the same answer."""
