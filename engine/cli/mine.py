@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.bootstrap.logged import Source
     from engine.bootstrap.mining import Past
     from engine.bootstrap.workspace import Workspace
-    from engine.cli.mining_asked import Asked, Findings
+    from engine.cli.mine_asked import Asked, Findings
     from engine.mining.verdicts import Mined
 
 Model = Literal["rfm", "churn", "affinity", "next-best"]
@@ -53,7 +53,7 @@ def mine(
 ) -> None:
     """Score customers by their past and tag them: rfm, churn, affinity (what they like), next-best (what to offer)."""
     from engine.cli.csv_shape import columns_of
-    from engine.cli.mining_asked import asked_of
+    from engine.cli.mine_asked import asked_of
     from engine.cli.past_files import source_of
     from engine.cli.who import naming_of
 
@@ -113,7 +113,7 @@ class _Mining:
     def _find(self) -> "Findings":
         from engine.bootstrap.mining import Past
         from engine.cli.instants import shown_zone
-        from engine.cli.mining_words import tell_trimmed
+        from engine.cli.mine_words import tell_trimmed
 
         zone = shown_zone(self._workspace.settings)
         trimmed = getattr(self._source, "trimmed", 0)
@@ -149,7 +149,7 @@ class _Mining:
 
     def _show(self, found: "Findings") -> None:
         from engine.cli.instants import shown_zone
-        from engine.cli.mining_words import examples, tell_examples, tell_judgement, tell_past, tell_tags
+        from engine.cli.mine_words import examples, tell_examples, tell_judgement, tell_past, tell_tags
 
         say = self._invocation.say
         tell_past(found.seen, shown_zone(self._workspace.settings), say)
@@ -179,7 +179,7 @@ class _Mining:
         from rich.progress import Progress
 
         from engine.bootstrap.mining import Handout, words
-        from engine.cli.mined import hand_over
+        from engine.cli.mine_delivery import hand_over
         from engine.runtime.clock import mint_id
 
         self._check_declared(mined)
@@ -207,7 +207,7 @@ class _Mining:
         return {**counts, "until": terms.until, "through": through}
 
     def _check_declared(self, mined: "Mined") -> None:
-        from engine.cli.mining_words import lines_to_add
+        from engine.cli.mine_words import lines_to_add
 
         missing = [tag for tag, _ in mined.counts() if tag not in self._declared][:10]
         if not self._declared:

@@ -2,7 +2,7 @@
 
 The past is cut twice. What was known two horizons before its end, and who bought in the horizon after that, teaches a
 model; one horizon before the end it is examined with customers' later deeds, which it has not seen. The model that
-speaks is then taught anew from the later cut. How it learns is `learning.py`; how good it is says `judging.py`.
+speaks is then taught anew from the later cut. How it learns is `learning.py`; how good it is says `quality.py`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +11,8 @@ from typing import Final, NamedTuple, TypeAlias
 
 from engine.core.errors import BadInput
 from engine.core.ids import DAY, Micros
-from engine.mining.judging import Judgement, judge
 from engine.mining.purchases import Purchases
+from engine.mining.quality import Judgement, judge
 from engine.mining.verdicts import Verdict
 
 MODEL: Final = "churn"

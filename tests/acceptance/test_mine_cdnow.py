@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from engine.cli.main import app
 from engine.core.ids import DAY
 from engine.mining.churn import Bands, churn
-from engine.mining.judging import auc
 from engine.mining.learning import Kind, learner
 from engine.mining.purchases import Purchases
+from engine.mining.quality import auc
 from engine.mining.rfm import rfm
 
 FILE = Path(__file__).parents[2] / "examples" / "cdnow" / "cdnow-purchases.csv.gz"

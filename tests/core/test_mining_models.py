@@ -14,8 +14,8 @@ from engine.core.events import Event, Mark
 from engine.core.ids import DAY
 from engine.core.state import Held
 from engine.mining import affinity, churn, offers, purchases, rfm
-from engine.mining.judging import judge
 from engine.mining.purchases import MOST_KEPT, Purchases
+from engine.mining.quality import judge
 from engine.mining.reading import names_of, number_of, slug
 from engine.mining.verdicts import Mined, Terms, Verdict, marks, version_of
 

@@ -7,7 +7,7 @@ import msgspec
 
 from engine.cli.output import console, remark, tell
 from engine.cli.show import table
-from engine.mining.judging import Judgement
+from engine.mining.quality import Judgement
 from engine.mining.rfm import SEGMENTS
 from engine.mining.verdicts import Mined, Verdict
 from journeys.words.phrases import counted, instant

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from engine.cli.instants import parse_moment
-from engine.cli.mining_words import Seen, examples, seen
+from engine.cli.mine_words import Seen, examples, seen
 from engine.core.errors import BadInput
 from engine.core.ids import DAY, SECOND, Micros
 from engine.mining import affinity, churn, offers, purchases, rfm
-from engine.mining.judging import Judgement
 from engine.mining.learning import learner
+from engine.mining.quality import Judgement
 from engine.mining.verdicts import Mined, Terms, check_enough, version_of
 
 if TYPE_CHECKING:
