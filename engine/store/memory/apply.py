@@ -8,7 +8,7 @@ from engine.core.ids import Micros
 from engine.ports import Attempt, Changes, DeadLetter, ScheduleRow, TouchRow
 from engine.store.conventions import oldest_kept, slice_of
 from engine.store.memory.issue import check_coupons, publish_world
-from engine.store.memory.persons import drop_touches, erase, publish_people, unite
+from engine.store.memory.people_writes import drop_touches, erase, publish_people, unite
 from engine.store.memory.tables import Draft, Tables
 
 

@@ -1,4 +1,7 @@
-"""What store.db tells of persons: who was merged, what they carry, who was erased or shut out."""
+"""What store.db tells of persons: who was merged, what they carry, who was erased or shut out.
+
+Reads only; written by `people_writes.py`.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final

@@ -17,8 +17,8 @@ from engine.store.sqlite.erasing import erase
 from engine.store.sqlite.faces import SqliteReader
 from engine.store.sqlite.issue import write_world
 from engine.store.sqlite.ledger import FILE, LedgerFile
+from engine.store.sqlite.people_writes import PeopleWrites
 from engine.store.sqlite.pepper import Pepper
-from engine.store.sqlite.persons import Persons
 from engine.store.sqlite.pruning import drop_touches, prune
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.reader import read_meta
@@ -36,7 +36,7 @@ class Writer:
         self.values = WriteBack(connection, window, sweep_after)
         self.roster = Roster(connection, self.values, hot)
         self.deliveries = Deliveries(connection)
-        self.persons = Persons(connection)
+        self.people = PeopleWrites(connection)
         self.checkpoints = Checkpoints(connection)
         self.meta = read_meta(connection)
 
@@ -69,7 +69,7 @@ class Writer:
         records.write_notes(connection, changes, self.roster)
         records.write_rest(connection, changes)
         write_world(connection, changes, self.roster)
-        self.persons.write(changes, self.roster, tallies)
+        self.people.write(changes, self.roster, tallies)
         if gone:
             erase(connection, gone, tallies)
         if changes.addressed:
@@ -98,7 +98,7 @@ class Writer:
             self.connection.execute("ROLLBACK")
         self.roster.rolled_back()
         self.deliveries.reload()
-        self.persons.forget()
+        self.people.forget()
         self.values.rolled_back()
         self.meta = read_meta(self.connection)
 

@@ -1,4 +1,7 @@
-"""Writes the merge log, reviews, labels, the erasure ledger and suppressions of a commit."""
+"""Writes the merge log, reviews, labels, the erasure ledger and suppressions of a commit.
+
+Called by unit.py, inside its transaction; `people.py` reads them.
+"""
 
 from typing import Final
 
@@ -14,7 +17,7 @@ from engine.store.sqlite.tally import Tallies
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-class Persons:
+class PeopleWrites:
     """The tables of persons of one writer connection."""
 
     def __init__(self, connection: apsw.Connection) -> None:
