@@ -14,10 +14,10 @@ from starlette.routing import BaseRoute, Route
 from engine.http.auth import find_reader
 from engine.http.gateway import Gateway
 from engine.http.limiter import Turnstile
-from engine.http.people import NAME_LIMIT
 from engine.http.problems import Problem
 from engine.http.segment import Ingest
 from engine.http.settings import Reader
+from engine.http.who import NAME_LIMIT
 
 _STRANGER_RATE: Final = 1.0
 _STRANGER_BURST: Final = 20.0

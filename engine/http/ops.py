@@ -23,13 +23,14 @@ from engine.http.auth import check_ops_key
 from engine.http.body import read_body
 from engine.http.fields import read_object, read_text
 from engine.http.mapping import to_event
+from engine.http.merging import ABOUT_MERGING, name_parties
 from engine.http.naming import Naming
-from engine.http.people import ABOUT_PEOPLE, NAME_LIMIT, name_people
 from engine.http.problems import Problem, refuse_input
 from engine.http.rights import ABOUT_RIGHTS, name_person
 from engine.http.segment import Ingest, stamp
 from engine.http.settings import BATCH_LIMIT, EVENT_LIMIT, HttpSettings
 from engine.http.strict import BadJson, parse
+from engine.http.who import NAME_LIMIT
 from engine.ports import TouchQuery, TouchRow
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
@@ -88,8 +89,8 @@ class Ops:
         elif directive.verb == "resolve":
             if await self.gateway.touch(directive.subject) is None:
                 raise Problem(404, "unknown_touch", "No such touch", remedy="List them with GET /v1/ops/touches")
-        elif directive.verb in ABOUT_PEOPLE:
-            directive = await name_people(directive, self.gateway, self.ingest.naming())
+        elif directive.verb in ABOUT_MERGING:
+            directive = await name_parties(directive, self.gateway, self.ingest.naming())
         elif directive.verb in ABOUT_ADDRESSES:
             directive = name_addresses(directive, self.gateway.policy(), self.ingest.naming())
         elif directive.verb in ABOUT_RIGHTS:

@@ -13,8 +13,8 @@ from engine.core.errors import BadInput
 from engine.core.events import Directive
 from engine.http.gateway import Gateway
 from engine.http.naming import Naming
-from engine.http.people import customer_named
 from engine.http.problems import Problem
+from engine.http.who import customer_named
 
 ABOUT_RIGHTS: Final = frozenset({"erase", "readmit"})
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{32}")

@@ -10,20 +10,16 @@ from msgspec.structs import replace
 
 from engine.core.errors import BadInput
 from engine.core.events import Directive
-from engine.http.fields import ID_LIMIT, read_text
+from engine.http.fields import read_text
 from engine.http.gateway import Gateway
 from engine.http.naming import Naming
-from engine.http.problems import Problem
+from engine.http.who import customer_named
 
-ABOUT_PEOPLE: Final = frozenset({"merge", "unmerge", "apart"})
-NAME_LIMIT: Final = ID_LIMIT + 33
-"""Characters of `kind:value`."""
-
+ABOUT_MERGING: Final = frozenset({"merge", "unmerge", "apart"})
 _WHY_LIMIT: Final = 200
-_HOW: Final = 'Write a OneID or an identifier with its kind, like "user_id:u1"'
 
 
-async def name_people(directive: Directive, gateway: Gateway, naming: Naming) -> Directive:
+async def name_parties(directive: Directive, gateway: Gateway, naming: Naming) -> Directive:
     """Return the word with its people named by OneID; raises `BadInput`, or `Problem` 404 for nobody."""
     _check_reason(directive)
     if directive.verb == "unmerge":
@@ -46,23 +42,6 @@ def _check_reason(directive: Directive) -> None:
     if unknown := sorted(set(directive.properties) - {"why"}):
         raise BadInput(f"properties.{unknown[0][:64]} is not known", "Known: why", "properties")
     read_text(directive.properties, "why", limit=_WHY_LIMIT)
-
-
-async def customer_named(said: str, field: str, gateway: Gateway, naming: Naming) -> str:
-    """Return the OneID of whom an operator names; raises `BadInput`, or `Problem` 404 for nobody."""
-    kind, colon, value = said.partition(":")
-    name = said
-    if colon:
-        if kind not in naming.kinds:
-            raise BadInput(f"{kind[:64]} is no kind of identifier", f"Use one of {', '.join(naming.kinds)}", field)
-        normal = naming.normal(kind, value)
-        if not normal:
-            raise BadInput(f"The {kind} is none", "Correct it", field)
-        name = f"{kind}:{normal}"
-    found = await gateway.known([name])
-    if name not in found:
-        raise Problem(404, "unknown_customer", f"Nobody is known as {said[:100]}", remedy=_HOW)
-    return found[name]
 
 
 async def _check_unmerge(customer: str, gateway: Gateway) -> None:
