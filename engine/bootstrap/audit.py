@@ -12,8 +12,8 @@ from engine.bootstrap.chaining import Asked, engines_for
 from engine.core.ids import share
 from engine.core.state import Customer
 from engine.ports import Clock, Reader
+from engine.usecases.audit import Case, Finding, SecondLook
 from engine.usecases.publish import in_force
-from engine.usecases.second_look import Case, Finding, SecondLook
 
 PAGE: Final = 500
 EXAMPLES: Final = 5

@@ -11,7 +11,7 @@ from engine.core.errors import BadSetting
 from engine.core.policy import Audience
 from engine.rules.builtin import Builtin
 from engine.rules.durable import Durable, why_not
-from engine.usecases.second_look import Engines
+from engine.usecases.audit import Engines
 
 Asked: TypeAlias = Literal["builtin", "durable", "both"]
 

@@ -54,7 +54,7 @@ class Durable:
         self._numbers = {name: place for place, name in enumerate(plan.names)}
         self._names = plan.names
         self._reference = Builtin(rules)
-        script = str(Path(__file__).with_name("second_mind.py"))
+        script = str(Path(__file__).with_name("durable_process.py"))
         first = msgspec.json.encode(plan.strata)
         self._child = Child((python, "-P", script), first, answer_within=answer_within)
         self._failures = 0

@@ -16,7 +16,7 @@ from engine.core.playbook import Playbook
 from engine.core.state import Customer
 from engine.ports import Reader
 from engine.telemetry import Telemetry
-from engine.usecases.second_look import Case, Engines, Finding, SecondLook
+from engine.usecases.audit import Case, Engines, Finding, SecondLook
 
 WAITING: Final = 2_000
 """Customers that may wait to be looked at; further ones are dropped."""

@@ -20,7 +20,7 @@ from engine.core.state import Customer, Held
 from engine.ports import Changes
 from examples.cdnow.customers import ZONES
 from examples.cdnow.purchases import Purchase, read_year
-from tests.contracts.second_mind import need_durable
+from tests.contracts.durable_rules import need_durable
 
 CUSTOMERS = 3_000
 TODAY = 1_767_225_600_000_000  # 2026-01-01

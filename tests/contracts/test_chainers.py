@@ -26,7 +26,7 @@ from engine.ports import Chainer
 from engine.rules.builtin import Builtin
 from engine.rules.child import Broken, Child
 from engine.rules.durable import Durable
-from tests.contracts.second_mind import need_durable
+from tests.contracts.durable_rules import need_durable
 from tests.properties.test_predicates_properties import conditions, contexts
 
 NOW = 20_000 * DAY

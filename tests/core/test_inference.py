@@ -24,7 +24,7 @@ from engine.core.spans import Span
 from engine.core.state import Customer
 from engine.rules.builtin import Builtin
 from engine.rules.durable import Durable
-from tests.contracts.second_mind import need_durable
+from tests.contracts.durable_rules import need_durable
 from tests.properties.test_consequences_properties import MEASURES, START, conditions
 
 Infer = Callable[[Audience], Inference]

@@ -26,8 +26,8 @@ from engine.runtime.engine import Engine
 from engine.runtime.second_opinion import SecondOpinion
 from engine.store.memory import MemoryLog, MemoryStore
 from engine.telemetry import Telemetry, configure_logging
-from engine.usecases.second_look import Case, Engines, Finding, SecondLook
-from tests.contracts.second_mind import need_durable
+from engine.usecases.audit import Case, Engines, Finding, SecondLook
+from tests.contracts.durable_rules import need_durable
 
 NOON = 1_772_366_400_000_000
 PAID = Measure("paid", "order_paid", window=90 * DAY)
