@@ -179,7 +179,7 @@ class Parser:
         while self._token.text != ")" or self._token.kind != "op":
             self._argument(made, depth)
             if self._token.text != ")":
-                self._expect(",")
+                self._expect(",", closing=")")
         self._expect(")")
         expr, kind = call(made)
         deepest = max((term.depth for term in [*made.positional, *made.named.values()]), default=0)
@@ -223,13 +223,14 @@ class Parser:
                 raise Fault("J064", item.offset)
             values.append(item.expr.value)
             if self._token.text != "]":
-                self._expect(",")
+                self._expect(",", closing="]")
         self._expect("]")
         return Term(Constant(values), "list", token.offset)
 
-    def _expect(self, text: str) -> None:
+    def _expect(self, text: str, closing: str = "") -> None:
+        """Go past `text`; where the condition ends instead, `closing` is what it lacks."""
         if self._token.kind != "op" or self._token.text != text:
-            raise self._unexpected(text)
+            raise self._unexpected(closing or text)
         self.at += 1
 
     def _unexpected(self, wanted: str = "") -> Fault:

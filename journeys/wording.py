@@ -111,7 +111,10 @@ _SHAPE: Final = {
     "J011": error("unknown key `{key}`", "Known here: {known}", "未知的键 `{key}`", "此处可用：{known}"),
     "J012": error("`{key}` is missing", "Add `{key}:`", "缺少 `{key}`", "请补充 `{key}:`"),
     "J013": error(
-        "expected {expected}, found {found}", "Write {expected} here", "应为{expected}，实为{found}", "请改为{expected}"
+        "expected {expected}, found {found}",
+        "Write {expected} here",
+        "应为：{expected}；实为：{found}",
+        "请改为：{expected}",
     ),
     "J014": error(
         "`{value}` is not one of the choices", "Choose from: {choices}", "`{value}` 不在可选范围", "可选：{choices}"

@@ -22,9 +22,11 @@ from engine.runtime.clock import SystemClock
 from engine.runtime.inbox import last_received
 
 if TYPE_CHECKING:
+    from config.sections import WriteKey
     from engine.bootstrap.workspace import Files, Workspace
     from engine.ports import Reader
 
+IMPORT: Final = "import"
 BATCH: Final = 500
 BATCH_BYTES: Final = 400_000
 _PAGE: Final = 1_000
@@ -34,8 +36,15 @@ Refuse = Callable[[int, BadInput], None]
 
 
 def source_of(workspace: "Workspace") -> str:
-    """Return the name under which imports are known: that of the first server write key."""
-    return next((key.name for key in workspace.settings.write_keys if key.scope == "server"), "import")
+    """Return the name under which imports are known: that of their write key."""
+    key = _key_of(workspace)
+    return IMPORT if key is None else key.name
+
+
+def _key_of(workspace: "Workspace") -> "WriteKey | None":
+    """Return the server write key called `import`, so that identity.yaml can trust imports as such; else the first."""
+    keys = [key for key in workspace.settings.write_keys if key.scope == "server"]
+    return next((key for key in keys if key.name == IMPORT), keys[0] if keys else None)
 
 
 class Delivery:
@@ -54,10 +63,10 @@ class Delivery:
             self._files = self._workspace.files()
             self._stack.callback(self._files.close)
         except AlreadyRunning:
-            keys = [key for key in self._workspace.settings.write_keys if key.scope == "server"]
-            if not keys:
+            key = _key_of(self._workspace)
+            if key is None:
                 raise BadSetting("journeyd.yaml has no write key of scope server. Add one under write_keys") from None
-            self.through, self._key = "daemon", keys[0].key.reveal()
+            self.through, self._key = "daemon", key.key.reveal()
             self._daemon = Daemon(address_of(self._workspace), time.sleep)
             self._stack.callback(self._daemon.close)
         return self

@@ -14,6 +14,7 @@ from engine.cli.refusals import chinese
 from engine.core.errors import BadInput
 
 _FORMULA: Final = frozenset("=+-@\t\r")
+_TOLD: Final = ("file", "line", "problem", "remedy")
 
 
 def safe(value: Any) -> str:
@@ -39,14 +40,15 @@ class Rejects:
         self._columns: tuple[str, ...] = ()
 
     def add(self, file: str, line: int, why: BadInput, columns: Sequence[str], cells: Mapping[str, Any]) -> None:
-        """Write one line with its reason."""
+        """Write one line with its reason; the reasons of a round before, in a file that was mended, make way."""
+        columns = columns[len(_TOLD) :] if tuple(columns[: len(_TOLD)]) == _TOLD else columns
         self.count += 1
         if self._file is None:
             self._file = self.path.open("w", encoding="utf-8-sig", newline="", errors="replace")
         writer = csv.writer(self._file)
         if self._columns != tuple(columns):  # also where the next file has other ones
             self._columns = tuple(columns)
-            writer.writerow(["file", "line", "problem", "remedy", *map(safe, columns)])
+            writer.writerow([*_TOLD, *map(safe, columns)])
         told = [file, line, *(self._say(text) for text in (why.problem, why.remedy))]
         writer.writerow([*map(safe, told), *(safe(cells.get(column)) for column in columns)])
 

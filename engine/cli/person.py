@@ -92,6 +92,17 @@ def person_data(person: Person) -> dict[str, Any]:
     }
 
 
+def _shown(value: Any) -> str:
+    """Return a trait as people write it.
+
+    >>> _shown(["tea", 3]), _shown(True), _shown("Shanghai")
+    ('tea, 3', 'true', 'Shanghai')
+    """
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _by(customer: Customer, trait: str) -> dict[str, str]:
     return {"by": customer.traits_by[trait]} if trait in customer.traits_by else {}
 
@@ -157,7 +168,7 @@ class _Says:
             at, by = customer.traits_at.get(name, 0), customer.traits_by.get(name, "")
             told = [self(f"{self._age(at)} ago", f"{self._age(at)}前")] if at else []
             told += [self(f"by {by}", f"来源 {by}")] if by else []
-            yield name, f"{value}" + (f" ({', '.join(told)})" if told else "")
+            yield name, _shown(value) + (f" ({', '.join(told)})" if told else "")
 
     def _age(self, at: Micros) -> str:
         ago = max(0, self.person.now - at)

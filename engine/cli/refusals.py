@@ -38,6 +38,8 @@ _SENTENCES: Final[dict[str, str]] = {
     "Name journey files or folders of the workspace": "请指定工作区中的旅程文件或目录",
     "{} has no stories": "{} 没有故事",
     "Write them to {}": "请写入 {}",
+    "There is no {}": "没有 {}",
+    "Name a story file or a folder, or try --filter {}": "请指定故事文件或文件夹，或用 --filter {}",
     "{} is there already": "{} 已存在",
     "Name a new file; its stories can be moved over by hand": "请指定新文件；其中的故事可手工移入",
     "No daemon answers: start it with `journeyd run`.": "守护进程没有应答：请用 `journeyd run` 启动。",

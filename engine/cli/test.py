@@ -141,6 +141,8 @@ def _stories(root: Path, paths: list[Path]) -> list[Path]:
         elif path.with_suffix(".story.yaml").is_file():
             found.append(path.with_suffix(".story.yaml"))
         else:
+            if not path.exists():
+                raise BadInput(f"There is no {path}", f"Name a story file or a folder, or try --filter {path.name}")
             raise BadInput(f"{path} has no stories", f"Write them to {path.with_suffix('.story.yaml')}")
     return found
 

@@ -205,7 +205,8 @@ def _problems(document: Document, path: Path, missing: str, error: Any) -> list[
         case "missing":
             return [Problem("J012", document.place(path), {"key": missing})]
         case "literal_error":
-            choices = context["expected"].replace("'", "").replace(" or ", ", ")
+            words = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+            choices = ", ".join(word for word in words if word)  # an empty word is the default: nobody writes it
             return [Problem("J014", document.place(path), {"value": error["input"], "choices": choices})]
         case kind if kind in _EXPECTED:
             data = {"expected": _EXPECTED[kind], "found": kind_of(error["input"])}

@@ -60,7 +60,8 @@ def tag_giver_in_words(seen: TagSeen, lang: str = "en") -> str:
         said = "按规则得出" if zh else "tag by its rule"
     if seen.version or seen.score:
         told = [f"版本 {seen.version}" if zh else f"version {seen.version}"] if seen.version else []
-        told += [f"得分 {seen.score:.2f}" if zh else f"score {seen.score:.2f}"] if seen.score else []
+        score = f"{seen.score:.2f}".removesuffix(".00")  # a probability, or the digits of rfm
+        told += [f"得分 {score}" if zh else f"score {score}"] if seen.score else []
         said += f"（{'，'.join(told)}）" if zh else f" ({', '.join(told)})"
     return (f"{kind}，{said}" if zh else f"{kind} {said}") if said else kind
 

@@ -237,6 +237,20 @@ def test_wrong_lines_are_set_apart_and_can_be_mended(shop: Path, tmp_path: Path)
     told(shop, again, *words, "--map", "name=name", code=1)
     settle(shop)
     assert customer(shop, "user_id:u2")["traits"]["name"] == "+1"
+    assert list(rejects(again)[0]) == list(found[0])  # the reasons of the first round made way
+
+
+def test_an_import_is_known_by_its_own_write_key_else_by_the_first(shop: Path, tmp_path: Path) -> None:
+    told(shop, write(tmp_path / "first.csv", "user_id\nu1\n"), "--yes")
+    settings = (shop / "journeyd.yaml").read_text()
+    own = "    key: file:.journeyd/write.key\n"
+    assert own in settings
+    (shop / "journeyd.yaml").write_text(settings.replace(own, f"{own}  - name: import\n    key: file:import.key\n"))
+    (shop / "import.key").write_text("0123456789abcdef0123456789abcdef\n")
+    (shop / "import.key").chmod(0o600)
+    told(shop, write(tmp_path / "second.csv", "user_id\nu2\n"), "--yes")
+    settle(shop)
+    assert [customer(shop, f"user_id:{who}")["source"] for who in ("u1", "u2")] == ["shop", "import"]
 
 
 def test_a_line_is_refused_in_the_language_asked_for(shop: Path, tmp_path: Path) -> None:

@@ -190,6 +190,12 @@ def test_wrong_audience_files_are_complained_of(
     assert audience.stages
 
 
+def test_a_choice_that_is_nothing_is_not_offered(tmp_path: Path) -> None:
+    (tmp_path / "segments.yaml").write_text("segments:\n  fair: {from: lists}")
+    [problem] = load_audience(tmp_path)[1]
+    assert "Choose from: list" in str(problem)
+
+
 def test_tags_may_build_on_each_other_in_a_circle(tmp_path: Path) -> None:
     audience, problems = write(
         tmp_path, tags='tags:\n  a: {when: tag("b") or ever("x")}\n  b: {when: tag("a") and not tag("c")}\n'

@@ -246,6 +246,11 @@ def test_a_mistake_is_named_where_it_is(text: str, code: str, offset: int) -> No
     assert [(fault.code, fault.offset) for fault in faults] == [(code, offset)]
 
 
+def test_a_condition_that_ends_too_early_says_which_bracket_it_lacks() -> None:
+    lacking = [parse_condition(text).faults[0].data["wanted"] for text in ('tag("vip"', 'customer.x in ["a"', "(true")]
+    assert lacking == [")", "]", ")"]
+
+
 def test_a_condition_reads_only_what_its_place_has() -> None:
     assert [fault.code for fault in parse_condition("event.x == 1", RUN).faults] == ["J047"]
     assert [fault.code for fault in parse_condition("enter.x == 1", CUSTOMER).faults] == ["J047"]
