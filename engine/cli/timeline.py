@@ -14,7 +14,7 @@ from engine.core.events import Directive, Entry, Event
 from engine.core.ids import Micros
 from engine.core.state import Customer
 from engine.ports import EventLog, Reader, TouchQuery
-from engine.usecases.remembered import entry_at, places_of
+from engine.usecases.entries_of import entry_at, places_of
 from journeys.explain import explain_note, state_in_words
 from journeys.words.phrases import instant
 

@@ -14,9 +14,9 @@ from engine.core.audience.identity import Rules
 from engine.core.ids import SECOND, Micros
 from engine.core.state import Customer
 from engine.ports import EventLog, Reader, RunQuery, TouchQuery
+from engine.usecases.entries_of import entry_at, known_of, places_of
 from engine.usecases.erase import names_of
-from engine.usecases.remembered import entry_at, known_of, places_of
-from engine.usecases.sought import Search, read
+from engine.usecases.mentions import Search, read
 
 FORM: Final = "journeyd.customer/1"
 

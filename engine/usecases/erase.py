@@ -18,8 +18,8 @@ from engine.ports import ErasureRow, EventLog, Logged, MergeRow, Reader, Suppres
 from engine.usecases import purge
 from engine.usecases.accounts import leave
 from engine.usecases.fingerprints import fingerprints
+from engine.usecases.mentions import Known, addresses
 from engine.usecases.purge import ERASED
-from engine.usecases.sought import Known, addresses
 from engine.usecases.work import Work
 
 Places: TypeAlias = list[tuple[Logged, Entry]]

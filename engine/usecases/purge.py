@@ -17,7 +17,7 @@ from engine.core.events import Directive, encode
 from engine.core.ids import SECOND, Micros
 from engine.ports import Changes, EventLog, JobRow, Store, SuppressionRow
 from engine.usecases.fingerprints import fingerprints
-from engine.usecases.sought import Known, Search, addresses, blotted, read, values_of
+from engine.usecases.mentions import Known, Search, addresses, blotted, read, values_of
 
 PREFIX: Final = "erase:"
 _SCRUB: Final = PREFIX + "late"

@@ -1,6 +1,6 @@
 """Which entries of the log name a customer: what the answer to a request for one's data holds, and a timeline shows.
 
-The same question that the purge after an erasure asks (`sought.py`), with nothing changed. Reads only.
+The same question that the purge after an erasure asks (`mentions.py`), with nothing changed. Reads only.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from engine.core.ids import Micros
 from engine.core.state import Customer
 from engine.ports import EventLog, Reader, TouchQuery
 from engine.usecases.erase import names_of
-from engine.usecases.sought import Known, Search, read
+from engine.usecases.mentions import Known, Search, read
 
 _PAGE: Final = 5_000
 _EVERY: Final = 1_000_000_000
