@@ -2,24 +2,19 @@
 
 from engine.ports.chainer import Chainer
 from engine.ports.channel import Answering, Channel, Message, NotSent, Rendered, Rendering, Result, Sent, Unclear
+from engine.ports.people import ErasureRow, LabelCount, LabelRow, MergeRow, ReviewRow, SuppressionRow
 from engine.ports.rows import (
     Attempt,
     Changes,
     Counts,
     CouponRow,
     DeadLetter,
-    ErasureRow,
     FactRow,
     JobRow,
     Kept,
-    LabelCount,
-    LabelRow,
-    MergeRow,
     PoolRow,
-    ReviewRow,
     RunQuery,
     ScheduleRow,
-    SuppressionRow,
     TouchQuery,
     TouchRow,
 )

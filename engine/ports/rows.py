@@ -11,6 +11,7 @@ from engine.core.plan import Plan
 from engine.core.release import Release
 from engine.core.state import Account, Customer, Run
 from engine.core.world import ArmResult
+from engine.ports.people import ErasureRow, LabelRow, MergeRow, ReviewRow, SuppressionRow
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -116,92 +117,6 @@ class JobRow(msgspec.Struct, frozen=True, omit_defaults=True):
     done: int = 0
     total: int = 0
     body: bytes = b""
-
-
-class MergeRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One line of the merge log: `winner` took `loser` in. What an unmerge gives back is in it.
-
-    `id` derives from (winner, loser, at). `ours`, `theirs` and `united` are the two before and the one after. `why` is
-    the identifier they shared, or who said so. `undone` is when they were parted again, 0 while they are one.
-    """
-
-    id: str
-    winner: str
-    loser: str
-    at: Micros
-    why: str = ""
-    undone: Micros = 0
-    ours: Customer | None = None
-    theirs: Customer | None = None
-    united: Customer | None = None
-
-
-class ReviewRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """An identifier that more than one person claims, kept for somebody to look at: one row per `identifier`.
-
-    `holder` keeps it. `claimants` are the latest others (OneIDs, at most 10, newest last), `times` how often it was
-    claimed, `why` what stood against a merge. `state`: open | settled.
-    """
-
-    identifier: str
-    holder: str
-    claimants: tuple[str, ...]
-    why: str
-    first: Micros
-    last: Micros
-    times: int = 1
-    state: str = "open"
-
-
-class LabelRow(msgspec.Struct, frozen=True, gc=False):
-    """A label that a customer gained, changed or lost: `kind` tag | segment | list, its `name`.
-
-    `since` 0: lost. `until`: when a tag ends by itself (0 = no end).
-    """
-
-    customer: str
-    kind: str
-    name: str
-    since: Micros
-    until: Micros = 0
-
-
-class LabelCount(msgspec.Struct, frozen=True):
-    """How many customers carry a label at an instant."""
-
-    kind: str
-    name: str
-    customers: int
-
-
-class ErasureRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One line of the erasure ledger: who was erased, by fingerprints only (see `usecases/fingerprints.py`).
-
-    `keys`: fingerprints of every identifier, and of the latest touches ("touch:<id>"). `done`: when the last trace was
-    gone, 0 while the purge goes on. `dropped` counts what came for the erased person afterwards. `shut`: which of the
-    keys are addresses, suppressed for good.
-    """
-
-    customer: str
-    at: Micros
-    keys: tuple[str, ...]
-    done: Micros = 0
-    dropped: int = 0
-    shut: tuple[str, ...] = ()
-
-
-class SuppressionRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """An address that nothing is sent to: `key` is the fingerprint of `address` ("email:mei@brand.example").
-
-    `address` is "" once its owner was erased: the fingerprint still shuts it. `why`: hard_bounce | complained |
-    imported | manual | erased | ...
-    """
-
-    key: str
-    address: str
-    why: str
-    at: Micros
-    source: str = ""
 
 
 class Changes(msgspec.Struct):

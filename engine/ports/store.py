@@ -12,24 +12,19 @@ from engine.core.plan import Plan
 from engine.core.release import Release
 from engine.core.state import Account, Customer, Run
 from engine.core.world import ArmResult
+from engine.ports.people import PeopleReader
 from engine.ports.rows import (
     Attempt,
     Changes,
     Counts,
     CouponRow,
     DeadLetter,
-    ErasureRow,
     FactRow,
     JobRow,
     Kept,
-    LabelCount,
-    LabelRow,
-    MergeRow,
     PoolRow,
-    ReviewRow,
     RunQuery,
     ScheduleRow,
-    SuppressionRow,
     TouchQuery,
     TouchRow,
 )
@@ -93,7 +88,7 @@ class EventLog(Protocol):
         ...
 
 
-class Reader(Protocol):
+class Reader(PeopleReader, Protocol):
     """Reads, inside a unit of work or on their own (then of the last commit)."""
 
     def position(self) -> int:
@@ -208,56 +203,6 @@ class Reader(Protocol):
 
     def current(self) -> dict[str, str]:
         """Return journey -> current version."""
-        ...
-
-    # --- who is one
-
-    def merges(self, customer: str, limit: int = 1000) -> list[MergeRow]:
-        """Return the merge log of a customer, newest first: what it took in, and what took it in."""
-        ...
-
-    def reviews(self, state: str = "open", limit: int = 1000) -> list[ReviewRow]:
-        """Return contested identifiers in that state ("" for all), the latest claimed first."""
-        ...
-
-    def review(self, identifiers: Iterable[str]) -> dict[str, ReviewRow]:
-        """Return the rows of these identifiers, whatever their state; those nobody contests are absent."""
-        ...
-
-    # --- labels
-
-    def labels(self, customer: str) -> list[LabelRow]:
-        """Return every label the customer carries, by kind and name."""
-        ...
-
-    def label_counts(self, now: Micros, kind: str = "") -> list[LabelCount]:
-        """Return how many customers carry each label at `now`, by kind and name; nobody is scanned."""
-        ...
-
-    def members(self, kind: str, name: str, now: Micros, after: str = "", limit: int = 1000) -> list[LabelRow]:
-        """Return who carries a label at `now`, in the order of customer ids, above `after`."""
-        ...
-
-    # --- erased and shut out
-
-    def pepper(self) -> bytes:
-        """Return the workspace's key of fingerprints (32 bytes): see `usecases/fingerprints.py`."""
-        ...
-
-    def erasures(self, limit: int = 100_000) -> list[ErasureRow]:
-        """Return the erasure ledger, oldest first."""
-        ...
-
-    def erased(self, keys: Sequence[str]) -> dict[str, str]:
-        """Return fingerprint -> customer id of the ledger's line, for those that the erasure ledger holds."""
-        ...
-
-    def suppressions(self, after: str = "", limit: int = 1000) -> list[SuppressionRow]:
-        """Return the suppression list, by key, above `after`."""
-        ...
-
-    def suppressed(self, keys: Sequence[str]) -> dict[str, SuppressionRow]:
-        """Return those of the fingerprints that are suppressed."""
         ...
 
     # --- what the faces ask
