@@ -5,7 +5,8 @@ A1 every planned touch has ended or is uncertain. A2 sent means that a provider 
 uncertain. A3 no provider has a touch twice. A4 nothing is lost in silence: every acknowledged sign-up has its three
 touches. A5 every doubt has a cause. A6 what was acknowledged is in the journal and was applied, once. A7 the files are
 whole and the kept totals equal a recount. A8 no code of the pool was given twice, and none is lost. A9 every run
-travels a version that exists, what was published last is in force, and its work is done.
+travels a version that exists, what was published last is in force, and its work is done. A10 to A13, of who was erased,
+united, shut and tagged, are in `people.py`; A14 the key of the fingerprints and the erasure ledger's file survive.
 """
 
 from collections import Counter
@@ -20,7 +21,9 @@ from engine.core.delivery import TERMINAL, TouchState
 from engine.core.events import Event, decode
 from engine.ports import Counts, RunQuery, TouchQuery, TouchRow
 from engine.store.sqlite import SqliteLog, SqliteStore
+from tests.crash.care import Said
 from tests.crash.ground import CHANNELS, CONCURRENCY, POOL, PROVIDERS, Ground
+from tests.crash.people import Files, judge, recipients_of
 
 ALL: Final = 10_000_000
 _SHOWN: Final = 5
@@ -33,14 +36,19 @@ class Toll(msgspec.Struct):
     left_in_flight: set[str] = set()
     freezes: int = 0
     doubtful_faults: int = 0
+    key: bytes = b""
+    ledger: set[str] = set()
+    lost_files: list[str] = []
 
 
 class Promised(msgspec.Struct, frozen=True):
-    """What clients and operators were told: sign-ups taken, the release to be in force, codes in the pool."""
+    """What clients, operators and customer care were told: sign-ups taken, the release in force, codes in the pool."""
 
     sign_ups: Sequence[int]
     release: str
     codes: frozenset[str]
+    said: Said
+    seed: str
 
 
 class Findings(msgspec.Struct):
@@ -89,13 +97,17 @@ def audit(ground: Ground, promised: Promised, toll: Toll) -> Findings:
     try:
         rows = store.find_touches(TouchQuery(limit=ALL))
         record = read_record(ground.record)
-        _touches(found, rows, record)
+        erased = recipients_of(promised.said.gone, promised.seed)
+        _touches(found, rows, [line for line in record if line.recipient not in erased])
         _doubts(found, rows, toll)
         _promises(found, store, acknowledged, rows)
         _journal(found, store, log, acknowledged)
-        found.charge("A8", _coupons(found, store, promised.codes))
+        found.charge("A8", _coupons(found, store, promised))
         found.charge("A9", _releases(found, store, promised.release))
         found.charge("A7", _miscounts(store.counts(), rows, store))
+        for claim, problem in judge(Files(ground, promised.seed, store, log, rows, record), promised.said):
+            found.charge(claim, [problem])
+        found.charge("A14", toll.lost_files)
     finally:
         store.close()
         log.close()
@@ -175,15 +187,20 @@ def _journal(found: Findings, store: SqliteStore, log: SqliteLog, acknowledged: 
     found.charge("A6", (f"dead letter: {dead.reason}" for dead in store.dead_letters()))
 
 
-def _coupons(found: Findings, store: SqliteStore, stocked: frozenset[str]) -> Iterator[str]:
-    """A8: a code goes to one run, a run gets one code, and what was stocked is issued or free."""
+def _coupons(found: Findings, store: SqliteStore, promised: Promised) -> Iterator[str]:
+    """A8: a code goes to one run, a run gets one code, and what was stocked is issued or free.
+
+    Codes of erased people stay taken, by nobody: they are as many as these signed up, at most.
+    """
     issued = store.coupons(pool=POOL, limit=ALL)
     found.coupons = len(issued)
     codes, runs = Counter(row.code for row in issued), Counter(row.run for row in issued)
     yield from (f"code {code} was given {n} times" for code, n in codes.items() if n > 1)
     yield from (f"run {run} got {n} codes" for run, n in runs.items() if n > 1)
     known = {*codes, *store.codes(POOL, ALL)}
-    yield from (f"code {code} was stocked and is gone" for code in sorted(stocked - known))
+    gone, most = sorted(promised.codes - known), sum(len(person.numbers) for person in promised.said.gone)
+    if len(gone) > most:
+        yield f"{gone} were stocked and are gone; erased people had {most} at most"
     yield from (f"code {code} is both given and free" for code in sorted(codes.keys() & {*store.codes(POOL, ALL)}))
     held = {
         code: customer for customer in store.scan("", ALL) for run in customer.runs for code in run.coupons.values()

@@ -17,9 +17,13 @@ from engine.core.delivery import OPEN, TouchState
 from engine.core.errors import BadInput
 from engine.core.ids import share
 from engine.ports import RunQuery, TouchQuery
-from engine.runtime.embedded import POINTS
+from engine.runtime.embedded import ERASING, POINTS
 from engine.store.sqlite import SqliteStore
+from engine.store.sqlite.ledger import FILE as LEDGER
+from engine.store.sqlite.ledger import LedgerFile
+from engine.store.sqlite.pepper import FILE as KEY
 from tests.crash.audit import Findings, Promised, Toll, audit
+from tests.crash.care import Care
 from tests.crash.daemon import REFUSED, Daemon, nursery
 from tests.crash.feeder import Feeder
 from tests.crash.ground import LEASE, Ground, prepare
@@ -32,6 +36,9 @@ KILL_AT_LATEST: Final = 4.0
 QUIET_AT_LATEST: Final = 150.0
 """Seconds that draining may take, and half a second more per kill: a provider that said "later" is believed for up
 to 75, and every doubtful WeChat message is sent once more under its key."""
+
+PLACES: Final = (*POINTS, *ERASING)
+"""Where processes are killed."""
 
 _UNKNOWABLE: Final = ("drop_reply", "error_after", "down", "refuse")
 
@@ -59,6 +66,10 @@ class Result(msgspec.Struct):
     unanswered: int = 0
     retried: int = 0
     published: int = 0
+    erased: int = 0
+    united: int = 0
+    parted: int = 0
+    shut: int = 0
     refusals: list[str] = []
     drained_after: float = 0.0
     exit_code: int | None = None
@@ -77,7 +88,8 @@ def fight(root: Path, orders: Orders, tell: Callable[[str], None] = lambda _: No
         campaign.close()
     result = campaign.result
     operators = campaign.operators
-    promised = Promised(campaign.feeder.acknowledged, operators.last.id, frozenset(operators.codes))
+    codes, said = frozenset(operators.codes), campaign.care.said
+    promised = Promised(campaign.feeder.acknowledged, operators.last.id, codes, said, orders.seed)
     result.findings = audit(ground, promised, campaign.toll)
     result.took = time.monotonic() - started
     return result
@@ -90,6 +102,7 @@ class _Campaign:
         self.operators = Operators(ground)
         self.providers = Providers(ground)
         self.feeder = Feeder(ground, orders.rate, orders.seed)
+        self.care = Care(ground, orders.seed)
         self.daemon: Daemon | None = None
 
     def run(self) -> None:
@@ -97,6 +110,7 @@ class _Campaign:
         self.providers.storm(0, is_early=False)
         self.feeder.start()
         self.operators.start()
+        self.care.start()
         for number in range(self.orders.kills):
             if self.orders.storms and number % 7 == 0:
                 is_early = number < self.orders.kills * 0.4
@@ -109,6 +123,7 @@ class _Campaign:
     def close(self) -> None:
         self.feeder.finish(0)
         self.operators.finish(0)
+        self.care.finish(0)
         if self.daemon is not None:
             self.daemon.close()
         self.providers.close()
@@ -140,11 +155,12 @@ class _Campaign:
         self.result.kills += 1
         left = self._left_in_flight()
         self.toll.left_in_flight |= left
+        self._look_after_keys()
         self.result.with_in_flight += bool(left)
 
     def _aim(self, number: int) -> str:
-        point = ("send.before", "send.after")[number % 2] if self.orders.variant else POINTS[number // 2 % len(POINTS)]
-        times = 1 if point.startswith("recover") else 1 + int(self._dice("hits", number) ** 2 * 30)
+        point = ("send.before", "send.after")[number % 2] if self.orders.variant else PLACES[number // 2 % len(PLACES)]
+        times = 1 if point.startswith(("recover", "erase")) else 1 + int(self._dice("hits", number) ** 2 * 30)
         return f"{point}:{times}"
 
     def _torment(self, number: int, daemon: Daemon) -> None:
@@ -170,6 +186,16 @@ class _Campaign:
             self.result.second_starts.append(time.monotonic() - second.born)
         finally:
             second.close()
+
+    def _look_after_keys(self) -> None:
+        """The key of the fingerprints never changes, and nobody leaves the ledger's file."""
+        path, ledger = self.ground.data / KEY, LedgerFile(self.ground.data / LEDGER)
+        key, erased = path.read_bytes() if path.exists() else b"", {row.customer for row in ledger.rows()}
+        if self.toll.key not in (b"", key):
+            self.toll.lost_files.append(f"{KEY} changed")
+        if self.toll.ledger - erased:
+            self.toll.lost_files.append(f"{LEDGER} lost {sorted(self.toll.ledger - erased)}")
+        self.toll.key, self.toll.ledger = key, erased
 
     def _left_in_flight(self) -> set[str]:
         try:
@@ -197,15 +223,20 @@ class _Campaign:
         self.result.restarts.append(daemon.ready_after)
         self.feeder.finish(60)
         self.operators.finish(60)
+        self.care.finish(60)
         self.result.acknowledged, self.result.unanswered = len(self.feeder.acknowledged), len(self.feeder.unanswered)
         self.result.retried = self.feeder.repeats
-        self.result.refusals = [*self.feeder.refusals, *self.operators.refusals]
+        self.result.refusals = [*self.feeder.refusals, *self.operators.refusals, *self.care.refusals]
         self.result.published = self.operators.published
+        said = self.care.said
+        self.result.erased, self.result.shut = len(said.gone), len(said.shut)
+        self.result.united, self.result.parted = len(said.pairs), sum(pair.is_parted for pair in said.pairs)
         self._wait_until_quiet(daemon, began + QUIET_AT_LATEST + self.orders.kills / 2)
         self.result.drained_after = time.monotonic() - began
         daemon.signal(signal.SIGTERM)
         assert daemon.wait_dead(30), "the daemon does not stop on SIGTERM"
         self.result.exit_code = daemon.exit_code
+        self._look_after_keys()
 
     def _wait_until_quiet(self, daemon: Daemon, deadline: float) -> None:
         """Wait until no run is under way and no touch is open but the doubtful ones."""

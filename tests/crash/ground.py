@@ -24,6 +24,8 @@ _SETTINGS: Final = """\
 write_keys:
   - {{name: shop, key: file:write.key, rate: 5000, burst: 5000}}
 ops_key: file:ops.key
+read_keys:
+  - {{name: till, key: file:read.key, rate: 5000, burst: 5000}}
 server: {{port: {port}, base_url: "http://127.0.0.1:{port}"}}
 publish: {{on_start: false}}
 sandbox: {{enabled: true, smtp_port: {smtp}, http_port: {http}}}
@@ -71,6 +73,7 @@ _FILES: Final[Mapping[str, str]] = {
     "journeys/sign-up.yaml": JOURNEY,
     "journeys/side.yaml": _SIDE,
     "audience/lifecycle.yaml": "stages:\n  acquire: {when: 'count(\"signed_up\") >= 1'}\n",
+    "audience/segments.yaml": "segments:\n  twice: {when: 'count(\"signed_up\") >= 2'}\n",
     "audience/consent.yaml": "purposes:\n  marketing: opt_in\nchannels:\n  email: opt_out\n  sms: opt_out\n"
     "  wechat: opt_out\n",
     "templates/hello/subject": "Hello {{ customer.name }}",
@@ -81,6 +84,7 @@ _FILES: Final[Mapping[str, str]] = {
     "templates/hello/wechat.yaml": "type: template\ntemplate_id: HELLO\ndata:\n  thing1: 'Hello'\n",
     "write.key": "write-key-of-the-crash-campaign",
     "ops.key": "ops-key-of-the-crash-campaign",
+    "read.key": "read-key-of-the-crash-campaign",
 }
 
 
@@ -119,6 +123,10 @@ class Ground(msgspec.Struct, frozen=True):
     @property
     def ops_key(self) -> str:
         return _FILES["ops.key"]
+
+    @property
+    def read_key(self) -> str:
+        return _FILES["read.key"]
 
     def workspace(self) -> Workspace:
         """Open it as the daemon does."""

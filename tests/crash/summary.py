@@ -22,6 +22,10 @@ def table(result: Result) -> str:
         ("sign-ups acknowledged", f"{result.acknowledged:,} ({result.unanswered} never answered)"),
         ("posts repeated by clients", f"{result.retried:,}; {found.repeated:,} messages twice in the journal"),
         ("releases published", f"{result.published}; {found.moved:,} runs moved; {found.coupons} codes given"),
+        (
+            "people",
+            f"{result.erased} erased, {result.united} pairs united, {result.parted} of them parted, {result.shut} shut",
+        ),
         ("touches", f"{found.touches:,}: {states}"),
         ("accepted by providers", f"{accepted}; {found.deduped} resends collapsed by key"),
         ("duplicates", f"{found.duplicates}"),
