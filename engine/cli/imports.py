@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Customers, companies, history and lists from CSV, JSON lines or Parquet.")
 
+# Typer reads options from the signature, so every command lists those that all of them have.
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, .jsonl or .parquet; .gz too; - for stdin.")]
 Map = Annotated[
     list[str] | None, typer.Option("--map", metavar="COLUMN=FIELD", help='A column\'s meaning, like "手机号=phone".')

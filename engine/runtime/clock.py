@@ -1,6 +1,6 @@
 """The clocks, and the minting of fresh ids: the only module that reads the time of day or throws dice.
 
-Everybody else is given a `Clock` (see `engine/ports.py`) or a `now`. Only edges mint ids, for what came without one.
+Everybody else is given a `Clock` (of `engine/ports`) or a `now`. Only edges mint ids, for what came without one.
 """
 
 import time

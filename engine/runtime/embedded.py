@@ -1,7 +1,7 @@
 """The whole system in one process: the inbox, the engine's thread and the dispatcher round one log and one store.
 
-`bootstrap.py` puts the parts in; `journeyd run` and the history import start it. The HTTP face speaks to it through
-its `Gateway`, the dispatcher through `EngineCalls`: this class is both.
+`bootstrap/system.py` puts the parts in; `journeyd run` and the history import start it. The HTTP face speaks to it
+through its `Gateway`, the dispatcher through `EngineCalls`: this class is both.
 """
 
 import asyncio

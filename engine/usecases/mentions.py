@@ -1,6 +1,7 @@
-"""What names an erased person: their own entries of the log, and what others said of them.
+"""What names a person: their own entries of the log, and what others said of them.
 
-Used by the purge (`purge.py`) and by the erasure itself (`erase.py`). Decides entry by entry; rewrites nothing.
+Used by the erasure (`erase.py`) and its purge (`purge.py`), which unmake it, and by `entries_of.py`, which lists it.
+Decides entry by entry; rewrites nothing.
 """
 
 from collections.abc import Collection, Iterable, Sequence

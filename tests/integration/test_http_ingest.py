@@ -13,15 +13,12 @@ from msgspec.structs import replace
 
 from engine.core.events import Event
 from engine.core.ids import DAY, HOUR, SECOND
-from engine.http.app import make_app
 from engine.http.auth import hash_key
 from engine.http.memory import MemoryGateway
 from engine.http.settings import HttpSettings, Source
-from engine.runtime.clock import ManualClock, mint_id
-from engine.tracking.links import SignedLinks
-from engine.tracking.tokens import Key, KeyRing
+from engine.runtime.clock import ManualClock
+from tests.integration.http_face import NOW, client_of
 
-NOW = 1_767_225_600 * SECOND  # 2026-01-01T00:00Z
 SETTINGS = HttpSettings(
     sources=(
         Source(name="shop", key_hash=hash_key("server-key")),
@@ -39,10 +36,7 @@ def gateway() -> MemoryGateway:
 
 @pytest.fixture
 async def client(gateway: MemoryGateway) -> AsyncIterator[httpx.AsyncClient]:
-    links = SignedLinks("https://go.brand.example", KeyRing([Key(1, b"0123456789abcdef")]))
-    app = make_app(gateway, SETTINGS, links=links, mint=mint_id)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with client_of(gateway, SETTINGS) as client:
         yield client
 
 
@@ -357,9 +351,7 @@ async def test_a_body_that_never_ends_is_cut_off(gateway: MemoryGateway) -> None
         yield b'{"userId": '
         await asyncio.Event().wait()
 
-    links = SignedLinks("https://go.brand.example", KeyRing([Key(1, b"0123456789abcdef")]))
-    app = make_app(gateway, replace(SETTINGS, body_timeout=0.01), links=links, mint=mint_id)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+    async with client_of(gateway, replace(SETTINGS, body_timeout=0.01)) as client:
         answer = await client.post("/v1/track", content=drip(), auth=AUTH)
     assert (answer.status_code, answer.json()["code"]) == (408, "body_slow")
 

@@ -7,16 +7,13 @@ import httpx
 import pytest
 
 from engine.core.events import Event, Mark
-from engine.core.ids import DAY, HOUR, SECOND
-from engine.http.app import make_app
+from engine.core.ids import DAY, HOUR
 from engine.http.auth import hash_key
 from engine.http.memory import MemoryGateway
 from engine.http.settings import HttpSettings, Source
-from engine.runtime.clock import ManualClock, mint_id
-from engine.tracking.links import SignedLinks
-from engine.tracking.tokens import Key, KeyRing
+from engine.runtime.clock import ManualClock
+from tests.integration.http_face import NOW, client_of
 
-NOW = 1_767_225_600 * SECOND  # 2026-01-01T00:00Z
 SETTINGS = HttpSettings(sources=(Source(name="shop", key_hash=hash_key("server-key")),))
 
 
@@ -27,9 +24,7 @@ def gateway() -> MemoryGateway:
 
 @pytest.fixture
 async def client(gateway: MemoryGateway) -> AsyncIterator[httpx.AsyncClient]:
-    links = SignedLinks("https://go.brand.example", KeyRing([Key(1, b"0123456789abcdef")]))
-    app = make_app(gateway, SETTINGS, links=links, mint=mint_id)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+    async with client_of(gateway, SETTINGS) as client:
         yield client
 
 
