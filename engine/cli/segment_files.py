@@ -1,17 +1,21 @@
 """The members of a segment as a file: CSV or JSON lines, page by page. Called by `journeyd segments export`."""
 
 import csv
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import msgspec
 
 from engine.cli.segment_tables import Member
+from engine.cli.sheets import safe
 from engine.core.ids import SECOND, Micros
+
+_PHONE: Final = re.compile(r"\+[0-9]{1,15}")
 
 
 def written(
@@ -36,10 +40,20 @@ def written(
                 if as_json:
                     out.write(msgspec.json.encode(one.data()).decode() + "\n")
                 else:
-                    rows.writerow((one.customer.id, _utc(one.since), *(one.customer.address(kind) for kind in kinds)))
+                    named = (_cell(one.customer.address(kind)) for kind in kinds)
+                    rows.writerow((one.customer.id, _utc(one.since), *named))
             number += len(page)
             progress(len(page))
     return number
+
+
+def _cell(identifier: str) -> str:
+    """Return an identifier so that no spreadsheet runs it; a phone number stays as other systems read it.
+
+    >>> _cell("=cmd()"), _cell("+8613800138000"), _cell("u1")
+    ('\\t=cmd()', '+8613800138000', 'u1')
+    """
+    return identifier if _PHONE.fullmatch(identifier) else safe(identifier)
 
 
 def _utc(at: Micros) -> str:

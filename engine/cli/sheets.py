@@ -14,6 +14,7 @@ from typing import IO, Any, Final, TypeVar
 import typer
 from rich.progress import Progress
 
+from engine.cli.import_tables import SNIFFED, find_encoding
 from engine.cli.invocation import Invocation
 from engine.cli.output import aside, emit, remark, tell
 from engine.core.errors import BadInput
@@ -174,7 +175,12 @@ class _Rejects:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open("rb") as start:
+        try:
+            encoding = find_encoding(start.read(SNIFFED))
+        except BadInput as fault:
+            raise BadInput(fault.problem, "Save it as CSV in UTF-8") from None
+    with path.open(encoding=encoding, newline="") as file:
         yield file
 
 

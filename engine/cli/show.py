@@ -80,20 +80,35 @@ def facts_of(mask: int) -> list[str]:
     return [fact.name.lower() for fact in Fact if fact & mask and fact.name]
 
 
-def touch_table(rows: Sequence[TouchRow], zone: ZoneInfo) -> Table:
-    """Return the delivery log."""
-    columns = ("touch", "journey", "channel", "template", "to", "state", "why", "updated", "facts")
-    return table(columns, (_touch_cells(row, zone) for row in rows))
+_LOG: Final = {
+    "en": ("touch", "journey", "channel", "template", "to", "state", "why", "updated", "facts"),
+    "zh": ("触达", "旅程", "渠道", "模板", "收件", "状态", "原因", "更新", "回执"),
+}
 
 
-def _touch_cells(row: TouchRow, zone: ZoneInfo) -> tuple[object, ...]:
+def touch_table(rows: Sequence[TouchRow], zone: ZoneInfo, lang: str) -> Table:
+    """Return the delivery log. `lang`: en or zh."""
+    return table(_LOG["zh" if lang == "zh" else "en"], (_touch_cells(row, zone, lang) for row in rows))
+
+
+def _touch_cells(row: TouchRow, zone: ZoneInfo, lang: str) -> tuple[object, ...]:
     touch = row.touch
-    state = Text(row.state.value, style=_COLOURS.get(row.state, ""))
+    state = Text(
+        state_in_words(row.state, lang) if lang == "zh" else row.state.value, style=_COLOURS.get(row.state, "")
+    )
     facts = " ".join(facts_of(row.facts))
     return (
         *(touch.id, touch.journey, touch.channel, touch.template, touch.address),
-        *(state, row.reason, instant(row.updated, zone), facts),
+        *(state, row.reason or _waiting(row, zone, lang), instant(row.updated, zone), facts),
     )
+
+
+def _waiting(row: TouchRow, zone: ZoneInfo, lang: str) -> str:
+    """Say until when a planned message waits, as for the end of quiet hours; "" when it may leave at once."""
+    if row.state is not TouchState.PLANNED or row.touch.due <= row.updated:
+        return ""
+    due = instant(row.touch.due, zone)
+    return f"等到 {due}" if lang == "zh" else f"waits until {due}"
 
 
 def shown_value(name: str, value: object, zone: ZoneInfo) -> str:

@@ -78,7 +78,7 @@ def list_(
     if as_json:
         emit([show.touch_data(row) for row in rows])
     elif rows:
-        console().print(show.touch_table(rows, shown_zone(workspace.settings)))
+        console().print(show.touch_table(rows, shown_zone(workspace.settings), invocation.lang))
     else:
         tell(invocation.say("No touches.", "没有触达。"))
 

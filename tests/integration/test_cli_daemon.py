@@ -24,6 +24,7 @@ def test_a_sign_up_gets_the_mail_and_the_log_says_so(running: Running) -> None:
     assert running.post(*sign_up("mei")).status_code == 200
     (mail,) = until(lambda: accepted(running, "mei@home.example"))
     (touch,) = until(lambda: running.data("touches", "--customer", "user_id:mei", "--state", "sent"))
+    assert "已发送" in running.journeyd("--lang", "zh", "touches", "--customer", "user_id:mei").stdout
     assert mail["key"] == touch["id"]
     assert (touch["journey"], touch["channel"], touch["template"]) == ("welcome", "email", "welcome")
     shown = running.data("touches", "show", touch["id"])

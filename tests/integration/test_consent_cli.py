@@ -104,6 +104,15 @@ def test_an_import_takes_what_it_can_and_sets_the_rest_apart(shop: Path, tmp_pat
     assert (new["newsletter"]["pending"], new["newsletter"]["source"]) == (True, "paper")
 
 
+def test_a_sheet_of_a_chinese_excel_is_read(shop: Path, tmp_path: Path) -> None:
+    file = tmp_path / "old.csv"
+    file.write_bytes("email,purpose,granted,at,proof\nnew@home.example,newsletter,是,2026-04-01,门店\n".encode("gb18030"))
+    assert data(shop, "consent", "import", str(file), "--dry-run")["taken"] == 1
+    file.write_bytes(b"email,purpose\n\xff\xff\xff,newsletter\n")
+    refused = journeyd(shop, "consent", "import", str(file))
+    assert "neither UTF-8 nor GB18030. Save it as CSV in UTF-8" in refused.stderr
+
+
 def test_consents_that_were_confirmed_elsewhere_need_no_confirmation(shop: Path, tmp_path: Path) -> None:
     file = tmp_path / "old.csv"
     file.write_text("电子邮件,email,purpose,granted\nx,new@home.example,newsletter,是\n")
