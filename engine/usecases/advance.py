@@ -206,7 +206,7 @@ def _gather(work: Work, entries: Sequence[Entry]) -> Known:
                 touches.add(entry.touch)
             case Directive() | Erased():
                 pass
-    touches.discard("")
+    touches, asked = _storable(touches), _storable(asked)
     known = work.unit.resolve(asked) if asked else {}
     if len(known) < len(asked):
         suppression.look_up(work, asked - known.keys())
@@ -217,8 +217,13 @@ def _gather(work: Work, entries: Sequence[Entry]) -> Known:
     )
     accounts = {entry.account for entry in entries if isinstance(entry, Event)}
     accounts.update(customer.account for customer in work.customers.values())
-    work.gather_accounts(accounts - {""})
+    work.gather_accounts(_storable(accounts))
     return known
+
+
+def _storable(names: set[str]) -> set[str]:
+    """Return the names that can be looked up; who has another one is told so when its entry is applied."""
+    return {name for name in names if name and "\0" not in name}
 
 
 def _apply_or_bury(work: Work, playbook: Playbook, known: Known, place: tuple[Logged, Entry]) -> None:

@@ -25,6 +25,10 @@ Known: TypeAlias = dict[str, str]
 """Identifier "kind:value" -> customer id, as this batch sees it."""
 
 MOST_CLAIMANTS: Final = 10
+
+MOST_TOLD: Final = 100
+"""Claims of one identifier of which the trace tells: who share a till's tablet by the thousand take turns for ever."""
+
 _EVERY: Final = 1_000_000_000
 
 _CONFLICTS: Final[dict[Why, str]] = {
@@ -127,6 +131,8 @@ def _contest(work: Work, main: Customer, resolution: Resolution, now: Micros) ->
             row = ReviewRow(one.key, one.holder, (), one.why, now, now, 0)
         claimants = (*row.claimants, main.id)[-MOST_CLAIMANTS:]
         work.contest(replace(row, claimants=claimants, why=one.why, last=now, times=row.times + 1, state="open"))
+        if row.times >= MOST_TOLD:
+            continue
         data = {"identifier": one.key.partition(":")[0], "other": one.holder}
         keep(work, main.id, (Note(_CONFLICTS[one.why], now, data=data),))
 

@@ -97,6 +97,17 @@ def test_what_two_known_users_share_stays_with_the_first_and_is_kept_for_review_
     assert shop.codes(li).count("conflict.person") == 1
 
 
+def test_a_device_that_thousands_use_in_turn_is_told_of_a_hundred_times_and_counted_every_time() -> None:
+    shop = Shop()
+    for number in range(300):
+        who = {"user_id": f"u{number % 30}", "device_id": "tablet"}
+        shop._apply(encode(Event(f"k{number}", "seen", 50, 50, "web", who)))
+    told = [code for one in shop.store.scan("", 99) for code in shop.codes(one) if code == "conflict.person"]
+    assert len(told) == 100
+    [row] = shop.store.reviews()
+    assert (row.times, len(row.claimants)) == (290, 10)
+
+
 def test_each_reason_for_staying_two_is_told() -> None:
     shop = Shop(Identity(absorbs=0))
     shop.hear(phone="1", device_id="d1")

@@ -9,7 +9,7 @@ from engine.core.audience import merging, parting
 from engine.core.delivery import Fact, TouchState
 from engine.core.events import Directive, Entry, Event, Outcome, Receipt, Verb, encode
 from engine.core.expression import Compare, Constant, Path
-from engine.core.plan import Again, Audience, Exit, OnEvent, Plan, Send, Stop, Wait, seal
+from engine.core.plan import Again, Audience, Coupon, Exit, OnEvent, Plan, Send, Stop, Wait, seal
 from engine.core.playbook import Playbook
 from engine.core.spans import Span
 from engine.core.state import Consent, Customer, Reserved, Travelled
@@ -134,6 +134,23 @@ def test_a_device_that_came_with_somebody_merged_in_the_batch_can_still_be_let_g
     said += [shop.event(user_id="u1", device_id=f"n{n}") for n in range(20)]
     said += [shop.event(device_id="old")]
     agree(shop, said)
+
+
+def test_whose_turn_it_is_at_one_instant_does_not_follow_from_a_merge_in_the_batch() -> None:
+    gift = (Wait("1", Span(100), "2"), Coupon("2", "SPRING10", "3", "3"), Stop("3"))
+    plan = seal(Plan("gift", "Gift", "retain", OnEvent(("paid",)), gift, purpose="transactional"))
+    book = Playbook([plan])
+    for number in range(12):  # whoever's name comes first
+        shop = Shop(book)
+        shop.log.append([encode(Directive("s", "stock", 1, 1, "SPRING10", properties={"codes": ["A1"]}))])
+        who = [{"email": f"a{number}"}, {"user_id": f"b{number}"}, {"user_id": f"c{number}"}]
+        said: list[Event] = [Event(f"p{n}", "paid", 10, 10, "web", one) for n, one in enumerate(who)]
+        said.append(Event("m", "seen", 20, 20, "web", {"email": f"a{number}", "user_id": f"b{number}"}))
+        said.append(Event("l", "seen", 500, 500, "web", {"user_id": "x"}))
+        shop.log.append([encode(one) for one in said])
+        one, other = replayed(shop.log, 1, book), replayed(shop.log, 500, book)
+        assert [row.customer for row in one.coupons()] == [row.customer for row in other.coupons()], number
+        assert len(one.coupons()) == 1
 
 
 # --- what goes back ------------------------------------------------------------------------------------

@@ -51,7 +51,8 @@ class Rules:
         if blocked is None:
             return False
         plain = value.casefold()
-        return bool(plain) and plain not in blocked and not plain.startswith(self._prefixes[kind])
+        is_text = bool(plain) and "\0" not in plain
+        return is_text and plain not in blocked and not plain.startswith(self._prefixes[kind])
 
     def keys(self, identifiers: Identifiers) -> list[str]:
         """Return "kind:value" for each identifier, strongest kind first.

@@ -30,6 +30,11 @@ def read_meta(connection: apsw.Connection) -> dict[str, int]:
     return dict(rows)
 
 
+def _storable(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that can be asked for in a query: nothing is ever kept under one with a null character."""
+    return tuple(name for name in names if "\0" not in name)
+
+
 class EngineReads:
     """The first half of `ports.Reader` over one connection, usable from any thread."""
 
@@ -70,12 +75,12 @@ class EngineReads:
 
     def resolve(self, identifiers: Iterable[str]) -> dict[str, str]:
         """Return "kind:value" -> customer id for those that are known (merged customers followed)."""
-        names = tuple(identifiers)
+        names = _storable(identifiers)
         return dict(self._all("resolve", apsw.carray(names))) if names else {}
 
     def customers(self, ids: Iterable[str]) -> dict[str, Customer]:
         """Return the customers by id; a merged id returns the winner under the asked id."""
-        asked = tuple(ids)
+        asked = _storable(ids)
         if not asked:
             return {}
         with self._snapshot():
@@ -138,7 +143,7 @@ class EngineReads:
 
     def touches(self, ids: Iterable[str]) -> dict[str, TouchRow]:
         """Return touches by id."""
-        asked = tuple(ids)
+        asked = _storable(ids)
         rows = self._all("touches", apsw.carray(asked)) if asked else []
         return {touch: touch_rows.decode(body) for touch, _, body in rows}
 
