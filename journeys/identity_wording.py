@@ -53,7 +53,7 @@ IDENTITY: Final[dict[str, Words]] = {
     "J156": _warning(
         "with more than one `{name}`, two of your users who share a phone or an e-mail become one without being asked",
         "Write limit: 1; two accounts of one person are joined by `journeyd identity merge`",
-        "允许多个 `{name}` 时，共用手机号或邮箱的两个用户会被直接合并",
+        "允许多个 `{name}` 时，共用手机号或邮箱的两位客户会被直接合并",
         "请写 limit: 1；同一人的两个账号可用 `journeyd identity merge` 合并",
     ),
     "J157": error(

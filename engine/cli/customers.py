@@ -5,10 +5,10 @@ What is shown is gathered by `person.py` and `timeline.py`; erasing is in `erasi
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO
 
 import typer
 
@@ -18,6 +18,7 @@ from engine.cli.output import aside, console, emit, plain, remark, tell
 
 if TYPE_CHECKING:
     from engine.bootstrap.workspace import Workspace
+    from engine.core.audience.identity import Rules
     from engine.core.plan import Audience
     from engine.core.state import Customer
     from engine.ports import Reader
@@ -132,22 +133,15 @@ def timeline(
     from engine.cli import show
     from engine.cli.instants import parse_since
     from engine.cli.timeline import KINDS, Timeline, ordered
-    from engine.cli.who import find_customer, identity_in_force
-    from engine.core.audience.identity import Rules
     from engine.core.calendar import zone_of
     from journeys.words.phrases import instant
 
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()
-    with ExitStack() as stack:
-        store = stack.enter_context(closing(workspace.read_store()))
-        found = find_customer(store, customer, workspace.settings.default_region)
-        zone = zone_of(found, _audience(workspace, store).policy)
-        told = Timeline(store, found, zone, invocation.lang)
-        moments = list(told.of_store())
-        log = stack.enter_context(closing(_log(workspace)))
-        advance = stack.enter_context(_reading(invocation, log.tail(), quiet=as_json))
-        moments += told.of_log(log, Rules(identity_in_force(store)), advance)
+    with _life(invocation, customer, quiet=as_json) as life:
+        zone = zone_of(life.customer, _audience(workspace, life.store).policy)
+        told = Timeline(life.store, life.customer, zone, invocation.lang)
+        moments = [*told.of_store(), *told.of_log(life.log, life.rules, life.advance)]
     rows = ordered(moments, parse_since(since), limit)
     if as_json:
         emit([{"at": one.at, "kind": one.kind, "words": one.words, "data": one.data} for one in rows])
@@ -165,20 +159,14 @@ def export(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The file; else standard output.")] = None,
 ) -> None:
     """Write everything kept of one customer as JSON: the answer to somebody who asks for their data."""
-    from engine.cli.who import find_customer, identity_in_force
-    from engine.core.audience.identity import Rules
     from engine.usecases.answer import Answer
 
     invocation: Invocation = ctx.obj
-    workspace = invocation.workspace()
     with ExitStack() as stack:
-        store = stack.enter_context(closing(workspace.read_store()))
-        found = find_customer(store, customer, workspace.settings.default_region)
-        log = stack.enter_context(closing(_log(workspace)))
+        life = stack.enter_context(_life(invocation, customer, quiet=output is None))
         file = sys.stdout if output is None else stack.enter_context(output.open("w", encoding="utf-8"))
-        advance = stack.enter_context(_reading(invocation, log.tail(), quiet=output is None))
-        answer = Answer(store, log, found, Rules(identity_in_force(store)))
-        items = _write(file, found.id, answer, advance)
+        answer = Answer(life.store, life.log, life.customer, life.rules)
+        items = _write(file, life.customer.id, answer, life.advance)
     if output is not None:
         output.chmod(0o600)
         remark(invocation.say(f"{output}: {items:,} items", f"{output}：{items:,} 项"))
@@ -215,22 +203,32 @@ def _audience(workspace: "Workspace", store: "Reader") -> "Audience":
     return newest[0].audience if newest else workspace.audience()
 
 
-def _log(workspace: "Workspace") -> "SqliteLog":
-    from engine.store.sqlite import SqliteLog
+class _Life(NamedTuple):
+    """A customer, where everything of them is found, and what to call with the offset while the log is read."""
 
-    return SqliteLog.open_readonly(workspace.data / "journal.db")
+    customer: "Customer"
+    store: "Reader"
+    log: "SqliteLog"
+    rules: "Rules"
+    advance: Callable[[int], None]
 
 
-def _reading(invocation: Invocation, total: int, *, quiet: bool) -> Any:
-    """Return a context that shows how far the log was read; inside, call what it yields with the offset."""
-    from contextlib import contextmanager
-
+@contextmanager
+def _life(invocation: Invocation, asked: str, *, quiet: bool) -> Iterator[_Life]:
+    """Open the store and the log to tell a customer's life, with a bar of how far the log was read."""
     from rich.progress import Progress
 
-    @contextmanager
-    def shown() -> Iterator[Any]:
-        with Progress(console=aside(), disable=quiet, transient=True) as progress:
-            task = progress.add_task(invocation.say("reading the log", "读取日志"), total=max(total, 1))
-            yield lambda offset: progress.update(task, completed=offset)
+    from engine.cli.who import find_customer, identity_in_force
+    from engine.core.audience.identity import Rules
+    from engine.store.sqlite import SqliteLog
 
-    return shown()
+    workspace = invocation.workspace()
+    with closing(workspace.read_store()) as store:
+        customer = find_customer(store, asked, workspace.settings.default_region)
+        with (
+            closing(SqliteLog.open_readonly(workspace.data / "journal.db")) as log,
+            Progress(console=aside(), disable=quiet, transient=True) as progress,
+        ):
+            task = progress.add_task(invocation.say("reading the log", "读取日志"), total=max(log.tail(), 1))
+            rules = Rules(identity_in_force(store))
+            yield _Life(customer, store, log, rules, lambda offset: progress.update(task, completed=offset))

@@ -91,7 +91,7 @@ CODES: Final[dict[str, Words]] = {
     "merged": Words("was found to be the same person as {other}", "确认与 {other} 为同一人"),
     "conflict.person": Words(
         "shares {identifier} with {other}, who is known as another person: kept apart",
-        "与 {other} 共有 {identifier}，但对方是另一个已知用户：不合并",
+        "与 {other} 共有 {identifier}，但对方已确认是另一位客户：不合并",
     ),
     "conflict.limit": Words(
         "shares {identifier} with {other}, but together they would have more values than one person has: kept apart",
