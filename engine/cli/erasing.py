@@ -69,8 +69,10 @@ def erase(
     if not row.done:
         remark(
             invocation.say(
-                "Another process reads the data: the last traces leave the disk when that ends.",
-                "另有进程正在读取数据：其结束后最后的痕迹会从磁盘清除。",
+                "The last traces leave the disk a little later: another process reads the data, or others were erased "
+                "a moment ago. `journeyd customers erased` says when.",
+                "最后的痕迹稍后会从磁盘清除：另有进程正在读取数据，或刚删除过其他人。"
+                "见 `journeyd customers erased`。",
             )
         )
 

@@ -17,7 +17,7 @@ from engine.usecases.advance import Advanced, advance
 from engine.usecases.follow_up import is_blocking, next_job, proceed
 from engine.usecases.heard import Heard
 from engine.usecases.launch import NEVER, launch
-from engine.usecases.purge import is_purge, rests_until
+from engine.usecases.purge import NOTICED, SHARE, is_long, is_purge, is_scrub, rest, rests_until
 from engine.usecases.purge import proceed as purge
 from engine.usecases.wake import wake
 
@@ -55,6 +55,7 @@ class Engine:
         self._next_launch = self._read_schedules()
         self.jobs: list[JobRow] = store.jobs()
         self._swept = False
+        self._next_scrub: Micros = 0
         self._heard = Heard(dedupe_window)
 
     def reload(self) -> None:
@@ -128,16 +129,26 @@ class Engine:
     def _work_off(self) -> None:
         """Do a chunk of the jobs; the rules are read anew when one is done: its moves are over."""
         mark = self._watermark()
-        job = next_job([job for job in self.store.jobs() if rests_until(job) <= mark])
+        job = next_job(sorted((job for job in self.store.jobs() if rests_until(job) <= mark), key=is_scrub))
         if job is not None and is_purge(job):
-            rules = self.playbook.identity
-            job = purge(self.store, self.log, job, rules, now=mark, trip=self.trip)
+            job = self._purge(job, mark)
             self.jobs = self.store.jobs()
         else:
             job = proceed(self.store, self.log, self.playbook, limit=self._batch, heard=self._heard)
         if job is None or not job.phase:
             self._heard = Heard(self._heard.window)  # it is big, and of no more use
             self.reload()
+
+    def _purge(self, job: JobRow, mark: Micros) -> JobRow:
+        """Do a chunk of a purge. After a long scrub the next one waits, and serves all who came meanwhile."""
+        is_slow = is_long(job)
+        if is_slow and mark < self._next_scrub:
+            return rest(self.store, job, self._next_scrub)
+        job = purge(self.store, self.log, job, self.playbook.identity, now=mark, trip=self.trip)
+        took = self._watermark() - mark
+        if is_slow and took > NOTICED:
+            self._next_scrub = mark + took + SHARE * took
+        return job
 
     def _wake(self, until: Micros) -> bool:
         woken = wake(self.store, self.playbook, until, limit=self._batch)

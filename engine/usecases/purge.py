@@ -33,6 +33,12 @@ POINTS: Final = ("erase.rewritten", "erase.scrubbed")
 REST: Final = 15 * SECOND
 """How long the scrub waits for another process that reads the files."""
 
+NOTICED: Final = SECOND
+"""A scrub that held the engine up for longer is followed by a pause."""
+
+SHARE: Final = 20
+"""That pause is so many times as long: the engine does other things for most of the time, however many are erased."""
+
 _EVERY: Final = 1_000_000
 
 _body: msgspec.msgpack.Decoder[Known] = msgspec.msgpack.Decoder(Known)
@@ -74,9 +80,19 @@ def is_purge(job: JobRow) -> bool:
     return job.name.startswith(PREFIX)
 
 
+def is_scrub(job: JobRow) -> bool:
+    """Is the job about to write the files anew? It is better done for several at once."""
+    return is_purge(job) and job.phase == "scrub"
+
+
+def is_long(job: JobRow) -> bool:
+    """Does the job write the store's file anew, which holds the engine up, and not the log's alone?"""
+    return is_scrub(job) and bool(job.body)
+
+
 def rests_until(job: JobRow) -> Micros:
     """Return when the job is to be taken up again, 0 for at once."""
-    return int(job.cursor) if is_purge(job) and job.phase == "scrub" and job.cursor else 0
+    return int(job.cursor) if is_scrub(job) and job.cursor else 0
 
 
 def proceed(
@@ -167,23 +183,24 @@ def _complete(log: EventLog, position: int, known: Known, said: dict[str, Any]) 
 
 
 def _scrub(store: Store, log: EventLog, job: JobRow, now: Micros, trip: Callable[[str], None]) -> JobRow:
-    customer = _body.decode(job.body).customer if job.body else ""
+    """Write the files anew, once for everybody whose last traces are only there any more."""
+    over = [one for one in store.jobs() if is_scrub(one)] if is_long(job) else [job]
     try:
-        if customer:
+        if is_long(job):
             store.scrub()
         log.scrub()
     except StoreBusy:  # another process reads what was there before: a look at the data may take a while
-        return _rest(store, job, now + REST)
+        return rest(store, job, now + REST)
     trip("erase.scrubbed")
-    job = replace(job, phase="")
+    gone = {_body.decode(one.body).customer for one in over if one.body}
     with store.unit() as unit:
-        lines = [row for row in unit.erasures() if row.customer == customer] if customer else []
-        done = [replace(row, done=max(now, row.at)) for row in lines]
-        unit.commit(Changes(jobs=[job], erasures=done))
-    return job
+        done = [replace(row, done=max(now, row.at)) for row in unit.erasures() if row.customer in gone]
+        unit.commit(Changes(jobs=[replace(one, phase="") for one in over], erasures=done))
+    return replace(job, phase="")
 
 
-def _rest(store: Store, job: JobRow, until: Micros) -> JobRow:
+def rest(store: Store, job: JobRow, until: Micros) -> JobRow:
+    """Put a scrub off; return the job's row after it."""
     job = replace(job, cursor=str(until))
     with store.unit() as unit:
         unit.commit(Changes(jobs=[job]))

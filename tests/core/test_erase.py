@@ -1,12 +1,13 @@
 """Erasure: the ledger first, everything of the person gone, and nothing that comes later brings them back."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from engine.core.commands import Touch
 from engine.core.events import Directive, Entry, Erased, Event, Outcome, Receipt, decode, encode
-from engine.core.ids import DAY, MINUTE, Micros
+from engine.core.ids import DAY, MINUTE, SECOND, Micros
 from engine.core.playbook import Playbook
 from engine.core.policy import Audience
 from engine.ports import Changes, CouponRow, Store, TouchQuery
@@ -37,8 +38,11 @@ steps:
 class World:
     """A log, a store and the engine between them; time goes on a minute with every word."""
 
-    def __init__(self, log: MemoryLog | None = None) -> None:
-        self.clock, self.log, self.store = ManualClock(NOON), log or MemoryLog(), MemoryStore()
+    def __init__(
+        self, log: MemoryLog | None = None, make: Callable[[ManualClock], MemoryStore] = lambda _: MemoryStore()
+    ) -> None:
+        self.clock, self.log = ManualClock(NOON), log or MemoryLog()
+        self.store = make(self.clock)
         plan = load_journey(THANKS, "thanks.yaml").plan
         assert plan is not None
         publish(self.store, [plan], NOON)
@@ -331,3 +335,49 @@ def test_a_replay_gives_nobody_the_code_that_an_erased_person_took() -> None:
     again.store._tables.pepper = world.store.pepper()
     again.engine.drain()
     assert again.store.codes("SPRING", 9) == ["X2", "X3"]
+
+
+class Slow(MemoryStore):
+    """A store whose file takes ten seconds to be written anew."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self.clock, self.scrubbed = clock, 0
+
+    def scrub(self) -> None:
+        self.scrubbed += 1
+        self.clock.advance(10 * SECOND)
+
+
+def crowd(*names: str) -> tuple[World, Slow]:
+    world = World(make=Slow)
+    assert isinstance(world.store, Slow)
+    for name in names:
+        world.say(world.event(name, user_id=name))
+    return world, world.store
+
+
+def word(world: World, name: str) -> Directive:
+    now = world.clock.now()
+    return Directive(f"erase {name}", "erase", now, now, world.who(f"user_id:{name}"), by="ops")
+
+
+def test_people_who_are_erased_at_once_share_one_scrub() -> None:
+    world, store = crowd("u1", "u2", "u3")
+    world.say(*(word(world, name) for name in ("u1", "u2", "u3")))
+    assert [bool(row.done) for row in store.erasures()] == [True] * 3
+    assert (store.scrubbed, store.jobs()) == (1, [])
+
+
+def test_after_a_long_scrub_the_engine_has_other_things_to_do_for_most_of_the_time() -> None:
+    world, store = crowd("u1", "u2", "u3", "u4")
+    world.say(word(world, "u1"))
+    world.say(word(world, "u2"), word(world, "u3"))
+    assert sorted(bool(row.done) for row in store.erasures()) == [False, False, True]
+    assert not world.who("user_id:u2"), "the person is gone at once, only the file is written later"
+    world.say(world.event("more", user_id="u4"))
+    assert world.engine.applied == 8
+    assert world.engine.next_instant() > world.clock.now()
+    world.clock.advance(4 * MINUTE)
+    world.engine.drain()
+    assert (store.scrubbed, store.jobs(), {bool(row.done) for row in store.erasures()}) == (2, [], {True})
