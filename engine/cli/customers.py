@@ -1,6 +1,6 @@
 """`journeyd customers`: who is known, everything known of one of them, and what they may ask for: their data, oblivion.
 
-What is shown is gathered by `person.py` and `timeline.py`; erasing is in `erasing.py`.
+What is shown is gathered by `customer_page.py` and `customer_timeline.py`; erasing is in `erasing.py`.
 """
 
 import json
@@ -97,7 +97,7 @@ def show_(ctx: typer.Context, customer: Who, *, as_json: AsJson = False) -> None
     from rich.text import Text
 
     from engine.cli import show
-    from engine.cli.person import gather, person_data, sections
+    from engine.cli.customer_page import gather, person_data, sections
     from engine.cli.who import find_customer
     from engine.core.calendar import zone_of
     from engine.runtime.clock import SystemClock
@@ -131,8 +131,8 @@ def timeline(
 ) -> None:
     """Show one customer's life in one order: events, reasons, touches, receipts, what was achieved, merges."""
     from engine.cli import show
+    from engine.cli.customer_timeline import KINDS, Timeline, ordered
     from engine.cli.instants import parse_since
-    from engine.cli.timeline import KINDS, Timeline, ordered
     from engine.core.calendar import zone_of
     from journeys.words.phrases import instant
 

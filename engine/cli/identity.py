@@ -55,7 +55,7 @@ def review(
 ) -> None:
     """Show what wants a person's look: identifiers that several claim, and customers who may be one."""
     from engine.cli import identity_tables as tables
-    from engine.cli.suggesting import suggestions
+    from engine.cli.identity_suggestions import suggestions
 
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()

@@ -104,7 +104,7 @@ def take_in(
     *,
     as_json: bool,
 ) -> None:
-    """Show how far the file is read while `hand_over` takes what `understand` makes of its rows, then say what became.
+    """Let `hand_over` take what `understand` makes of the rows, under a bar of how far the file is read; then report.
 
     `hand_over` returns by which way they went: "daemon", "log", or "nothing" (`only_read`).
     """
@@ -180,6 +180,8 @@ def _opened(path: Path) -> Iterator[IO[str]]:
             encoding = find_encoding(start.read(SNIFFED))
         except BadInput as fault:
             raise BadInput(fault.problem, "Save it as CSV in UTF-8") from None
+    if encoding == "utf-16":  # no CSV: Excel's "Unicode text"
+        raise BadInput("The file's text is neither UTF-8 nor GB18030", "Save it as CSV in UTF-8")
     with path.open(encoding=encoding, newline="") as file:
         yield file
 

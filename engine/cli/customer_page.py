@@ -67,7 +67,7 @@ def gather(store: Reader, customer: Customer, audience: Audience, now: Micros) -
 
 
 def person_data(person: Person) -> dict[str, Any]:
-    """Return the 360 as `--json` prints it. Instants are microseconds."""
+    """Return the page as `--json` prints it. Instants are microseconds."""
     customer = person.customer
     return {
         **show.customer_data(customer),
