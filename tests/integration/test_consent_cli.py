@@ -106,7 +106,9 @@ def test_an_import_takes_what_it_can_and_sets_the_rest_apart(shop: Path, tmp_pat
 
 def test_a_sheet_of_a_chinese_excel_is_read(shop: Path, tmp_path: Path) -> None:
     file = tmp_path / "old.csv"
-    file.write_bytes("email,purpose,granted,at,proof\nnew@home.example,newsletter,是,2026-04-01,门店\n".encode("gb18030"))
+    file.write_bytes(
+        "email,purpose,granted,at,proof\nnew@home.example,newsletter,是,2026-04-01,门店\n".encode("gb18030")
+    )
     assert data(shop, "consent", "import", str(file), "--dry-run")["taken"] == 1
     file.write_bytes(b"email,purpose\n\xff\xff\xff,newsletter\n")
     refused = journeyd(shop, "consent", "import", str(file))
