@@ -3,7 +3,7 @@
 Answers `decide` as `core.world.World` asks it. Lives in memory and changes through decisions' commands only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.core.commands import CountArm, IssueCoupon
 from engine.core.state import Account, Customer
@@ -11,10 +11,13 @@ from engine.core.world import ArmResult
 
 
 class Scene:
-    """A `World`. `stock` limits the codes of a pool; a pool that it does not name has as many as are asked for."""
+    """A `World`. `stock` limits the codes of a pool; a pool that it does not name has as many as are asked for.
 
-    def __init__(self, customers: Mapping[str, Customer], stock: Mapping[str, int] | None = None) -> None:
-        self._customers = customers
+    `find` returns a customer by id; of a merged one who took it in.
+    """
+
+    def __init__(self, find: Callable[[str], Customer | None], stock: Mapping[str, int] | None = None) -> None:
+        self._find = find
         self._stock = dict(stock or {})
         self._arms: dict[tuple[str, str], dict[str, ArmResult]] = {}
         self._accounts: dict[str, Account] = {}
@@ -40,8 +43,8 @@ class Scene:
         self._accounts[account.id] = account
 
     def contact(self, customer_id: str) -> Customer | None:
-        """Return another customer of the same history."""
-        return self._customers.get(customer_id)
+        """Return another customer of the same history; of a merged one who took it in."""
+        return self._find(customer_id)
 
     def underway(self, journey: str, version: str) -> int:
         """Return 0: a rehearsal begins with nobody on the road, so no older version is travelled."""

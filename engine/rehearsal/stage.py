@@ -58,7 +58,7 @@ class Stage:
     def __init__(self, playbook: Playbook, dials: Dials | None = None, watched: frozenset[str] = frozenset()) -> None:
         self.playbook, self.dials = playbook, dials or Dials()
         self.people = People(playbook.watch.all, playbook.identity)
-        self.scene = Scene(self.people.customers, self.dials.stock)
+        self.scene = Scene(self.people.get, self.dials.stock)
         self.ledger = Ledger(playbook)
         self.told: dict[str, list[Note]] = {}
         self._watched = watched

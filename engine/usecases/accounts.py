@@ -5,6 +5,8 @@ Called by `advance` around the decision on an event. Costs nothing where nobody 
 
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from engine.core.audience import accounts, profile
 from engine.core.context import Context
 from engine.core.events import Event
@@ -21,6 +23,10 @@ class Accounts(Protocol):
 
     def put_account(self, account: Account) -> None:
         """Keep the account's new value."""
+        ...
+
+    def contact(self, customer_id: str) -> Customer | None:
+        """Return a customer; of a merged one who took it in."""
         ...
 
 
@@ -51,7 +57,7 @@ def review_contacts(work: Accounts, playbook: Playbook, event: Event, before: Cu
     """Appoint the customer to the roles that it has come to between two of its values, and let go those it has lost."""
     if after is before or not after.account or not playbook.roles:
         return
-    account = work.account(after.account) or Account(after.account)
+    account = _with_name_of_today(work, work.account(after.account) or Account(after.account), after)
     held = _roles(playbook, before, event, account) if before.account == after.account else ()
     appointed = accounts.appoint(account, after, _roles(playbook, after, event, account), before=held)
     if appointed is not account:
@@ -62,9 +68,20 @@ def leave(work: Accounts, account_id: str, customer: Customer) -> None:
     """Take the customer out of the account's contacts."""
     account = work.account(account_id)
     if account is not None:
+        account = _with_name_of_today(work, account, customer)
         left = accounts.appoint(account, customer, ())
         if left is not account:
             work.put_account(left)
+
+
+def _with_name_of_today(work: Accounts, account: Account, customer: Customer) -> Account:
+    """Return the account whose contacts know the customer by its name, if it has had more than it carries with it."""
+    if customer.absorbed <= len(customer.merged):
+        return account
+    names = {who: work.contact(who) for who in account.contacts.values()}
+    renamed = {who for who, one in names.items() if one is not None and one.id == customer.id}
+    contacts = {role: customer.id if who in renamed else who for role, who in account.contacts.items()}
+    return account if contacts == account.contacts else replace(account, contacts=contacts)
 
 
 def _roles(playbook: Playbook, customer: Customer, event: Event, account: Account) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from engine.core.playbook import Playbook
 from engine.core.spans import Span
 from engine.core.state import Consent, Customer, Reserved, Travelled
 from engine.ports import Rendered, TouchQuery, TouchRow
+from engine.rehearsal.stage import Stage
 from engine.store.memory import MemoryLog, MemoryStore
 from engine.usecases.advance import advance
 from engine.usecases.deliver import commit_in_flight, pick
@@ -269,6 +270,32 @@ def test_who_is_parted_from_the_companys_person_is_not_its_contact() -> None:
     shop.say("unmerge", li.id)
     assert shop.who("user_id:u1").account == ""
     assert shop.store.accounts(["acme"])["acme"].contacts == {}
+
+
+def test_a_contact_leaves_its_company_however_many_names_it_has_had_since_it_was_appointed() -> None:
+    shop = Shop()
+    mei = shop.hear(user_id="u1")
+    li = shop.hear(user_id="u2", account="acme", traits={"job": "buyer"})
+    shop.say("merge", mei.id, li.id)
+    for number in range(merging.MOST_MERGED + 5):
+        shop.say("merge", mei.id, shop.hear(user_id=f"x{number}").id)
+    assert shop.store.accounts(["acme"])["acme"].contacts == {"buyer": li.id}
+    shop.hear(user_id="u1", account="beta")
+    contacts = {name: one.contacts for name, one in shop.store.accounts(["acme", "beta"]).items()}
+    assert contacts == {"acme": {}, "beta": {"buyer": mei.id}}
+
+
+def test_a_rehearsal_writes_to_a_contact_that_was_merged_away_as_the_live_engine_does() -> None:
+    stage = Stage(BOOK)
+    stage.begin(10)
+    stage.hear(Event("m1", "seen", 11, 11, "web", {"email": "li@x.example"}, traits={"job": "buyer"}, account="acme"))
+    stage.hear(Event("m2", "seen", 12, 12, "web", {"user_id": "u2"}))
+    account = stage.scene.account("acme")
+    assert account is not None
+    stage.hear(Event("m3", "seen", 13, 13, "web", {"user_id": "u2", "email": "li@x.example"}))
+    person = stage.scene.contact(account.contacts["buyer"])
+    assert person is not None
+    assert person.address("user_id") == "u2"
 
 
 # --- reviews, erasure, many ------------------------------------------------------------------------------
