@@ -49,6 +49,9 @@ class Engine:
         self.dead = 0
         self.fired = 0
         self.dropped = 0
+        self.merged = 0
+        self.contested = 0
+        self.suppressed = 0
         self.trip: Callable[[str], None] = _pass
         self.committed: Committed | None = None
         """Called after each commit of decisions while the rules stand: not in a publish, nor while one is settled."""
@@ -119,6 +122,9 @@ class Engine:
         self.dead += advanced.dead
         self.fired += advanced.fired
         self.dropped += advanced.dropped
+        self.merged += advanced.merged
+        self.contested += advanced.contested
+        self.suppressed += advanced.suppressed
         if not advanced.directed:
             self._hand_over(advanced.changed, advanced.waits)
         if advanced.directed:

@@ -12,11 +12,15 @@ from engine.runtime.dispatching import HandedOver
 from engine.runtime.engine import Engine
 from engine.runtime.rates import Lane
 from engine.telemetry import Telemetry
+from engine.usecases.purge import is_erasure
 
 _COUNTED = {
     "journeyd_entries_applied_total": "applied",
     "journeyd_duplicates_total": "duplicates",
     "journeyd_erased_dropped_total": "dropped",
+    "journeyd_merges_total": "merged",
+    "journeyd_conflicts_total": "contested",
+    "journeyd_suppressed_total": "suppressed",
     "journeyd_dead_letters_total": "dead",
     "journeyd_timers_fired_total": "fired",
 }
@@ -89,7 +93,9 @@ class Meters:
         self._telemetry.gauge("journeyd_log_tail", log.tail())
         self._telemetry.gauge("journeyd_log_applied", store.position())
         self._telemetry.gauge("journeyd_customers", counts.customers)
-        self._jobs(store.jobs())
+        jobs = store.jobs()
+        self._telemetry.gauge("journeyd_erasures_pending", sum(is_erasure(job) for job in jobs))
+        self._jobs(jobs)
         self._shown = {*self._shown, *counts.touches}  # what is empty now shows 0, not its last number
         for journey, channel, state in self._shown:
             number = counts.touches.get((journey, channel, state), 0)

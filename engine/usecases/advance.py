@@ -36,9 +36,9 @@ _OF_PEOPLE: Final = frozenset({"merge", "unmerge", "apart", "readmit", "suppress
 class Advanced(msgspec.Struct, frozen=True):
     """What one batch did. `time` is the log's time after it; `fired`: customers whose timers came due by then.
 
-    `dropped` came for people who were erased. `directed` asks the caller to rebuild its playbook. `waits`: fire all
-    timers up to that instant first; more of them come before the next entry than one transaction is to hold.
-    `changed`: the customers as committed.
+    `dropped` came for people who were erased; `merged` customers were taken in, `contested` identifiers claimed by
+    another, `suppressed` addresses shut. `directed` asks the caller to rebuild its playbook. `waits`: fire all timers
+    up to that instant first; more of them are due than one transaction is to hold. `changed`: customers as committed.
     """
 
     offset: int
@@ -46,11 +46,13 @@ class Advanced(msgspec.Struct, frozen=True):
     entries: int
     duplicates: int = 0
     dead: int = 0
-    touches: int = 0
     fired: int = 0
     directed: bool = False
     waits: Micros = 0
     dropped: int = 0
+    merged: int = 0
+    contested: int = 0
+    suppressed: int = 0
     changed: dict[str, Customer] = {}
 
 
@@ -98,11 +100,13 @@ def advance(
         entries=len(batch.entries),
         duplicates=len(batch.entries) - sum(logged.offset <= batch.offset for logged, _ in fresh),
         dead=len(changes.dead),
-        touches=len(changes.touches) + len(changes.rows),
         fired=timers.fired,
         directed=directed,
         waits=waits,
         dropped=sum(changes.dropped.values()),
+        merged=len(changes.merged),
+        contested=sum(row.state == "open" for row in changes.reviews),
+        suppressed=len(changes.suppressions),
         changed=changes.customers,
     )
 

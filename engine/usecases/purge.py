@@ -80,6 +80,11 @@ def is_purge(job: JobRow) -> bool:
     return job.name.startswith(PREFIX)
 
 
+def is_erasure(job: JobRow) -> bool:
+    """Is the job about a person whose last traces are not gone, and not about late entries alone?"""
+    return is_purge(job) and job.name != _SCRUB
+
+
 def is_scrub(job: JobRow) -> bool:
     """Is the job about to write the files anew? It is better done for several at once."""
     return is_purge(job) and job.phase == "scrub"
