@@ -1,6 +1,6 @@
 """`journeyd customers`: who is known, everything known of one of them, and what they may ask for: their data, oblivion.
 
-What is shown is gathered by `customer_page.py` and `customer_timeline.py`; erasing is in `erasing.py`.
+What is shown is gathered by `customer_page.py` and `customer_timeline.py`; erasing is in `customer_erasing.py`.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO
 
 import typer
 
-from engine.cli import erasing
+from engine.cli import customer_erasing
 from engine.cli.invocation import AsJson, Invocation
 from engine.cli.output import aside, console, emit, plain, remark, tell
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from engine.store.sqlite import SqliteLog
 
 app = typer.Typer(no_args_is_help=True, help="Who is known, what is known of one customer, and what they may ask for.")
-app.command("erase")(erasing.erase)
-app.command("readmit")(erasing.readmit)
-app.command("erased")(erasing.erased)
+app.command("erase")(customer_erasing.erase)
+app.command("readmit")(customer_erasing.readmit)
+app.command("erased")(customer_erasing.erased)
 
 WIDTH = 100
 """Columns that a person's page fits into."""

@@ -71,8 +71,7 @@ def erase(
             invocation.say(
                 "The last traces leave the disk a little later: another process reads the data, or others were erased "
                 "a moment ago. `journeyd customers erased` says when.",
-                "最后的痕迹稍后会从磁盘清除：另有进程正在读取数据，或刚删除过其他人。"
-                "见 `journeyd customers erased`。",
+                "最后的痕迹稍后会从磁盘清除：另有进程正在读取数据，或刚删除过其他人。见 `journeyd customers erased`。",
             )
         )
 
