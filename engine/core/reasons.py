@@ -13,6 +13,7 @@ _EXACT: Final = {
     "stopped": "旅程已停止",
     "exited": "已离开旅程",
     "no_customer": "客户已不存在",
+    "parted": "计划时是同一客户，现已拆分",
     "nobody to give it to": "没有可交付的人",
     "barred": "闸门不允许再次发送",
     # a run ended, and what it had planned went with it

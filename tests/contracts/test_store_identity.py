@@ -209,3 +209,11 @@ def test_a_contested_identifier_has_one_row_and_the_latest_comes_first(store: St
     asked = ["phone:+86138", "email:x@y.example", "email:none@y.example"]
     assert store.review(asked) == {"phone:+86138": again, "email:x@y.example": settled}
     assert store.review([]) == {}
+
+
+def test_what_is_told_of_two_who_are_one_is_in_order_though_it_was_written_together(store: Store) -> None:
+    write(store, Changes(customers={one: customer(one) for one in "ab"}))
+    notes = [(one, Note("entered", at)) for at, one in enumerate("abab", start=1)]
+    write(store, Changes(customers={"a": customer("a")}, notes=notes, merged={"b": "a"}))
+    assert [note.at for note in store.notes("a")] == [1, 2, 3, 4]
+    assert [note.at for note in store.notes("a", limit=3)] == [2, 3, 4]

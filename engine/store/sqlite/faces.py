@@ -69,7 +69,9 @@ class SqliteReader(PeopleReads):
                 chosen += [line.told_of(journey) for line in reversed(lines)]
                 if len(chosen) >= limit:
                     break
-        return chosen[: max(limit, 0)][::-1]
+        told = chosen[: max(limit, 0)][::-1]
+        # A commit keeps the notes of each name together: of one who was several they are put back into their order.
+        return told if len(nums) == 1 else sorted(told, key=lambda note: note.at)
 
     def runs(self, query: RunQuery) -> list[tuple[str, Run]]:
         """Return (customer id, run), newest entrance first."""
