@@ -91,14 +91,10 @@ class Timeline:
                 yield Moment(fact.at, "receipt", words, _fields(fact))
 
     def _effects(self) -> Iterator[Moment]:
-        journeys = {run.journey for run in self._customer.runs} | self._customer.travelled.keys()
-        rows = [row for journey in sorted(journeys) for row in self._store.effects(journey)]
-        rows += self._store.effects(kind="stage_reached")
-        for key, row in {row.key: row for row in rows}.items():
-            if row.customer == self._customer.id:
-                value = f" {row.value:,.2f}" if row.value else ""
-                words = f"{row.kind.replace('_', ' ')} {row.name or row.journey}{value}"
-                yield Moment(row.at, "effect", words, {**_fields(row), "key": key})
+        for row in self._store.effects(limit=_MOST, customer=self._customer.id):
+            value = f" {row.value:,.2f}" if row.value else ""
+            words = f"{row.kind.replace('_', ' ')} {row.name or row.journey}{value}"
+            yield Moment(row.at, "effect", words, _fields(row))
 
     def _merges(self) -> Iterator[Moment]:
         for row in self._store.merges(self._customer.id):

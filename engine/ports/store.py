@@ -227,8 +227,10 @@ class Reader(PeopleReader, Protocol):
         """Return (customer id, run), newest entrance first."""
         ...
 
-    def effects(self, journey: str = "", kind: str = "", limit: int = 100_000) -> list[RecordEffect]:
-        """Return effects, oldest first."""
+    def effects(
+        self, journey: str = "", kind: str = "", limit: int = 100_000, *, customer: str = ""
+    ) -> list[RecordEffect]:
+        """Return effects, oldest first; with `customer`, those of the person whom that id stands for."""
         ...
 
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:

@@ -78,8 +78,7 @@ class Answer:
             yield {**readable(row), "attempts": list(_items(attempts)), "receipts": list(_items(facts))}
 
     def _effects(self) -> Iterator[Any]:
-        ids = {self._customer.id, *self._customer.merged}
-        return (readable(effect) for effect in self._store.effects(limit=_EVERY) if effect.customer in ids)
+        return _items(self._store.effects(limit=_EVERY, customer=self._customer.id))
 
     def _letters(self) -> Iterator[Any]:
         search = Search(self._store, known_of(self._store, self._customer), self._rules)

@@ -5,7 +5,7 @@ import msgspec
 from engine.core.commands import Note, RecordEffect
 from engine.core.plan import Manual, Plan, Stop, seal
 from engine.core.state import Customer, Run
-from engine.ports import Changes, DeadLetter, RunQuery, ScheduleRow, Store
+from engine.ports import Changes, DeadLetter, MergeRow, RunQuery, ScheduleRow, Store
 from tests.contracts.writing import write
 
 
@@ -90,6 +90,24 @@ def test_an_effect_counts_once_per_key(store: Store) -> None:
     assert [effect.key for effect in store.effects()] == ["k1", "k2", "k3"]
     assert store.effects("win") == []
     assert store.counts().conversions == {"welcome": (2, 12.5)}
+
+
+def test_effects_of_a_customer_are_found_by_any_id_of_the_person(store: Store) -> None:
+    rows = [
+        RecordEffect("k1", "converted", 5, "a", journey="welcome", value=1.0),
+        RecordEffect("k2", "stage_reached", 6, "b", name="retain"),
+        RecordEffect("k3", "converted", 7, "c", journey="win", value=2.0),
+        RecordEffect("k4", "converted", 8, "a", journey="win", value=3.0),
+    ]
+    write(store, Changes(customers={id_: Customer(id_, 1) for id_ in "abc"}, effects=rows))
+    assert [effect.key for effect in store.effects(customer="a")] == ["k1", "k4"]
+    assert [effect.key for effect in store.effects("win", customer="a")] == ["k4"]
+    assert [effect.key for effect in store.effects(kind="converted", limit=1, customer="a")] == ["k1"]
+    assert store.effects(customer="nobody") == []
+    write(store, Changes(merged={"b": "a"}, merges=[MergeRow("m1", "a", "b", 9)]))
+    for asked in ("a", "b"):
+        assert [effect.key for effect in store.effects(customer=asked)] == ["k1", "k2", "k4"]
+    assert [effect.key for effect in store.effects(customer="c")] == ["k3"]
 
 
 def test_a_poison_entry_is_kept_once_with_its_reason(store: Store) -> None:

@@ -359,6 +359,14 @@ def test_hot_queries_walk_an_index(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_persons_effects_are_found_without_reading_those_of_others(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.db")
+    plan = " ".join(str(row[3]) for row in explain(store, "EXPLAIN QUERY PLAN " + SQL["effects_of_person"]))
+    assert "SEARCH e USING INDEX effects_customer" in plan
+    assert "SCAN e" not in plan
+    store.close()
+
+
 def explain(store: SqliteStore, statement: str) -> list[Any]:
     bindings = (None,) * len(set(re.findall(r"\?\d+", statement)))
     return store._reader.execute(statement, bindings).fetchall()

@@ -66,10 +66,15 @@ class MemoryReader(PeopleReads):
         ]
         return sorted(chosen, key=lambda pair: (-pair[1].entered, pair[1].id))[: query.limit]
 
-    def effects(self, journey: str = "", kind: str = "", limit: int = 100_000) -> list[RecordEffect]:
-        """Return effects, oldest first."""
+    def effects(
+        self, journey: str = "", kind: str = "", limit: int = 100_000, *, customer: str = ""
+    ) -> list[RecordEffect]:
+        """Return effects, oldest first; with `customer`, those of the person whom that id stands for."""
         with self._lock:
             effects = list(self._tables.effects.values())
+            ids = frozenset(self._tables.one(customer))
+        if customer:
+            effects = [effect for effect in effects if effect.customer in ids]
         return [e for e in effects if (not journey or e.journey == journey) and (not kind or e.kind == kind)][:limit]
 
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:

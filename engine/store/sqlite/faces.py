@@ -82,9 +82,15 @@ class SqliteReader(PeopleReads):
             rows = self._all("runs_of_journey" if query.journey else "runs", *values)
         return [(customer, _runs.decode(body)) for customer, body in rows]
 
-    def effects(self, journey: str = "", kind: str = "", limit: int = 100_000) -> list[RecordEffect]:
-        """Return effects, oldest first."""
-        return [_effects.decode(body) for (body,) in self._all("effects", journey, kind, limit)]
+    def effects(
+        self, journey: str = "", kind: str = "", limit: int = 100_000, *, customer: str = ""
+    ) -> list[RecordEffect]:
+        """Return effects, oldest first; with `customer`, those of the person whom that id stands for."""
+        if customer:
+            rows = self._all("effects_of_person", journey, kind, limit, customer)
+        else:
+            rows = self._all("effects", journey, kind, limit)
+        return [_effects.decode(body) for (body,) in rows]
 
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """Return entries that could not be applied, newest first."""

@@ -206,6 +206,15 @@ INSERT INTO effects (key, journey, kind, body, num) VALUES (?1, ?2, ?3, ?4, ?5) 
 -- Effects, oldest first.
 SELECT body FROM effects WHERE (?1 = '' OR journey = ?1) AND (?2 = '' OR kind = ?2) ORDER BY seq LIMIT ?3;
 
+-- name: effects_of_person
+-- Effects of the person that an id stands for, oldest first.
+WITH root(num) AS (SELECT coalesce(winner, num) FROM customers WHERE oneid = ?4),
+  person(num) AS (
+    SELECT num FROM root UNION ALL SELECT c.num FROM root CROSS JOIN customers AS c ON c.winner = root.num
+  )
+SELECT e.body FROM person CROSS JOIN effects AS e ON e.num = person.num
+WHERE (?1 = '' OR e.journey = ?1) AND (?2 = '' OR e.kind = ?2) ORDER BY e.seq LIMIT ?3;
+
 -- name: add_notes
 -- A customer's trace lines of one commit.
 INSERT INTO notes (num, body) VALUES (?1, ?2);
