@@ -3,6 +3,7 @@
 import socket
 import sys
 from collections.abc import Iterator
+from shutil import disk_usage
 from typing import Literal
 
 import apsw
@@ -10,11 +11,13 @@ import msgspec
 
 from channels.templates import Library
 from channels.webhook.guard import Forbidden, check_url
+from engine.bootstrap.ledger import check_key
 from engine.bootstrap.providers import channels_of
 from engine.bootstrap.workspace import Workspace
-from engine.core.errors import BadInput, JourneydError
+from engine.core.errors import BadInput, BadSetting, JourneydError
 from engine.core.plan import Send, Webhook
 from engine.runtime.clock import SystemClock
+from engine.usecases.purge import is_erasure, is_purge
 from journeys.words.phrases import counted
 
 SAFE_SQLITE = (3, 51, 3)
@@ -111,10 +114,14 @@ def _ports(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _data(workspace: Workspace) -> Iterator[Finding]:
-    for name in ("signing.key", "webhook.key", "write.key", "ops.key"):
+    for name in ("signing.key", "webhook.key", "write.key", "ops.key", "fingerprint.key", "erasures.jsonl"):
         path = workspace.data / name
         if path.exists() and path.stat().st_mode & 0o077:
             yield Finding(name, "problem", "others on this machine can read it", f"chmod 600 {path}")
+    try:
+        check_key(workspace.data)
+    except BadSetting as problem:
+        yield Finding("fingerprint.key", "problem", str(problem))
     if not (workspace.data / "store.db").exists():
         yield Finding("data", "ok", "no data yet")
         return
@@ -132,8 +139,10 @@ def _data(workspace: Workspace) -> Iterator[Finding]:
     touches = counted(sum(counts.touches.values()), "touch", "touches")
     yield Finding("data", "ok", f"{counted(counts.customers, 'customer')}, {touches}")
     for job in jobs:
-        detail = f"{job.name.partition(':')[0]} at {job.done:,} of {job.total:,}: a publish is being worked in"
-        yield Finding("jobs", "warning", detail, "wait: events are accepted meanwhile; see `journeyd status`")
+        if not is_purge(job):
+            detail = f"{job.name.partition(':')[0]} at {job.done:,} of {job.total:,}: a publish is being worked in"
+            yield Finding("jobs", "warning", detail, "wait: events are accepted meanwhile; see `journeyd status`")
+    yield from _erasures(workspace, sum(map(is_erasure, jobs)))
     if counts.dead:
         yield Finding(
             "dead letters",
@@ -144,3 +153,15 @@ def _data(workspace: Workspace) -> Iterator[Finding]:
     if doubtful:
         remedy = "see `journeyd touches --state uncertain` and settle them with `journeyd touches resolve`"
         yield Finding("uncertain touches", "warning", f"{doubtful} hand-overs of which nobody knows the end", remedy)
+
+
+def _erasures(workspace: Workspace, pending: int) -> Iterator[Finding]:
+    if not pending:
+        return
+    detail = f"traces of {counted(pending, 'erased person', 'erased people')} are left in the files"
+    need, free = 2 * (workspace.data / "store.db").stat().st_size, disk_usage(workspace.data).free
+    if free < need:
+        remedy = f"make room: store.db is written anew, which takes {need:,} bytes; {free:,} are free"
+        yield Finding("erasures", "problem", detail, remedy)
+    else:
+        yield Finding("erasures", "warning", detail, "wait, and let nothing else read the data folder for long")

@@ -91,7 +91,7 @@ class EngineThread:
                         continue
                 except StoreFull as full:
                     log.error("store_full", error=str(full))
-                    self._sleep(RETRY_FULL_DISK)
+                    self._hold(RETRY_FULL_DISK)
                     continue
                 self._sleep(self._until_next())
         except BaseException as failure:  # the daemon ends itself: a half-dead engine helps nobody
@@ -122,6 +122,13 @@ class EngineThread:
             return None
         # At most a minute at once: the machine's clock may be set forward while we sleep.
         return min(max(instant - self._clock.now(), 0) + 1_000, MINUTE) / SECOND
+
+    def _hold(self, seconds: float) -> None:
+        """Do jobs, and no step, for so long: neither they nor new entries make room on a disk."""
+        end = time.perf_counter() + seconds
+        while not self._stopping and (left := end - time.perf_counter()) > 0:
+            self._do_jobs()
+            self._sleep(left)
 
     def _sleep(self, seconds: float | None) -> None:
         with self._wake:

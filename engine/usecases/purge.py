@@ -12,9 +12,9 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.core.audience.identity import Rules
-from engine.core.errors import StoreBusy
+from engine.core.errors import StoreBusy, StoreFull
 from engine.core.events import Directive, encode
-from engine.core.ids import SECOND, Micros
+from engine.core.ids import MINUTE, SECOND, Micros
 from engine.ports import Changes, EventLog, JobRow, Store, SuppressionRow
 from engine.usecases.fingerprints import fingerprints
 from engine.usecases.mentions import Known, Search, addresses, blotted, read, values_of
@@ -32,6 +32,9 @@ POINTS: Final = ("erase.rewritten", "erase.scrubbed")
 
 REST: Final = 15 * SECOND
 """How long the scrub waits for another process that reads the files."""
+
+REST_FULL: Final = 5 * MINUTE
+"""How long it waits where there is no room for a copy of the files: each try writes until the disk is full."""
 
 NOTICED: Final = SECOND
 """A scrub that held the engine up for longer is followed by a pause."""
@@ -141,7 +144,7 @@ def _purge_log(store: Store, log: EventLog, job: JobRow, rules: Rules, trip: Cal
         known = replace(known, before=len(known.names), is_met=False, later=0)
         job = replace(job, cursor="", total=total + top)
     elif is_over:
-        job = replace(job, phase="letters", cursor="", done=total)
+        job = replace(job, phase="letters", cursor="", done=total, total=total)
     else:
         job = replace(job, cursor=str(after), done=total - after, total=total)
     job = replace(job, body=msgspec.msgpack.encode(known))
@@ -196,6 +199,8 @@ def _scrub(store: Store, log: EventLog, job: JobRow, now: Micros, trip: Callable
         log.scrub()
     except StoreBusy:  # another process reads what was there before: a look at the data may take a while
         return rest(store, job, now + REST)
+    except StoreFull:
+        return rest(store, job, now + REST_FULL)
     trip("erase.scrubbed")
     gone = {_body.decode(one.body).customer for one in over if one.body}
     with store.unit() as unit:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from engine.core.commands import Touch
+from engine.core.errors import StoreFull
 from engine.core.events import Directive, Entry, Erased, Event, Outcome, Receipt, decode, encode
 from engine.core.ids import DAY, MINUTE, SECOND, Micros
 from engine.core.playbook import Playbook
@@ -381,3 +382,34 @@ def test_after_a_long_scrub_the_engine_has_other_things_to_do_for_most_of_the_ti
     world.clock.advance(4 * MINUTE)
     world.engine.drain()
     assert (store.scrubbed, store.jobs(), {bool(row.done) for row in store.erasures()}) == (2, [], {True})
+
+
+class Cramped(MemoryStore):
+    """A store beside whose file there is no room for a copy of it, until somebody makes some."""
+
+    is_full = True
+    scrubbed = 0
+
+    def scrub(self) -> None:
+        self.scrubbed += 1
+        if self.is_full:
+            raise StoreFull("the disk is full: free space; nothing accepted is lost")
+
+
+def test_without_room_for_a_scrub_the_engine_goes_on_and_tries_again_now_and_then() -> None:
+    world = World(make=lambda _: Cramped())
+    store = world.store
+    assert isinstance(store, Cramped)
+    for name in ("u1", "u2"):
+        world.say(world.event(name, user_id=name))
+    world.say(word(world, "u1"))
+    for number in range(3):
+        world.say(world.event(f"more {number}", user_id="u2"))
+    assert (store.scrubbed, world.engine.applied) == (1, 6)
+    assert not any(row.done for row in store.erasures())
+    (job,) = store.jobs()
+    assert 0 < job.done == job.total
+    store.is_full = False
+    world.clock.advance(5 * MINUTE)
+    world.engine.drain()
+    assert (all(row.done for row in store.erasures()), store.jobs()) == (True, [])

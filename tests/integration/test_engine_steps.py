@@ -1,11 +1,16 @@
 """The engine beside a log that others append to while it looks: nothing of the future may fire."""
 
+from functools import partial
+
+from engine.core.errors import StoreFull
 from engine.core.events import Event, encode
 from engine.core.ids import DAY, MINUTE, SECOND, Micros
 from engine.core.playbook import Playbook
+from engine.core.policy import Audience
 from engine.ports import Logged, TouchQuery
 from engine.runtime.clock import ManualClock
 from engine.runtime.engine import Engine
+from engine.runtime.thread import EngineThread
 from engine.store.memory.log import MemoryLog
 from engine.store.memory.store import MemoryStore
 from engine.usecases.publish import publish
@@ -91,3 +96,24 @@ def test_an_order_that_arrives_while_the_engine_looks_does_not_bring_the_first_o
     clock.advance(32 * DAY)
     engine.drain()
     assert {row.touch.journey for row in engine.store.find_touches(TouchQuery())} == {"monthly"}
+
+
+class Full(Engine):
+    """An engine whose disk is full."""
+
+    tries = 0
+
+    def step(self) -> bool:
+        self.tries += 1
+        raise StoreFull("the disk is full: free space; nothing accepted is lost")
+
+
+def test_a_full_disk_is_tried_now_and_then_however_many_jobs_come() -> None:
+    clock = ManualClock(1)
+    engine = Full(MemoryStore(), MemoryLog(), clock.now, lambda: Playbook([], Audience()))
+    thread = EngineThread(engine, clock, lambda _: None)
+    thread.start()
+    said = [thread.submit(partial(int, number)).result(10) for number in range(200)]
+    thread.stop()
+    assert said == list(range(200))
+    assert engine.tries < 10

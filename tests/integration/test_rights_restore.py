@@ -19,7 +19,7 @@ from engine.bootstrap.workspace import Workspace
 from engine.cli.main import app
 from engine.core.events import Event, encode
 from engine.core.ids import MINUTE
-from engine.ports import TouchQuery
+from engine.ports import Changes, JobRow, TouchQuery
 from engine.runtime.embedded import ERASING
 from engine.runtime.inbox import last_received
 from engine.usecases.erase import marks_of
@@ -115,6 +115,23 @@ def test_a_restored_backup_is_erased_again_before_anything_is_sent(shop: Path, t
     assert "canary" in str(traces(shop / ".journeyd"))
     assert state(shop) == ALONE
     assert traces(shop / ".journeyd") == {}
+
+
+def test_without_the_key_of_the_ledger_the_doctor_says_so_and_no_daemon_starts(shop: Path) -> None:
+    erased(shop)
+    (shop / ".journeyd" / "fingerprint.key").unlink()
+    for command in ("doctor", "run"):
+        result = CliRunner().invoke(app, ["-w", str(shop), command])
+        assert result.exit_code != 0
+        assert "fingerprint.key is gone" in " ".join(result.output.split())
+
+
+def test_the_doctor_says_of_whom_traces_are_left(shop: Path) -> None:
+    with closing(opened(shop).files()) as files, files.store.unit() as unit:
+        unit.commit(Changes(jobs=[JobRow("erase:c1", "scrub", body=b"c1")]))
+    said = journeyd(shop, "doctor")
+    assert "traces of 1 erased person are left" in said
+    assert "a publish is being worked in" not in said
 
 
 def test_history_read_again_into_a_fresh_store_brings_nobody_back(shop: Path) -> None:
