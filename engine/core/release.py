@@ -4,6 +4,7 @@ Made by `journeyd publish` from a workspace, carried by a `publish` directive th
 that any of them can be taken up again (`journeyd rollback`).
 """
 
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final
 
@@ -36,8 +37,15 @@ class Release(msgspec.Struct, frozen=True, omit_defaults=True):
     undone: tuple[str, ...] = ()
 
 
+CONSENT: Final = frozenset({"purposes", "channels", "addresses", "double", "offers", "titles"})
+"""What of the policy is consent; the rest is caps and quiet hours."""
+
+
 class Difference(msgspec.Struct, frozen=True):
-    """What one release changes about another: names of journeys, of templates, and of parts of the audience's rules."""
+    """What one release changes about another: names of journeys, of templates, and of parts of the audience's rules.
+
+    A part is a field of `Audience`, but for the policy: that is `consent` and `caps`, as its two files are.
+    """
 
     new: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -64,10 +72,24 @@ def compare(before: Release | None, after: Release) -> Difference:
         changed=tuple(sorted(name for name in new.keys() & old.keys() if new[name] != old[name])),
         removed=tuple(sorted(old.keys() - new.keys())),
         templates=_differing({} if before is None else before.templates, after.templates),
-        audience=tuple(
-            name for name in Audience.__struct_fields__ if getattr(rules, name) != getattr(after.audience, name)
-        ),
+        audience=tuple(_parts(rules, after.audience)),
     )
+
+
+def _parts(old: Audience, new: Audience) -> Iterator[str]:
+    for name in _changed(old, new):
+        if name != "policy":
+            yield name
+            continue
+        fields = set(_changed(old.policy, new.policy))
+        if fields & CONSENT:
+            yield "consent"
+        if fields - CONSENT:
+            yield "caps"
+
+
+def _changed(old: msgspec.Struct, new: msgspec.Struct) -> list[str]:
+    return [name for name in old.__struct_fields__ if getattr(old, name) != getattr(new, name)]
 
 
 def _differing(old: dict[str, bytes], new: dict[str, bytes]) -> tuple[str, ...]:

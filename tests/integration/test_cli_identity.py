@@ -9,7 +9,8 @@ import pytest
 
 from engine.cli import release_words
 from engine.core.events import Directive, decode
-from engine.core.plan import Audience
+from engine.core.plan import Audience, Policy
+from engine.core.release import CONSENT
 from engine.store.sqlite import SqliteLog
 from tests.integration.lived_shop import data, journeyd, known, live, make_shop
 from tests.integration.served_shop import Running, serving, until
@@ -188,7 +189,25 @@ def test_a_change_of_the_rules_is_named_before_it_is_published(shop: Path) -> No
 
 
 def test_every_part_of_the_audience_has_its_name_in_a_plan() -> None:
-    assert release_words.AUDIENCE_PARTS.keys() == set(Audience.__struct_fields__)
+    fields = set(Audience.__struct_fields__) - {"policy"}
+    assert release_words.AUDIENCE_PARTS.keys() == fields | {"consent", "caps"}
+    assert set(Policy.__struct_fields__) > CONSENT
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "en", "zh"),
+    [
+        ("consent", "purposes: {newsletter: opt_in}\n", "~ audience: consent\n", "受众规则：同意\n"),
+        ("caps", "caps: [{all: marketing, at_most: 3, per: 7d}]\n", ": caps and quiet hours\n", "：频控与安静时段\n"),
+    ],
+)
+def test_of_consent_and_caps_a_plan_names_the_one_that_changed(
+    shop: Path, name: str, text: str, en: str, zh: str
+) -> None:
+    (shop / "audience" / f"{name}.yaml").write_text(text, "utf-8")
+    assert en in journeyd(shop, "plan").stdout
+    assert zh in journeyd(shop, "--lang", "zh", "plan").stdout
+    assert data(shop, "plan")["audience"] == [name]
 
 
 @pytest.fixture
