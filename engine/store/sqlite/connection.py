@@ -5,7 +5,7 @@ checkpoints; every other connection is read-only.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -149,6 +149,10 @@ def scrub(connection: apsw.Connection) -> None:
         connection.pragma("temp_store", "FILE")
         try:
             connection.execute("VACUUM")
+        except apsw.FullError:
+            with suppress(StoreBusy, apsw.Error):
+                empty_wal(connection)  # half a copy must not keep the room that new events need
+            raise
         finally:
             connection.pragma("temp_store", "MEMORY")
         empty_wal(connection)
