@@ -15,7 +15,7 @@ import msgspec
 from engine.core.audience.tags import LIST
 from engine.core.errors import Place
 from engine.core.expression import Expr, HasTag, Measure
-from engine.core.plan import STAGES, Audience, Cap, Identity, Policy, StageName, TagRule
+from engine.core.plan import STAGES, Audience, Cap, ConsentMode, Identity, Policy, StageName, TagRule
 from journeys.circles import circles, negations, segments_in, stages_asking_for_stages
 from journeys.expressions import CUSTOMER, parse_condition
 from journeys.forms.audience import AccountsForm, CapsForm, ConsentForm, LifecycleForm, SegmentsForm, TagsForm
@@ -181,6 +181,7 @@ def _policy(reading: _Folder, policy: Policy, identity: Identity | None) -> Poli
     consent, caps = reading.read("consent", ConsentForm), reading.read("caps", CapsForm)
     if consent is not None and consent.form is not None:
         said = consent.form
+        reading.problems += _unknown_channels(consent, policy.channels)
         policy = msgspec.structs.replace(
             _purposes(policy, said),
             channels={**policy.channels, **said.channels},
@@ -226,6 +227,17 @@ def _unknown_kinds(consent: Parsed[ConsentForm], kinds: list[str]) -> list[Probl
         Problem("J014", consent.document.place(("addresses", channel)), {"value": kind, "choices": ", ".join(kinds)})
         for channel, kind in addresses.items()
         if kind not in kinds
+    ]
+
+
+def _unknown_channels(consent: Parsed[ConsentForm], channels: Mapping[str, ConsentMode]) -> list[Problem]:
+    """Complain of rules for a channel that nothing is sent over: a word misspelt would hold for nobody."""
+    form = consent.form or ConsentForm()
+    return [
+        Problem("J084", consent.document.place((section, name)), {"name": name, "known": ", ".join(channels)})
+        for section, names in (("channels", form.channels), ("addresses", form.addresses))
+        for name in names
+        if name not in channels
     ]
 
 

@@ -30,7 +30,8 @@ def _titled(given: Any, _validate: Any, info: ValidationInfo) -> TitleForm:
     """Read a bare text as the title in every language."""
     if isinstance(given, dict):
         return TitleForm.model_validate(given, context=info.context)
-    return TitleForm.model_validate({"en": given, "zh": given}, context=info.context)
+    title = TitleForm.model_validate({"en": given}, context=info.context)
+    return title.model_copy(update={"zh": title.en})
 
 
 class PurposeForm(Form):

@@ -54,6 +54,10 @@ def test_a_policy_that_says_nothing_new_is_written_as_it_always_was(tmp_path: Pa
         ("purposes:\n  a: {title: {fr: Lettre}}", ["J011:2"]),
         ("purposes:\n  a:\n    channels: [email, fax]", ["J084:3"]),
         ("purposes:\n  a:sms: opt_in", ["J032:2"]),
+        ("purposes:\n  a: {title: true}", ["J013:2"]),
+        ("channels:\n  sms: opt_in\n  emial: opt_in", ["J084:3"]),
+        ("addresses:\n  fax: email", ["J084:2"]),
+        ("purposes:\n  a:\n    channels: [emial]\nchannels:\n  emial: opt_in", ["J084:5"]),
     ],
 )
 def test_what_cannot_be_is_complained_of_where_it_stands(tmp_path: Path, text: str, problems: list[str]) -> None:
