@@ -5,7 +5,7 @@ Not the 360 of `journeyd customers show`: no identifiers, no history, and traits
 
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -19,15 +19,17 @@ Traits: TypeAlias = Literal["none", "all"] | Collection[str]
 """Which traits the asker may see."""
 
 _COUPONS = 100
+_OWN: Final = frozenset({"internal", "webhook"})
+"""The purpose and the channel of what the company tells its own systems: a customer is not asked about these."""
 
 
 class CardTag(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A tag that is carried now. Instants are ISO 8601 in UTC; no `until` is no end."""
+    """A tag that is carried now. Instants are ISO 8601 in UTC; no `until` is no end, no `score` is 0."""
 
     since: str
     until: str | None = None
     by: str = ""
-    score: float = 0.0
+    score: float | None = None
     version: str = ""
 
 
@@ -74,7 +76,13 @@ def card(store: Reader, policy: Policy, name: str, traits: Traits, now: Micros) 
         id=customer.id,
         stage=customer.stage,
         tags={
-            name: CardTag(_iso(held.since), _iso(held.until) if held.until else None, held.by, held.score, held.version)
+            name: CardTag(
+                since=_iso(held.since),
+                until=_iso(held.until) if held.until else None,
+                by=held.by,
+                score=held.score or None,
+                version=held.version,
+            )
             for name, held in sorted(tags.items())
         },
         segments={row.name: _iso(row.since) for row in labels if row.kind == "segment"},
@@ -95,13 +103,17 @@ def card(store: Reader, policy: Policy, name: str, traits: Traits, now: Micros) 
 def allowed(customer: Customer, policy: Policy) -> dict[str, list[str]]:
     """Return purpose -> channels on which the customer may be written to: consent, address and suppression together.
 
+    What the company tells its own systems (`internal`, `webhook`) is left out.
+
     >>> allowed(Customer("c1", 0, identifiers={"email": ("mei@brand.example",)}), Policy())["transactional"]
     ['email']
     """
-    reached = [channel for channel in policy.channels if gates.reach(customer, policy, channel)]
+    channels = [channel for channel in policy.channels if channel not in _OWN]
+    reached = [channel for channel in channels if gates.reach(customer, policy, channel)]
     return {
         purpose: [channel for channel in reached if not gates.refusal(customer, policy, purpose, channel)]
         for purpose in policy.purposes
+        if purpose not in _OWN
     }
 
 
