@@ -51,12 +51,14 @@ def list_(
 
     from engine.cli import show
     from engine.cli.instants import shown_zone
+    from engine.cli.label_names import check_labels
     from engine.runtime.clock import SystemClock
 
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()
     now = SystemClock().now()
     with closing(workspace.read_store()) as store:
+        check_labels(store, _audience(workspace, store), stage=stage, tag=tag, segment=segment)
         asked = _asked(store, (tag, segment), after, now)
         fits = (one for one in asked if (not stage or one.stage == stage) and _carries(one, tag, now))
         customers = list(islice(fits, limit))

@@ -81,6 +81,8 @@ _SENTENCES: Final[dict[str, str]] = {
     "{} is {}: {}": "{} 可能是 {}：{}",
     "Say which: journeyd explain {} --as {}": "请说明是哪一个：journeyd explain {} --as {}",
     "There is no segment {}": "没有人群 {}",
+    "There is no stage {}": "没有阶段 {}",
+    "There is no tag {}": "没有标签 {}",
     "Preview one thing": "一次只能预览一项",
     "Name a segment, or give a condition with --when": "请写人群名，或用 --when 给出条件",
     "Export as CSV or as JSON": "请选择导出为 CSV 或 JSON",

@@ -6,10 +6,12 @@ Reads the store page by page and keeps a few examples. What nothing in force cou
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from engine.cli.label_names import tags_of
 from engine.cli.segment_tables import Member
 from engine.core.audience.accounts import seen_by_conditions
+from engine.core.audience.tags import LIST
 from engine.core.errors import BadInput, Place
-from engine.core.expression import Expr, InSegment, Measure, walk
+from engine.core.expression import Expr, HasTag, InSegment, Measure, walk
 from engine.core.ids import Micros
 from engine.core.plan import Audience
 from engine.core.playbook import Playbook
@@ -71,6 +73,10 @@ def asked_of(store: Reader, text: str, lang: str) -> Asked:
     for name in _unknown(parsed.expr, audience):
         data = {"name": name, **near_or_known(name, audience.segments)}
         problems.append(Problem("J085", Place("--when", 1, 1), data, lang))
+    if tags := _tags(parsed.expr) - audience.tags.keys():
+        known = tags_of(store, audience)
+        for name in sorted(tags - known):
+            problems.append(Problem("J128", Place("--when", 1, 1), {"name": name, **near_or_known(name, known)}, lang))
     if problems or parsed.expr is None:
         raise BadInput("; ".join(f"{one.message}. {one.remedy}" for one in problems), field="--when")
     measures = {measure.key: measure for measure in (*audience.measures, *parsed.measures)}
@@ -99,6 +105,11 @@ def _context(
 def _unknown(expr: Expr | None, audience: Audience) -> list[str]:
     parts = () if expr is None else walk(expr)
     return sorted({part.name for part in parts if isinstance(part, InSegment)} - audience.segments.keys())
+
+
+def _tags(expr: Expr | None) -> set[str]:
+    parts = () if expr is None else walk(expr)
+    return {part.name for part in parts if isinstance(part, HasTag) and not part.name.startswith(LIST)}
 
 
 def _unkept(playbook: Playbook, measures: tuple[Measure, ...]) -> tuple[str, ...]:

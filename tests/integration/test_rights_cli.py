@@ -83,8 +83,23 @@ def test_the_timeline_tells_events_reasons_and_messages_in_one_order(running: Ru
 def test_customers_are_listed_by_stage_tag_and_segment(running: Running, mei: str) -> None:
     assert mei in {one["id"] for one in running.data("customers", "list", "--stage", "acquire")}
     assert mei not in {one["id"] for one in running.data("customers", "list", "--stage", "retain")}
-    assert running.data("customers", "list", "--tag", "no-such-tag") == []
-    assert running.data("customers", "list", "--segment", "no-such-segment") == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "english", "chinese"),
+    [
+        (("--stage", "acquired"), "There is no stage acquired. Did you mean acquire?", "没有阶段 acquired"),
+        (("--tag", "no-such-tag"), "There is no tag no-such-tag. Known: ", "没有标签 no-such-tag"),
+        (("--segment", "xyz"), "There is no segment xyz. Known: ", "没有人群 xyz"),
+    ],
+)
+def test_a_stage_tag_or_segment_that_nobody_can_have_is_refused(
+    running: Running, asked: tuple[str, str], english: str, chinese: str
+) -> None:
+    refused = running.journeyd("customers", "list", *asked)
+    assert refused.exit_code != 0
+    assert english in " ".join(refused.stderr.split())
+    assert chinese in running.journeyd("--lang", "zh", "customers", "list", *asked).stderr
 
 
 def test_an_export_holds_everything_that_is_kept(running: Running, mei: str, tmp_path: Path) -> None:

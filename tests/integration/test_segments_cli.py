@@ -87,6 +87,7 @@ def test_what_nothing_counts_yet_is_named_and_not_guessed(shop: Path) -> None:
         (("preview", "regulars", "--when", "true"), "Preview one thing"),
         (("preview", "--when", "customer.x =="), "bad_input"),
         (("preview", "--when", 'segment("regular")'), "did you mean regulars"),
+        (("preview", "--when", 'not tag("no-such-tag")'), "nothing gives the tag"),
         (("count", "regular"), "Did you mean regulars?"),
         (("explain", "regulars", "nobody"), "Nobody is known as nobody"),
         (("export", "regulars", "--csv", "--json"), "Export as CSV or as JSON"),
