@@ -76,9 +76,11 @@ class Demo:
     code: int
     printed: str
 
-    def number(self, line: str, column: int = 0) -> str:
-        """Return a cell of the first line that begins with `line`, its thousands separators taken out."""
-        found = re.search(rf"^{line}\s+(.+)$", self.printed, re.MULTILINE)
+    def number(self, line: str, column: int = 0, *, below: str = "") -> str:
+        """Return a cell of the first line (below a headline) that begins with `line`, without thousands separators."""
+        found = re.search(
+            rf"^{line}\s+(.+)$", self.printed.partition(below)[2] if below else self.printed, re.MULTILINE
+        )
         assert found is not None, f"no line {line!r} in:\n{self.printed}"
         return found.group(1).split()[column].replace(",", "")
 
@@ -121,12 +123,39 @@ def test_the_demo_counts_what_the_file_holds(demo: Demo, year: Year) -> None:
 
 @pytest.mark.slow
 def test_the_funnel_is_what_the_purchases_say(demo: Demo, year: Year) -> None:
-    assert demo.number("acquire") == str(SAMPLE + LIVE_CUSTOMERS)
-    assert demo.number("activate") == str(SAMPLE)
+    expected = {"acquire": SAMPLE, "activate": SAMPLE, "retain": year.regulars(), "monetize": year.big_spenders()}
+    assert {stage: int(demo.number(stage, below=THE_YEAR)) for stage in expected} == expected
+    now = {stage: int(demo.number(stage, below=IN_THE_END)) for stage in (*expected, "refer")}
+    assert now["acquire"] == SAMPLE + LIVE_CUSTOMERS
+    assert now["activate"] == SAMPLE
     # A live order may bring its customer a stage further.
-    assert 0 <= int(demo.number("retain")) - year.regulars() <= LIVE_ORDERS
-    assert 0 <= int(demo.number("monetize")) - year.big_spenders() <= LIVE_ORDERS
-    assert demo.number("refer") != "0"
+    assert 0 <= now["retain"] - year.regulars() <= LIVE_ORDERS
+    assert 0 <= now["monetize"] - year.big_spenders() <= LIVE_ORDERS
+    assert now["refer"] > 0
+
+
+THE_YEAR = "What the year says of its customers"
+IN_THE_END = "The funnel, the touches, the conversions"
+
+
+@pytest.mark.slow
+def test_a_customers_stages_tags_and_segments_are_explained(demo: Demo) -> None:
+    told = demo.printed.partition("Who is where, and why")[2].partition("A second opinion")[0]
+    for word in (
+        "attribute tag by its rule",
+        "statistical tag by its rule",
+        "rule tag by its rule",
+        "mined by the model rfm",
+    ):
+        assert word in told
+    for word in ("first reached", "segment bought-this-year, since", "not in lapsing", "an unmerge gives back"):
+        assert word in told
+
+
+@pytest.mark.slow
+def test_both_engines_find_no_tag_or_stage_of_anybody_other_than_it_is_kept(demo: Demo) -> None:
+    [said] = re.findall(r"^([\d,]+) customers, \d+ rules, asked: (.+)\. (\d+) differences$", demo.printed, re.MULTILINE)
+    assert (int(said[0]), said[2]) == (SAMPLE + LIVE_CUSTOMERS, "0")
 
 
 @pytest.mark.slow
