@@ -77,6 +77,7 @@ class Workspace:
         try:
             store = SqliteStore(self.data / "store.db", dedupe_window=self.settings.log.dedupe_window)
             log = SqliteLog(self.data / "journal.db")
+            log.go_on_after(store.position())
             erase_again(store.ledger, store, log)
             return Files(lock, log, store)
         except BaseException:

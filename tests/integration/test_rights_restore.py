@@ -134,6 +134,17 @@ def test_the_doctor_says_of_whom_traces_are_left(shop: Path) -> None:
     assert "a publish is being worked in" not in said
 
 
+def test_what_comes_after_a_journal_was_lost_is_applied_all_the_same(shop: Path) -> None:
+    live(shop, "lin")
+    for file in (shop / ".journeyd").glob("journal.db*"):
+        file.unlink()
+    live(shop, "jun")
+    live(shop, "wei")
+    with closing(opened(shop).read_store()) as store:
+        names = [f"user_id:{name}" for name in ("lin", "jun", "wei")]
+        assert list(store.resolve(names)) == names
+
+
 def test_history_read_again_into_a_fresh_store_brings_nobody_back(shop: Path) -> None:
     erased(shop)
     for pattern in DATABASES:

@@ -141,6 +141,11 @@ class SqliteLog:
             self._turn.notify_all()
         answer.result()
 
+    def go_on_after(self, offset: int) -> None:
+        """Give no offset again that was applied: a journal that is lost or older than its store goes on behind it."""
+        with self._turn:
+            self._tail = max(self._tail, offset)
+
     # --- reading
 
     def read(self, after: int, limit: int) -> list[Logged]:
