@@ -13,8 +13,8 @@ from engine.cli.show import table
 from engine.core.effects.funnel import OTHERS, Figures, Group, Split, StageFigures, StepFigures
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND, Micros
 from journeys.words.phrases import counted
+from journeys.words.stages import stage_in_words
 
-_ZH: Final = {"acquire": "获客", "activate": "激活", "retain": "留存", "monetize": "变现", "refer": "推荐"}
 _HEADS: Final = (
     *("cohort", "value", "customers", "stage", "reached", "of_all", "from", "converted", "conversion"),
     *("median_seconds", "p90_seconds", "reached_before", "now", "fell_back"),
@@ -146,7 +146,7 @@ class Tables:
         return [*named, f"{figures.customers:,}", *cells]
 
     def _stage(self, stage: str) -> str:
-        return self._say(stage, _ZH[stage])
+        return stage_in_words(stage, self._lang)
 
 
 def length(micros: Micros | None, lang: str = "en") -> str:

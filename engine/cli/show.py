@@ -16,6 +16,7 @@ from engine.core.state import Customer, Run
 from engine.ports import Attempt, Counts, FactRow, TouchRow
 from journeys.explain import state_in_words
 from journeys.words.phrases import instant
+from journeys.words.stages import stage_in_words
 
 _COLOURS = {
     TouchState.SENT: "green",
@@ -234,8 +235,8 @@ def funnel(counts: Counts, stages: Sequence[str], lang: str = "en") -> Table:
     """Return the lifecycle funnel: how many ever reached each stage, and how many stand in it now."""
     everybody = counts.customers or 1
     rows = [
-        (stage, counts.reached.get(stage, 0), f"{counts.reached.get(stage, 0) / everybody:.1%}",
-         counts.stages.get(stage, 0))
+        (stage_in_words(stage, lang), counts.reached.get(stage, 0),
+         f"{counts.reached.get(stage, 0) / everybody:.1%}", counts.stages.get(stage, 0))
         for stage in stages
     ]  # fmt: skip
     return table(_heads(("stage", "reached", "of all", "now"), lang), rows)

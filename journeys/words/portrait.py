@@ -13,6 +13,7 @@ from engine.core.ids import DAY, HOUR, MINUTE, Micros
 from engine.core.judging import Judged
 from engine.core.plan import Audience
 from journeys.words import phrases
+from journeys.words.stages import stage_in_words
 
 KINDS: Final[dict[TagKind, tuple[str, str]]] = {
     "attribute": ("attribute", "属性标签"),
@@ -142,13 +143,14 @@ def _stage(seen: StageSeen, audience: Audience, zone: ZoneInfo, lang: str) -> It
         rule = audience.stages.get(seen.name)
         measures = {measure.key: measure for measure in audience.measures}
         why = "" if rule is None else phrases.condition(rule, measures, lang)
-        said = f"阶段 {seen.name}" if zh else f"stage {seen.name}"
+        said = f"阶段 {stage_in_words(seen.name, lang)}" if zh else f"stage {seen.name}"
         because = (f"：{why}" if zh else f": {why}") if why else ""
         yield said + _span(seen, zone, lang) + because
     for name, at in seen.reached.items():
         if name != seen.name or at != seen.since:
             first = phrases.instant(at, zone)
-            yield f"  {name}：首次到达于 {first}" if zh else f"  {name}: first reached {first}"
+            reached = stage_in_words(name, lang)
+            yield f"  {reached}：首次到达于 {first}" if zh else f"  {reached}: first reached {first}"
 
 
 def _span(seen: TagSeen | SegmentSeen | StageSeen, zone: ZoneInfo, lang: str) -> str:

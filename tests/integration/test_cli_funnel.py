@@ -79,6 +79,16 @@ def test_a_table_speaks_both_languages(shop: Path) -> None:
     assert "提前" in chinese.stderr
 
 
+def test_stages_have_one_name_wherever_they_are_shown(shop: Path) -> None:
+    status = CliRunner().invoke(app, ["--lang", "zh", "-w", str(shop), "status"]).stdout
+    assert [name in status for name in ("获客", "激活", "变现", "acquire")] == [True, True, True, False]
+    life = CliRunner().invoke(app, ["--lang", "zh", "-w", str(shop), "customers", "show", "user_id:a"]).stdout
+    assert "阶段 变现" in life
+    assert "激活：首次到达于" in life
+    assert "acquire" in journeyd(shop, "status").stdout
+    assert "stage monetize" in journeyd(shop, "customers", "show", "user_id:a").stdout
+
+
 def test_cohorts_are_months_of_the_workspaces_zone(shop: Path) -> None:
     """In Shanghai b came on the first of February."""
     groups = data(shop, "funnel", "--cohort", "month")["groups"]
