@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from engine.core.audience.identity import Rules, reconcile
-from engine.core.events import Event
+from engine.core.events import Event, Identifiers
 from engine.core.ids import key64
 from engine.core.policy import Identity
 
@@ -23,7 +23,8 @@ class Survey:
 
     def __init__(self, store: "Reader | None", identity: Identity) -> None:
         self._store, self._rules = store, Rules(identity)
-        self._seen: set[int] = set()
+        self._seen: dict[int, int] = {}
+        """Identifier of somebody new -> by which of the kinds that one person has one of (`_own`) they are known."""
         self.new = self.known = self.merging = self.conflicting = self.unnamed = 0
 
     def look(self, events: Sequence[Event]) -> None:
@@ -39,7 +40,7 @@ class Survey:
             if not some:
                 self.unnamed += 1
             elif not found:
-                self._meet(some)
+                self._meet(some, self._own(identifiers))
             else:
                 resolution = reconcile(identifiers, found, self._rules)
                 if resolution.contested or resolution.refused or resolution.main is None:
@@ -49,15 +50,33 @@ class Survey:
                 else:
                     self.known += 1
 
-    def _meet(self, keys: Sequence[str]) -> None:
-        """Count somebody whom the store does not know: new, unless an earlier row named them."""
+    def _meet(self, keys: Sequence[str], own: int) -> None:
+        """Count somebody whom the store does not know: new, unless an earlier row named them, or somebody else."""
         numbers = [key64("", key) for key in keys]
-        if any(number in self._seen for number in numbers):
-            self.known += 1
-        else:
+        holders = {self._seen[number] for number in numbers if number in self._seen}
+        if not holders:
             self.new += 1
+        elif any(self._is_another(holder, own) for holder in holders):
+            self.conflicting += 1
+        else:
+            self.known += 1
+            own = own or max(holders)
+            self._seen.update((number, own) for number in numbers if number in self._seen)
         if len(self._seen) < _REMEMBERED:
-            self._seen.update(numbers)
+            for number in numbers:
+                self._seen.setdefault(number, own)
+
+    def _own(self, identifiers: Identifiers) -> int:
+        """Return the strongest identifier of which a person has one, as a number that tells its kind; 0 without any."""
+        kinds = self._rules.single
+        for place, kind in enumerate(kinds):
+            if kind in identifiers:
+                return key64(kind, identifiers[kind]) * len(kinds) + place
+        return 0
+
+    def _is_another(self, holder: int, own: int) -> bool:
+        kinds = len(self._rules.single)
+        return bool(holder and own and holder != own and holder % kinds == own % kinds)
 
     def counts(self) -> dict[str, int]:
         """Return what `--json` prints."""

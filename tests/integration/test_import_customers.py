@@ -137,6 +137,27 @@ def test_a_dry_run_shows_what_would_be_and_changes_nothing(shop: Path, tmp_path:
     assert "1 冲突" in shown.stdout
 
 
+def test_two_new_rows_of_one_address_and_two_numbers_are_foreseen_as_the_conflict_they_become(
+    shop: Path, tmp_path: Path
+) -> None:
+    rows = [
+        "user_id,phone,email",
+        ",13600136000,home@a.example",  # new, of no number yet
+        "001,,home@a.example",  # the same: now 001
+        "002,,home@a.example",  # another person by the number
+        "002,13700137000,",  # known: the conflict's
+        "001,13700137000,",  # 002 holds the phone
+    ]
+    file = write(tmp_path / "people.csv", "\n".join(rows))
+    foreseen = told(shop, file, "--dry-run")["would"]
+    assert foreseen == {"new": 1, "known": 2, "would_merge": 0, "conflicting": 2, "names_nobody": 0}
+    told(shop, file, "--yes")
+    settle(shop)
+    contested = {row["identifier"]: row["times"] for row in data(shop, "identity", "review")["contested"]}
+    assert contested == {"email:home@a.example": 1, "phone:+8613700137000": 1}
+    assert customer(shop, "user_id:001")["id"] != customer(shop, "user_id:002")["id"]
+
+
 def test_the_same_file_twice_changes_nothing(shop: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "people.csv", PEOPLE)
     told(shop, file, "--yes", code=1)
