@@ -1,5 +1,6 @@
 """Consents as files: what an export writes, what an import reads, and how that gets into the log. For `consent.py`."""
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from msgspec.structs import replace
 
+from engine.cli import import_cells
 from engine.core.errors import AlreadyRunning, BadInput
 from engine.core.events import Event
 
@@ -20,8 +22,17 @@ HEAD: Final = ("purpose", "granted", "at", "source", "proof", "confirmed")
 """The columns beside those of the identifiers."""
 
 PAGE: Final = 1_000
-_YES: Final = frozenset({"yes", "true", "1", "y", "是", "pending"})
-_NO: Final = frozenset({"no", "false", "0", "n", "否"})
+_PENDING: Final = "pending"
+_CHINESE: Final = {
+    "purpose": ("用途", "同意用途"),
+    "channel": ("渠道",),
+    "granted": ("是否同意", "同意", "意愿"),
+    "at": ("时间", "日期", "同意时间", "同意日期", "表态时间"),
+    "source": ("来源",),
+    "proof": ("凭证", "同意凭证"),
+    "confirmed": ("已确认", "是否已确认"),
+}
+"""Column -> what a Chinese file calls it; identifiers go by the names that `import customers` knows."""
 
 Said: TypeAlias = tuple[dict[str, Any], Event]
 """A word as the daemon takes it, and the event that it becomes."""
@@ -55,15 +66,20 @@ def rows_of(customers: "Iterable[Customer]", kinds: list[str]) -> Iterator[tuple
 
 def reader_of(workspace: "Workspace", defaults: Mapping[str, str]) -> Callable[[Mapping[str, str]], Said]:
     """Return what understands a row, whose empty cells are as `defaults` say; it raises `BadInput`."""
+    from engine.cli.import_mapping import GUESSES
     from engine.cli.who import naming_of
     from engine.core.ids import derive
     from engine.http.consent_words import read_word
     from engine.runtime.clock import SystemClock
 
     naming, policy, now = naming_of(workspace), workspace.audience().policy, SystemClock().now()
+    zone = workspace.settings.default_zone
+    columns = {kind: GUESSES.get(kind, ()) for kind in naming.kinds} | _CHINESE
 
-    def understand(row: Mapping[str, str]) -> Said:
-        given = _given({**row, **{key: value for key, value in defaults.items() if not row.get(key)}}, naming.kinds)
+    def understand(cells: Mapping[str, str]) -> Said:
+        row = _in_english(cells, columns)
+        filled = {**row, **{key: value for key, value in defaults.items() if not row.get(key)}}
+        given = _given(filled, naming.kinds, zone)
         given["id"] = derive("consent", *(f"{key}={value}" for key, value in sorted(given.items())))
         event = read_word(given, place="row", policy=policy, naming=naming, now=now, mint=lambda: "")
         return given, event
@@ -71,12 +87,24 @@ def reader_of(workspace: "Workspace", defaults: Mapping[str, str]) -> Callable[[
     return understand
 
 
-def _given(row: Mapping[str, str], kinds: Iterable[str]) -> dict[str, Any]:
+def _in_english(row: Mapping[str, str], columns: Mapping[str, Iterable[str]]) -> Mapping[str, str]:
+    """Return the row with its columns as we call them, where it does not call them so itself.
+
+    >>> _in_english({"手机号": "138", "用途": "news"}, {"phone": ("手机号",), "purpose": ("用途",)})["phone"]
+    '138'
+    """
+    read = {re.sub(r"[\s_-]+", "_", name): cell for name, cell in row.items()}
+    meant = {name: next((read[other] for other in others if other in read), "") for name, others in columns.items()}
+    return {**row, **{name: cell for name, cell in meant.items() if name not in row}}
+
+
+def _given(row: Mapping[str, str], kinds: Iterable[str], zone: str) -> dict[str, Any]:
     purpose, channel = row.get("purpose", "") or row.get("consent", ""), row.get("channel", "")
     if not purpose and not channel:
         raise BadInput("The row names no purpose", "Name a column purpose, channel or both", "purpose")
     name = f"{purpose}:{channel}" if purpose and channel else purpose or channel
-    word = {"consents": {name: _read(row, "granted")}, "at": row.get("at", ""), "source": row.get("source", "")}
+    at = import_cells.instant(row["at"], "at", zone) if row.get("at") else ""
+    word = {"consents": {name: _read(row, "granted")}, "at": at, "source": row.get("source", "")}
     confirmed = _read(row, "confirmed") if row.get("confirmed") else False
     return {
         "identifiers": {kind: row[kind] for kind in kinds if row.get(kind)},
@@ -87,10 +115,8 @@ def _given(row: Mapping[str, str], kinds: Iterable[str]) -> dict[str, Any]:
 
 
 def _read(row: Mapping[str, str], name: str) -> bool:
-    said = row.get(name, "").lower()
-    if said not in _YES | _NO:
-        raise BadInput(f"{name} is neither yes nor no: {said[:40]!a}", "Write yes or no", name)
-    return said in _YES
+    said = row.get(name, "")
+    return said.lower() == _PENDING or import_cells.flag(said, name)
 
 
 def bring(workspace: "Workspace", words: Iterator[Said]) -> Literal["daemon", "log"]:

@@ -54,7 +54,6 @@ _SENTENCES: Final[dict[str, str]] = {
     # consents and addresses
     "The row names no purpose": "该行没有写明用途",
     "Name a column purpose, channel or both": "请提供 purpose 列或 channel 列，或两者",
-    "{} is neither yes nor no: {}": "{} 既不是 yes 也不是 no：{}",
     "Write yes or no": "请写 yes 或 no",
     "{} cannot be read as text: {}": "{} 无法按文本读取：{}",
     "Save it as CSV in UTF-8": "请另存为 UTF-8 编码的 CSV",

@@ -1,10 +1,13 @@
 """Consents and the suppression list from a shell: shown with their proof, out to a file and in again, once each."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from engine.core.ids import HOUR, MINUTE, SECOND
 from tests.integration.lived_shop import data, did, journeyd, known, live, make_shop
 from tests.integration.served_shop import serving, until
 
@@ -113,6 +116,29 @@ def test_a_sheet_of_a_chinese_excel_is_read(shop: Path, tmp_path: Path) -> None:
     file.write_bytes(b"email,purpose\n\xff\xff\xff,newsletter\n")
     refused = journeyd(shop, "consent", "import", str(file))
     assert "neither UTF-8 nor GB18030. Save it as CSV in UTF-8" in refused.stderr
+
+
+def test_a_chinese_sheet_with_dates_as_people_write_them_is_read_in_the_zone_of_the_workspace(
+    shop: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "old.csv"
+    rows = [
+        "手机号,用途,是否同意,同意时间,来源,凭证",
+        "13900139000,newsletter,已同意,2024/5/1,门店,登记表 7",
+        "13900139000,marketing,拒绝,2024年5月1日 9:30,门店,",
+        "13900139001,newsletter,是,1/5/2024,门店,",
+    ]
+    file.write_text("\n".join(rows) + "\n")
+    said = data(shop, "consent", "import", str(file), "--confirmed", code=1)
+    assert (said["taken"], said["refused"]) == (2, 1)
+    assert "Day or month first?" in said["wrong"][0]
+    advance(shop)
+    found = data(shop, "consent", "show", "13900139000")["consents"]
+    assert (found["newsletter"]["granted"], found["newsletter"]["proof"]) == (True, "登记表 7")
+    assert found["marketing"]["granted"] is False
+    midnight = int(datetime(2024, 5, 1, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()) * SECOND
+    assert found["newsletter"]["at"] == midnight
+    assert found["marketing"]["at"] == midnight + 9 * HOUR + 30 * MINUTE
 
 
 def test_consents_that_were_confirmed_elsewhere_need_no_confirmation(shop: Path, tmp_path: Path) -> None:
