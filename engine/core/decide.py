@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from engine.core import consequences, enrolment, experiment, gates, moves, steps
-from engine.core.audience import consents, profile
+from engine.core.audience import consents, lifecycle, profile
 from engine.core.commands import CancelTouches, Decision, RecordEffect, Touch
 from engine.core.draft import Call, Draft
 from engine.core.errors import RunawayJourney
@@ -85,7 +85,17 @@ def decide(
             _failover(draft, happening)
     if draft.calls or draft.departures or _may_turn(draft):
         _ripple(draft)
+    if playbook.hears_of_stages and draft.customer.stage != customer.stage and not isinstance(happening, Settle):
+        _tell_stage(draft, customer, happening)
     return draft.decision()
+
+
+def _tell_stage(draft: Draft, before: Customer, happening: Happening) -> None:
+    """Let journeys and statistics hear that the customer stands in another stage; what only that changes is untold."""
+    is_past = isinstance(happening, Event) and (happening.backfill or not enrolment.triggers(draft, happening))
+    _hear(draft, lifecycle.told(before, draft.customer, draft.now, backfill=is_past))
+    if draft.calls or draft.departures or _may_turn(draft):
+        _ripple(draft)
 
 
 # --- an event --------------------------------------------------------------------------------------

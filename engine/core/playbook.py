@@ -179,6 +179,7 @@ class Playbook:
         self.is_plain = not self.watch.all and self.openings.is_empty
         """Nothing follows of itself but stages, and no journey waits for what would."""
         self.asks_of_journeys = self._asks_of_journeys()
+        self.hears_of_stages = self._hears("stage_changed")
 
     def plan(self, journey: str, version: str) -> CompiledPlan | None:
         """Return one version of a journey, None when it is not loaded."""
@@ -200,6 +201,11 @@ class Playbook:
         """Return why nobody enters the journey although it is not stopped, "" when somebody may."""
         paused = self.doors.paused
         return (paused.get("*") or paused.get(journey, "")) if paused else ""
+
+    def _hears(self, event: str) -> bool:
+        """Is there a journey or a statistic that this event moves?"""
+        heard = any(event in compiled.plan.hears for compiled in self._plans.values())
+        return heard or event in self.entries or event in self.measures
 
     def _recalls(self) -> dict[str, Micros]:
         asked: dict[str, Micros] = {}

@@ -29,7 +29,7 @@ from engine.http.strict import BadJson, parse
 
 ENGINE_NAMES: Final = frozenset(
     {
-        *("message_sent", "message_delivered", "message_opened", "message_bounced", "message_replied"),
+        *("message_sent", "message_delivered", "message_opened", "message_bounced", "message_replied", "stage_changed"),
         *("link_clicked", "complained", "unsubscribed"),
         *("consent_requested", "consent_confirmed", "preferences_changed"),
     }

@@ -6,14 +6,20 @@ again. Called by `consequences`.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from engine.core.commands import Note, RecordEffect
+from engine.core.events import Event
 from engine.core.ids import Micros, derive
+from engine.core.plan import STAGES
 from engine.core.playbook import Playbook
 from engine.core.predicates import Context
 from engine.core.state import Customer
+
+CHANGED: Final = "stage_changed"
+"""The engine's own event when a customer comes to stand in another stage: journeys and statistics may hear it."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -22,6 +28,27 @@ class Progress(msgspec.Struct, frozen=True):
     customer: Customer
     effects: tuple[RecordEffect, ...] = ()
     trace: tuple[Note, ...] = ()
+
+
+def told(before: Customer, after: Customer, now: Micros, *, backfill: bool) -> Event:
+    """Return the event that the customer stands in another stage now: `stage`, the one before it (`from`), and `way`.
+
+    `way` is "reached" for a further stage and "fell_back" for one before.
+    """
+    way = "reached" if _place(after.stage) > _place(before.stage) else "fell_back"
+    return Event(
+        id=derive(CHANGED, after.id, before.stage, after.stage, now),
+        name=CHANGED,
+        at=now,
+        received=now,
+        source="journeyd",
+        properties={"stage": after.stage, "from": before.stage, "way": way},
+        backfill=backfill,
+    )
+
+
+def _place(stage: str) -> int:
+    return STAGES.index(stage) if stage in STAGES else -1
 
 
 def progress(playbook: Playbook, context: Context, at: Micros) -> Progress | None:

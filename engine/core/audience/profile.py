@@ -4,11 +4,14 @@ from typing import Any
 
 import msgspec
 
-from engine.core.audience import additions, behaviour, consents, identity, merging, tags, traits
+from engine.core.audience import additions, behaviour, consents, identity, lifecycle, merging, tags, traits
 from engine.core.events import Event
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
 from engine.core.state import Customer, Heard, Recalled
+
+_NO_SIGN_OF_LIFE = frozenset({tags.MINED, lifecycle.CHANGED})
+"""What is said of a customer who does nothing."""
 
 _HEARS = {"message_sent": 0, "message_opened": 1, "link_clicked": 2}
 
@@ -22,7 +25,7 @@ def fold(playbook: Playbook, customer: Customer, event: Event) -> Customer:
     linked = identity.link(customer, event.identifiers, playbook.identity)
     if linked is not customer:
         fields["identifiers"] = linked.identifiers
-    if event.at > customer.seen and (event.name != tags.MINED or not customer.seen):
+    if event.at > customer.seen and (event.name not in _NO_SIGN_OF_LIFE or not customer.seen):
         fields["seen"] = event.at
         if not customer.seen:
             fields["source"] = event.source
