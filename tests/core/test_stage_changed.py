@@ -4,7 +4,7 @@ import msgspec
 
 from engine.core.decide import Settle, Wake, decide
 from engine.core.events import Event
-from engine.core.expression import Compare, Constant, Measure, Measured, Path
+from engine.core.expression import Compare, Constant, Expr, Measure, Measured, Path
 from engine.core.ids import DAY
 from engine.core.plan import Again, Audience, OnEvent, Plan, Stop, seal
 from engine.core.playbook import Playbook
@@ -73,7 +73,7 @@ def test_history_and_new_rules_tell_nobody() -> None:
 
 
 def test_nobody_asks_and_nothing_is_told() -> None:
-    stages = {"acquire": Compare(">=", Measured("paid", "count"), Constant(1))}
+    stages: dict[str, Expr] = {"acquire": Compare(">=", Measured("paid", "count"), Constant(1))}
     playbook = Playbook([], Audience(stages=stages, measures=(PAID,)))
     assert not playbook.hears_of_stages
     assert book("reached").hears_of_stages
