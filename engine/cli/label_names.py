@@ -17,13 +17,12 @@ from journeys.problems import near_or_known
 def check_labels(store: Reader, audience: Audience, *, stage: str = "", tag: str = "", segment: str = "") -> None:
     """Raise `BadInput` for a stage, tag, or segment (or list) that is not there; "" is not asked for."""
     if stage:
-        _check("There is no stage", stage, STAGES)
+        _check(f"There is no stage {stage}", stage, STAGES)
     if tag and tag not in audience.tags:
-        _check("There is no tag", tag, tags_of(store, audience))
+        _check(f"There is no tag {tag}", tag, tags_of(store, audience))
     if segment and segment not in audience.segments:
-        _check(
-            "There is no segment", segment, {*audience.segments, *carried(store, "segment"), *carried(store, "list")}
-        )
+        known = {*audience.segments, *carried(store, "segment"), *carried(store, "list")}
+        _check(f"There is no segment {segment}", segment, known)
 
 
 def tags_of(store: Reader, audience: Audience) -> set[str]:
@@ -38,9 +37,9 @@ def carried(store: Reader, kind: str) -> set[str]:
     return {count.name for count in store.label_counts(0, kind)}
 
 
-def _check(what: str, name: str, known: Collection[str]) -> None:
+def _check(problem: str, name: str, known: Collection[str]) -> None:
     if name in known:
         return
     found = near_or_known(name, known)
     remedy = f"Did you mean {found['near']}?" if found["near"] else f"Known: {found['known']}"
-    raise BadInput(f"{what} {name}", remedy)
+    raise BadInput(problem, remedy)
