@@ -1,6 +1,7 @@
 """A workspace of the library that has lived through some days of events in the sandbox, for tests of what reads it."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ def make_shop(folder: Path) -> Path:
     """Return a fresh workspace on ports that nobody holds."""
     assert CliRunner().invoke(app, ["init", str(folder)]).exit_code == 0
     settings = (folder / "journeyd.yaml").read_text()
-    for said, port in zip(("8025", "8027", "8028"), free_ports(3), strict=True):
-        settings = settings.replace(said, str(port))
+    ports = dict(zip(("8025", "8027", "8028"), map(str, free_ports(3)), strict=True))
+    # In one pass: a port taken may itself have a later one's digits in it (58027).
+    settings = re.sub(r"\b802[578]\b", lambda said: ports[said[0]], settings)
     (folder / "journeyd.yaml").write_text(settings)
     return folder
 
