@@ -91,6 +91,36 @@ class StoreBusy(JourneydError):
     code: ClassVar[str] = "store_busy"
 
 
+class StoreAway(JourneydError):
+    """The database cannot be reached: everything waits and goes on by itself; look after the database."""
+
+    code: ClassVar[str] = "store_away"
+
+
+class LogAway(JourneydError):
+    """The broker cannot be reached, or did not confirm in time: send the same again; it counts once."""
+
+    code: ClassVar[str] = "log_away"
+
+
+class Conflict(JourneydError):
+    """Another worker changed the same rows first: the same work is done again, on what is there now."""
+
+    code: ClassVar[str] = "conflict"
+
+
+class Fenced(JourneydError):
+    """The partition belongs to another worker by now: this one lets go of it, and nothing was written."""
+
+    code: ClassVar[str] = "fenced"
+
+
+class RulesMoved(JourneydError):
+    """Other rules are in force by now: they are loaded, and the same work is done again."""
+
+    code: ClassVar[str] = "rules_moved"
+
+
 class Overloaded(JourneydError):
     """Too many requests wait for the log: send the same again after `retry_after` seconds; nothing was written."""
 

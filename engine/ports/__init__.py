@@ -2,6 +2,7 @@
 
 from engine.ports.chainer import Chainer
 from engine.ports.channel import Answering, Channel, Message, NotSent, Rendered, Rendering, Result, Sent, Unclear
+from engine.ports.partitions import PartitionRow, SharedStore, Turn
 from engine.ports.people import ErasureRow, LabelCount, LabelRow, MergeRow, ReviewRow, SuppressionRow
 from engine.ports.rows import (
     Attempt,
@@ -41,6 +42,7 @@ __all__ = [
     "MergeRow",
     "Message",
     "NotSent",
+    "PartitionRow",
     "PoolRow",
     "Reader",
     "Rendered",
@@ -50,10 +52,12 @@ __all__ = [
     "RunQuery",
     "ScheduleRow",
     "Sent",
+    "SharedStore",
     "Store",
     "SuppressionRow",
     "TouchQuery",
     "TouchRow",
+    "Turn",
     "Unclear",
     "Unit",
 ]
