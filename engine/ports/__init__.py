@@ -2,7 +2,7 @@
 
 from engine.ports.chainer import Chainer
 from engine.ports.channel import Answering, Channel, Message, NotSent, Rendered, Rendering, Result, Sent, Unclear
-from engine.ports.partitions import PartitionRow, SharedStore, Turn
+from engine.ports.partitions import PartitionRow, SharedStore, Turn, TurnStore
 from engine.ports.people import ErasureRow, LabelCount, LabelRow, MergeRow, ReviewRow, SuppressionRow
 from engine.ports.rows import (
     Attempt,
@@ -58,6 +58,7 @@ __all__ = [
     "TouchQuery",
     "TouchRow",
     "Turn",
+    "TurnStore",
     "Unclear",
     "Unit",
 ]

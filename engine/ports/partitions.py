@@ -4,7 +4,7 @@ Partition 0 is the store's own log: the operators' words, and everything where t
 k is number k + 1. Values only; the stores, the stream's runtime and the producers agree on them here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from hashlib import sha256
 from typing import Final, Protocol
@@ -89,6 +89,17 @@ class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
     duty: str = ""
 
 
+class TurnStore(Store, Protocol):
+    """A turn's one transaction, as a store. Its `unit()` may be opened once."""
+
+    def keep(self, applied: Callable[[int], Sequence[tuple[int, Micros, bytes]]]) -> None:
+        """Let the commit also write the entries that it applies into the history.
+
+        `applied` gets the position that is committed and returns (place, received, body) of each entry up to there.
+        """
+        ...
+
+
 class SharedStore(Store, Protocol):
     """A store that several processes work on at once. Its plain `unit()` works for partition 0, and alone.
 
@@ -96,7 +107,7 @@ class SharedStore(Store, Protocol):
     `RulesMoved` (load the rules anew, then again), `StoreAway` (wait, then again); nothing was written then.
     """
 
-    def turn(self, terms: Turn) -> AbstractContextManager[Store | None]:
+    def turn(self, terms: Turn) -> AbstractContextManager[TurnStore | None]:
         """Open one transaction as a store: reads and the one `unit()` inside are the same transaction.
 
         Of a partition, `position`, `due`, `next_due`, `schedules` and `scan` answer for it alone, and commits write its
