@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from config.document import Document, read_document
+from config.scaled import Storage, Stream
 from config.sections import (
     Delivery,
     Email,
@@ -49,6 +50,8 @@ class Settings(Section):
 
     data: str = dial(".journeyd", "Folder of the journal, the store and the lock; relative to the workspace")
     server: Server = dial(Server(), "The one port: events in, callbacks, tracking links, console")
+    store: Storage = dial(Storage(), "Where state is kept: SQLite in `data`, or PostgreSQL")
+    stream: Stream = dial(Stream(), "Events through Kafka, to run on several machines; needs `store.url`")
     write_keys: tuple[WriteKey, ...] = dial((), "Who may send events: [{name, key: env:NAME, scope: server}]")
     read_keys: tuple[ReadKey, ...] = dial((), "Who may ask for a customer: [{name, key: env:NAME, traits: none}]")
     ops_key: SecretRef | None = dial(None, "Bearer key of /v1/ops, by reference; none closes it")
@@ -79,6 +82,16 @@ class Settings(Section):
             raise ValueError(f"is no time zone; write {near[0] if near else 'Asia/Shanghai'}, for example")
         return said
 
+    @field_validator("stream")
+    @classmethod
+    def _has_a_database(cls, said: Stream, info: ValidationInfo) -> Stream:
+        store = info.data.get("store")
+        if said.brokers and isinstance(store, Storage) and not store.url.is_set:
+            raise ValueError(
+                "brokers are named and no database: set store.url to postgresql://... (SQLite is one process's)"
+            )
+        return said
+
 
 class _Overridable(Settings, BaseSettings):
     """Settings as pydantic-settings wants them, to read the environment by; never instantiated."""
@@ -96,6 +109,9 @@ def load_settings(root: Path, environ: Mapping[str, str]) -> Settings:
         errors = problem.errors(include_input=False, include_url=False, include_context=False)
         raise BadSetting("\n".join(_complaint(error, document, overrides) for error in errors)) from None
     problems: list[str] = []
+    if settings.store.url.holds_password and not _is_in(("store", "url"), overrides):
+        where = _place(("store", "url"), document, overrides)
+        problems.append(f"{where}: store.url: holds a password; write env:NAME or file:path and keep the address there")
     for path, secret in _secrets(settings, ()):
         try:
             secret.resolve(root, environ)

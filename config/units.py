@@ -1,13 +1,15 @@
 """The kinds of value that settings are made of: durations with their unit, and secrets by reference.
 
 A secret is never written into a settings file: `env:NAME` or `file:path` says where it is, and it does not print.
+A database's address may hold one, so it does not print either.
 """
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from stat import S_IMODE
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -76,7 +78,7 @@ class SecretRef:
             raise ValueError(
                 "is a literal secret; write env:NAME or file:path here and keep the value out of the settings"
             )
-        self.reference: Final = reference
+        self.reference = reference
         self._value: str | None = None
 
     def reveal(self) -> str:
@@ -115,10 +117,61 @@ class SecretRef:
         )
 
     @classmethod
-    def _read(cls, said: object) -> "SecretRef":
-        if isinstance(said, SecretRef):
+    def _read(cls, said: object) -> Self:
+        if isinstance(said, cls):
             return said
         return cls(said if isinstance(said, str) else "")
+
+
+class DatabaseUrl(SecretRef):
+    """The address of a database: "" for none, `postgresql://...` itself, or by reference since it may hold a password.
+
+    Printing shows the reference, or the address without who logs in.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, said: str) -> None:
+        if said.startswith(("env:", "file:")):
+            super().__init__(said)
+        elif not said or _is_database(said):
+            self.reference, self._value = said, said
+        else:
+            raise ValueError(
+                "is no address of a database; write postgresql://host:5432/journeyd, env:NAME or file:path"
+            )
+
+    @property
+    def is_set(self) -> bool:
+        """Say whether a database is named at all."""
+        return bool(self.reference)
+
+    def resolve(self, root: Path, environ: Mapping[str, str]) -> None:
+        """Read the address where it stands by reference; raises `ValueError` with the remedy."""
+        if self._value is None:
+            super().resolve(root, environ)
+            if not _is_database(self.reveal()):
+                raise ValueError(f"{self.reference} holds no address of a database; put postgresql://... there")
+
+    @property
+    def holds_password(self) -> bool:
+        """Say whether the address itself, not what a reference leads to, names a password."""
+        return self._value == self.reference and bool(urlsplit(self.reference).password)
+
+    @property
+    def place(self) -> str:
+        """Return where the database is, without who logs in: "db.internal:5432/journeyd"."""
+        parts = urlsplit(self.reveal())
+        return parts.netloc.rpartition("@")[2] + parts.path
+
+    def __repr__(self) -> str:
+        return f"DatabaseUrl({self.place if self._value == self.reference else self.reference})"
+
+    __str__ = __repr__
+
+
+def _is_database(said: str) -> bool:
+    return said.startswith(("postgresql://", "postgres://"))
 
 
 def _from_environment(name: str, environ: Mapping[str, str]) -> str:
