@@ -22,10 +22,12 @@ from engine.store.sqlite import SqliteStore
 from engine.store.sqlite.ledger import FILE as LEDGER
 from engine.store.sqlite.ledger import LedgerFile
 from engine.store.sqlite.pepper import FILE as KEY
-from tests.crash.audit import Findings, Promised, Toll, audit
+from tests.crash.audit import Promised, audit
 from tests.crash.care import Care
-from tests.crash.daemon import REFUSED, Daemon, nursery
+from tests.crash.claims import Findings, Toll
+from tests.crash.daemon import REFUSED, Daemon
 from tests.crash.feeder import Feeder
+from tests.crash.forked import nursery
 from tests.crash.ground import LEASE, Ground, prepare
 from tests.crash.operators import Operators
 from tests.crash.providers import Providers
