@@ -1,0 +1,319 @@
+"""A worker's engine: steps through its partitions, the desk and the jobs that publishes leave. Synchronous.
+
+`worker.py` runs it in a thread and feeds it. What the store says of others at work (`Conflict`, `StoreAway`) is raised
+by `step`, and the same step is tried again; what concerns one partition or the rules is dealt with here.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from engine.core.errors import Conflict, Fenced, RulesMoved, StoreAway, StoreFull
+from engine.core.events import Directive, decode
+from engine.core.ids import SECOND, Micros
+from engine.core.playbook import Playbook
+from engine.core.state import Customer
+from engine.ports import Clock, EventLog, JobRow, SharedStore, Turn
+from engine.ports.partitions import DESK, PartitionRow
+from engine.ports.window import WINDOW
+from engine.runtime.engine import BATCH, Committed
+from engine.runtime.stream.backlog import Backlog
+from engine.runtime.stream.messages import Message
+from engine.runtime.stream.share import Share
+from engine.usecases.advance import Advanced, advance
+from engine.usecases.follow_up import is_blocking, proceed
+from engine.usecases.heard import Heard
+from engine.usecases.launch import NEVER
+from engine.usecases.purge import is_purge, rests_until
+from engine.usecases.purge import proceed as purge
+
+FIRST: Final = 1
+"""Who owns this partition does the rare work that is nobody's: purges, retention."""
+
+_AT_ONCE: Final = frozenset({"stop", "pause", "resume", "stock", "suppress", "unsuppress"})
+"""Words that need not wait until every partition has lived up to the instant they were said."""
+
+
+class Dials(msgspec.Struct, frozen=True):
+    """`slack`: how long after its stamp an entry may still come into the topic. `batch`: entries in a transaction."""
+
+    slack: Micros = SECOND
+    batch: int = BATCH
+    window: Micros = WINDOW
+
+
+class StreamEngine:
+    """`owner` names this worker among all. `load` makes the playbook in force."""
+
+    def __init__(
+        self,
+        store: SharedStore,
+        logs: "Logs",
+        load: Callable[[], Playbook],
+        clock: Clock,
+        owner: str,
+        dials: Dials | None = None,
+    ) -> None:
+        self.store, self._logs, self._load, self._clock, self.owner = store, logs, load, clock, owner
+        self._dials = dials or Dials()
+        self.time: Micros = 0
+        self.applied = self.duplicates = self.dead = self.fired = self.dropped = 0
+        self.merged = self.contested = self.suppressed = 0
+        self.trip: Callable[[str], None] = _pass
+        self.committed: Committed | None = None
+        self.shares: dict[int, Share] = {}
+        self._heard = Heard(self._dials.window)
+        self._turn_of = 0
+        self._is_desk_moved = True
+        self._did_job = False
+        self.reload()
+
+    # --- what is ours
+
+    def take(self, partitions: Collection[int]) -> dict[int, int]:
+        """Own exactly these partitions (numbers from 1); return their positions. What waited of them is read anew."""
+        now, fresh = self._clock.now(), {}
+        for partition in sorted(partitions):
+            fresh[partition] = self.store.take(partition, self.owner, now)
+        times = {row.partition: row.time for row in self.store.partitions()}
+        self.shares = {
+            partition: Share(
+                Backlog(partition, position, times.get(partition, 0), self._logs.find),
+                self.store.turn,
+                self.owner,
+                batch=self._dials.batch,
+                window=self._dials.window,
+            )
+            for partition, position in fresh.items()
+        }
+        return fresh
+
+    def let_go(self, partitions: Iterable[int]) -> None:
+        """Do nothing more for these."""
+        for partition in partitions:
+            self.shares.pop(partition, None)
+
+    def feed(self, messages: Sequence[Message]) -> None:
+        """Take messages in; those of partitions that are not ours are passed over: their owner reads them."""
+        now = self._clock.now() if self.tide is None else None
+        for message in messages:
+            share = self.shares.get(message.partition + 1)
+            if share is not None:
+                share.backlog.add(message, now)
+
+    def drained(self, partitions: Collection[int], at: Micros) -> None:
+        """Hear that the topic held nothing more of these at the instant `at`."""
+        for partition in partitions:
+            share = self.shares.get(partition)
+            if share is not None:
+                share.drained_at = max(share.drained_at, at)
+
+    def is_fed(self) -> bool:
+        """Does anything wait to be applied?"""
+        return any(len(share.backlog) for share in self.shares.values())
+
+    # --- what others did
+
+    def reload(self) -> None:
+        """Take what was published or stopped since."""
+        self.epoch = self.store.epoch()
+        self.playbook = self._load()
+        self.jobs: list[JobRow] = self.store.jobs()
+        self.tide = self.store.tide_at()
+        for share in self.shares.values():
+            share.look_again()
+
+    def hear(self, what: str) -> None:
+        """Hear from the store that something moved."""
+        match what:
+            case "desk":
+                self._is_desk_moved = True
+            case "tide":
+                self.tide = self.store.tide_at()
+            case "rules":
+                self._keep_up()
+            case _:
+                pass  # others are meant
+
+    def beat(self) -> None:
+        """Say how far each partition is lived through, and look again for what others may have left to do."""
+        if self.shares:
+            times = {share.partition: share.lived for share in self.shares.values()}
+            self.store.beat(self.owner, times, self._clock.now())
+        for share in self.shares.values():
+            share.look_again()
+        self._is_desk_moved = True
+        self.tide = self.store.tide_at()
+        self._keep_up()
+
+    def _keep_up(self) -> None:
+        """Take the rules in force, where they are not ours."""
+        if self.store.epoch() != self.epoch:
+            self.reload()
+
+    # --- stepping
+
+    def step(self) -> bool:
+        """Do the next piece of work, a transaction or two; False when there is none for now.
+
+        Raises `Conflict`, `StoreAway` and `StoreFull`: nothing was written, and the same is to be tried again.
+        """
+        try:
+            return self._step()
+        except RulesMoved:
+            self.reload()
+            return True
+
+    def next_instant(self) -> Micros:
+        """Return when the next thing is due that happens by itself, 0 when none is known of."""
+        instants = [share.next_instant() for share in self.shares.values()]
+        instants += [rests_until(job) for job in self.jobs]
+        return min((instant for instant in instants if 0 < instant < NEVER), default=0)
+
+    def is_blocked(self) -> bool:
+        """Does everything wait until something that a publish left to do is done?"""
+        return any(map(is_blocking, self.jobs))
+
+    def _step(self) -> bool:
+        if self.is_blocked():
+            return self._work_off()
+        if self._is_desk_moved and self._hear_desk():
+            return True
+        self._did_job = not self._did_job and self._are_jobs_pressing() and self._work_off()
+        return self._did_job or any(self._move(share) for share in self._in_turn())
+
+    def _in_turn(self) -> list[Share]:
+        """Return the partitions, another one first each time: none waits for the others."""
+        shares = [self.shares[partition] for partition in sorted(self.shares)]
+        self._turn_of = (self._turn_of + 1) % max(len(shares), 1)
+        return shares[self._turn_of :] + shares[: self._turn_of]
+
+    def _move(self, share: Share) -> bool:
+        """Do the next thing in a partition."""
+        try:
+            if share.backlog and not share.held_by():
+                return self._apply(share)
+            mark = share.held_by() or self._mark(share)
+            woken = share.live_on(self.playbook, self.epoch, mark)
+            if woken is None:
+                return False
+            self.fired += woken.customers
+            self._hand_over(woken.changed, mark)
+            return True
+        except Fenced:
+            self.let_go([share.partition])
+            return True
+
+    def _apply(self, share: Share) -> bool:
+        try:
+            advanced = share.apply(self.playbook, self.epoch)
+        except (Conflict, Fenced, RulesMoved, StoreAway, StoreFull, MemoryError):
+            raise
+        except Exception as problem:
+            if not share.stumble(problem):
+                raise
+            return True
+        if advanced is None:
+            return False
+        self._count(advanced)
+        self._hand_over(advanced.changed, advanced.time)
+        return True
+
+    def _mark(self, share: Share) -> Micros:
+        """Return up to when nothing more will come of a partition whose backlog is empty."""
+        if self.tide is not None:
+            return max(share.lived, self.tide)
+        return max(share.lived, share.drained_at - self._dials.slack)
+
+    def _count(self, advanced: Advanced) -> None:
+        self.time = max(self.time, advanced.time)
+        self.applied += advanced.entries
+        self.duplicates += advanced.duplicates
+        self.dead += advanced.dead
+        self.fired += advanced.fired
+        self.dropped += advanced.dropped
+        self.merged += advanced.merged
+        self.contested += advanced.contested
+        self.suppressed += advanced.suppressed
+
+    def _hand_over(self, changed: Mapping[str, Customer], instant: Micros) -> None:
+        if self.committed is not None and changed and all(map(is_purge, self.jobs)):
+            self.committed(self.playbook, self.store, changed, instant)
+
+    # --- the desk
+
+    def _hear_desk(self) -> bool:
+        """Apply the next word of an operator, alone, once every partition has lived up to it."""
+        found = self._logs.desk.read(self.store.position(), 1)
+        entry = _read(found[0].body) if found else None
+        is_early = entry is not None and entry.verb not in _AT_ONCE and entry.received > self.store.lived()
+        word = entry.received if entry is not None and is_early else 0
+        for share in self.shares.values():
+            share.word = word
+        if not found or is_early:
+            self._is_desk_moved = False  # the next beat looks again
+            return False
+        with self.store.turn(Turn(DESK, epoch=self.epoch, alone=True)) as store:
+            assert store is not None, "a turn without a duty is nobody else's"
+            advanced = advance(store, self._logs.desk, self.playbook, limit=1, window=self._dials.window)
+        if advanced is None:
+            return False
+        self._count(advanced)
+        if advanced.directed or advanced.dropped:
+            self.reload()
+        return True
+
+    # --- jobs
+
+    def _are_jobs_pressing(self) -> bool:
+        now = self._clock.now()
+        return any(rests_until(job) <= now for job in self.jobs)
+
+    def _work_off(self) -> bool:
+        """Do a chunk of the jobs, unless another worker is at it; False: there was nothing for us to do."""
+        now = self._clock.now()
+        pending = [job for job in self.store.jobs() if rests_until(job) <= now]
+        purges = [job for job in pending if is_purge(job)]
+        if len(pending) > len(purges):
+            with self.store.turn(Turn(epoch=self.epoch, duty="jobs")) as store:
+                if store is None:
+                    return False
+                job = proceed(store, self._logs.history, self.playbook, limit=self._dials.batch, heard=self._heard)
+        elif purges and FIRST in self.shares:
+            job = purge(self.store, self._logs.history, purges[0], self.playbook.identity, now=now, trip=self.trip)
+        else:
+            return False
+        if job is None or not job.phase:
+            self._heard = Heard(self._dials.window)
+            self.reload()
+        return True
+
+
+class Logs(msgspec.Struct, frozen=True):
+    """The logs that stand in the store: the desk's, all that was ever applied, and what was applied at a place."""
+
+    desk: EventLog
+    history: EventLog
+    find: Callable[[int], bytes | None]
+
+
+def behind(rows: Sequence[PartitionRow], now: Micros) -> Micros:
+    """Return how far the partition that is behind most is behind the clock (µs), 0 when there is none.
+
+    >>> behind([PartitionRow(0, 9, 0, "", 0), PartitionRow(1, 9, 70, "w", 80)], 100)
+    30
+    """
+    return max((now - row.time for row in rows if row.partition != DESK), default=0)
+
+
+def _read(body: bytes) -> Directive | None:
+    try:
+        entry = decode(body)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, Directive) else None
+
+
+def _pass(_point: str) -> None:
+    """Failpoints are off."""
