@@ -11,6 +11,7 @@ united, shut and tagged, are in `people.py`; A14 the key of the fingerprints and
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import apsw
 import msgspec
@@ -19,10 +20,12 @@ from channels.sandbox.record import read_record
 from engine.core.events import Event, decode
 from engine.ports import TouchQuery
 from engine.store.sqlite import SqliteLog, SqliteStore
+from engine.store.sqlite.ledger import FILE as LEDGER
+from engine.store.sqlite.ledger import LedgerFile
 from tests.crash.care import Said
 from tests.crash.claims import ALL, Findings, Toll, doubts, fates, given_codes, kept_promises, miscounts, releases
 from tests.crash.ground import Ground
-from tests.crash.people import Files, judge, recipients_of
+from tests.crash.people import Evidence, judge, recipients_of
 
 
 class Promised(msgspec.Struct, frozen=True):
@@ -52,7 +55,9 @@ def audit(ground: Ground, promised: Promised, toll: Toll) -> Findings:
         found.charge("A8", given_codes(found, store, promised.codes, gone))
         found.charge("A9", releases(found, store, promised.release))
         found.charge("A7", miscounts(store.counts(), rows, store))
-        for claim, problem in judge(Files(ground, promised.seed, store, log, rows, record), promised.said):
+        kept = {row.customer for row in LedgerFile(ground.data / LEDGER).rows()}
+        evidence = Evidence(promised.seed, store, rows, record, kept, partial(_traces, ground))
+        for claim, problem in judge(evidence, promised.said):
             found.charge(claim, [problem])
         found.charge("A14", toll.lost_files)
     finally:
@@ -85,3 +90,11 @@ def _corruption(ground: Ground) -> Iterator[str]:
             connection.close()
         if verdict != ["ok"]:
             yield f"{name}: {verdict[:5]}"
+
+
+def _traces(ground: Ground, marks: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the files of the workspace that hold one of the marks."""
+    for path in sorted(path for path in ground.root.rglob("*") if path.is_file()):
+        if not path.name.startswith(ground.record.name):
+            body = path.read_bytes()
+            yield from ((path.name, mark) for mark in marks if mark.encode() in body)

@@ -69,7 +69,7 @@ steps:
   - tag: +side
 """
 
-_FILES: Final[Mapping[str, str]] = {
+_FILES: Final[dict[str, str]] = {
     "journeys/sign-up.yaml": JOURNEY,
     "journeys/side.yaml": _SIDE,
     "audience/lifecycle.yaml": "stages:\n  acquire: {when: 'count(\"signed_up\") >= 1'}\n",
@@ -133,9 +133,9 @@ class Ground(msgspec.Struct, frozen=True):
         return Workspace.open(self.root, {})
 
 
-def prepare(root: Path) -> Ground:
-    """Write the workspace and take three free ports."""
-    for name, text in _FILES.items():
+def prepare(root: Path, settings: str = "", files: Mapping[str, str] | None = None) -> Ground:
+    """Write the workspace, with `settings` and `files` besides its own, and take three free ports."""
+    for name, text in (_FILES | dict(files or {})).items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -143,7 +143,7 @@ def prepare(root: Path) -> Ground:
             path.chmod(0o600)
     port, smtp, http = _free_ports(3)
     said = _SETTINGS.format(port=port, smtp=smtp, http=http, lease=LEASE)
-    (root / "journeyd.yaml").write_text(said, encoding="utf-8")
+    (root / "journeyd.yaml").write_text(said + settings, encoding="utf-8")
     return Ground(root, port, smtp, http)
 
 

@@ -1,31 +1,28 @@
 """The audit of what customer care was promised: who was erased is nowhere, who was united is whole, shut is shut.
 
-Reads files only; the daemon is stopped. The claims:
-A10 nothing of an erased person is in any file, the ledger knows each, what came for them later was dropped and counted,
+Values in, problems out; whoever audits brings the evidence. The claims:
+A10 nothing of an erased person is kept, the ledger knows each, what came for them later was dropped and counted,
 and no provider got anything for them that was not on its way. A11 two who were united lead to one and two who were
 parted to two; every run of theirs has its three touches or ended in the other's. A12 a shut address gets nothing, and
 one that was opened again gets its message. A13 tags and segments as they are indexed are those that people carry.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Final
 
 import msgspec
 
 from channels.sandbox.record import Accepted
 from engine.core.ids import SECOND
-from engine.ports import RunQuery, TouchRow
-from engine.store.sqlite import SqliteLog, SqliteStore
-from engine.store.sqlite.ledger import FILE as LEDGER
-from engine.store.sqlite.ledger import LedgerFile
+from engine.ports import Reader, RunQuery, TouchRow
 from engine.usecases.fingerprints import fingerprint
 from engine.usecases.labels import labels
 from tests.crash.care import Gone, Pair, Said, address_of
+from tests.crash.claims import ALL
 from tests.crash.feeder import sign_up
-from tests.crash.ground import CHANNELS, LEASE, Ground
+from tests.crash.ground import CHANNELS, LEASE
 
-ALL: Final = 10_000_000
 GRACE: Final = int(2 * LEASE) * SECOND
 """How long after an erasure a message that was on its way may arrive: a process may have been frozen with it."""
 
@@ -33,18 +30,22 @@ TWICE: Final = "twice"
 """The segment of who signed up more than once: they were united."""
 
 
-class Files(msgspec.Struct, frozen=True):
-    """What the audit reads."""
+class Evidence(msgspec.Struct, frozen=True):
+    """What the audit found: the store, its touches, what providers got.
 
-    ground: Ground
+    `kept`: OneIDs that the erasure ledger holds outside the store. `traces` gets marks and yields (where, mark) of
+    everything that is kept and holds one.
+    """
+
     seed: str
-    store: SqliteStore
-    log: SqliteLog
+    store: Reader
     rows: Sequence[TouchRow]
     record: Sequence[Accepted]
+    kept: Set[str]
+    traces: Callable[[Sequence[str]], Iterator[tuple[str, str]]]
 
 
-def judge(files: Files, said: Said) -> Iterator[tuple[str, str]]:
+def judge(files: Evidence, said: Said) -> Iterator[tuple[str, str]]:
     """Yield the violations, each with its claim."""
     yield from (("A10", problem) for problem in _erased(files, said.gone))
     yield from (("A11", problem) for problem in _united(files, said.pairs))
@@ -66,35 +67,30 @@ def _addresses(number: int, seed: str) -> set[str]:
 # --- erased
 
 
-def _erased(files: Files, gone: Sequence[Gone]) -> Iterator[str]:
+def _erased(files: Evidence, gone: Sequence[Gone]) -> Iterator[str]:
     lines = {row.customer: row for row in files.store.erasures()}
-    kept = {row.customer for row in LedgerFile(files.ground.data / LEDGER).rows()}
     for person in gone:
         row = lines.get(person.ids[0])
         if row is None or not row.done:
             yield f"{person.ids[0]} was erased, and the ledger says {row and (row.at, row.done)}"
         elif row.dropped < person.late:
             yield f"{person.ids[0]}: {person.late} late messages were acknowledged, {row.dropped} are counted"
-        if person.ids[0] not in kept:
-            yield f"{person.ids[0]} is not in the ledger's file"
+        if person.ids[0] not in files.kept:
+            yield f"{person.ids[0]} is not in the ledger outside the store"
         names = [f"user_id:u{number}" for number in person.numbers]
         if files.store.resolve(names) or files.store.customers(person.ids):
             yield f"{names} were erased and are known"
-    yield from (f"{path} holds {trace}" for path, trace in _traces(files.ground, gone))
+    yield from (f"{where} holds {mark}" for where, mark in files.traces(_marks(gone)))
     yield from _sent_to(files, gone)
 
 
-def _traces(ground: Ground, gone: Sequence[Gone]) -> Iterator[tuple[str, str]]:
-    """Yield the files of the workspace that hold anything by which an erased person was known."""
+def _marks(gone: Sequence[Gone]) -> list[str]:
+    """Return everything by which an erased person was known."""
     spelled = ("u{}", "C{}", "c{}@", "o_c{}", "139{:08d}", "bounce+{}")
-    marks = [form.format(number) for person in gone for number in person.numbers for form in spelled]
-    for path in sorted(path for path in ground.root.rglob("*") if path.is_file()):
-        if not path.name.startswith(ground.record.name):
-            body = path.read_bytes()
-            yield from ((path.name, mark) for mark in marks if mark.encode() in body)
+    return [form.format(number) for person in gone for number in person.numbers for form in spelled]
 
 
-def _sent_to(files: Files, gone: Sequence[Gone]) -> Iterator[str]:
+def _sent_to(files: Evidence, gone: Sequence[Gone]) -> Iterator[str]:
     """A message over each channel and sign-up may have left before the erasure, none was planned afterwards."""
     for person in gone:
         theirs = recipients_of([person], files.seed)
@@ -110,7 +106,7 @@ def _sent_to(files: Files, gone: Sequence[Gone]) -> Iterator[str]:
 # --- united
 
 
-def _united(files: Files, pairs: Sequence[Pair]) -> Iterator[str]:
+def _united(files: Evidence, pairs: Sequence[Pair]) -> Iterator[str]:
     runs: dict[str, dict[str, str]] = {}
     for customer, run in files.store.runs(RunQuery(journey="sign-up", limit=ALL)):
         runs.setdefault(customer, {})[run.id] = run.outcome
@@ -145,7 +141,7 @@ def _travelled(pair: Pair, runs: Mapping[str, str], planned: Mapping[str, Counte
 # --- shut
 
 
-def _shut(files: Files, said: Said) -> Iterator[str]:
+def _shut(files: Evidence, said: Said) -> Iterator[str]:
     got = {line.recipient for line in files.record}
     pepper = files.store.pepper()
     for one in said.shut:
@@ -164,7 +160,7 @@ def _shut(files: Files, said: Said) -> Iterator[str]:
 # --- labels
 
 
-def _mislabelled(files: Files, said: Said) -> Iterator[str]:
+def _mislabelled(files: Evidence, said: Said) -> Iterator[str]:
     people = files.store.scan("", ALL)
     carried: Counter[tuple[str, str]] = Counter()
     for one in people:
