@@ -59,7 +59,17 @@ METRICS: Final = (
     Metric("journeyd_rules_unaudited_total", "counter", "Customers for whose second opinion there was no time."),
     Metric("journeyd_rules_fallbacks_total", "counter", "Customers over whom durable-rules broke."),
     Metric("journeyd_job_done", "gauge", "How far the work is that a publish left; events wait for some.", ("kind",)),
+    Metric("journeyd_partition_behind_seconds", "gauge", "How far a partition is behind the clock.", ("partition",)),
+    Metric("journeyd_partitions_owned", "gauge", "Partitions that this worker applies."),
+    Metric("journeyd_partitions_unowned", "gauge", "Partitions that nobody applies at the moment."),
     Metric("journeyd_job_total", "gauge", "How much work a publish left to do, 0 when none is left.", ("kind",)),
+    Metric("journeyd_stream_sent_total", "counter", "Entries that the brokers confirmed."),
+    Metric("journeyd_stream_send_seconds", "histogram", "Time until the brokers confirmed a round of entries."),
+    Metric("journeyd_stream_lag", "gauge", "Messages of a partition of ours that are not applied yet.", ("partition",)),
+    Metric("journeyd_stream_messages_total", "counter", "Messages of the topic handed to the engine and applied."),
+    Metric("journeyd_stream_batches_total", "counter", "Times that messages were handed to the engine together."),
+    Metric("journeyd_stream_assignments_total", "counter", "Times that partitions were dealt out anew."),
+    Metric("journeyd_stream_gaps_total", "counter", "Gaps in the topic's offsets that a second reading confirmed."),
 )
 
 _Collector: TypeAlias = Counter | Gauge | Histogram
@@ -138,6 +148,13 @@ LOG_EVENTS: Final[dict[str, str]] = {
     "rules_differ": "A tag or a stage that is kept is not what an engine derives anew; `said` is what each one says.",
     "rules_audit_failed": "The second opinion on rules met a bug and ends itself; decisions go on without it.",
     "rules_alone": "durable-rules cannot be had here; decisions are compared with our own engine alone.",
+    "stream_assigned": "This worker reads these partitions from now on: `count` of them.",
+    "stream_gap": "Messages between two offsets of a partition are gone: the topic's retention, most often.",
+    "stream_failed": "The reader of the topic cannot go on and the process ends itself; nothing accepted is lost.",
+    "stream_client": "The Kafka client warns of something; `problem` says of what.",
+    "stream_away": "The brokers cannot be reached; everything waits for them.",
+    "dead_letters_unsent": "Copies of `count` dead letters did not reach their topic; the store has them.",
+    "store_away": "The database cannot be reached; everything waits and goes on by itself.",
     "store_full": "The disk is full; ingest answers 503 until there is space.",
 }
 """Every log event and what it tells ops."""
@@ -147,7 +164,7 @@ FIELDS: Final = frozenset(
         *("event", "level", "timestamp", "logger", "code", "status", "route", "method", "source", "error", "where"),
         *("journey", "version", "step", "run", "touch", "attempt", "channel", "provider", "outcome", "reason", "state"),
         *("offset", "count", "seconds", "kind", "fact", "pid", "host", "port", "at", "retry_at", "problem", "release"),
-        *("pool", "customer", "rule", "kept", "said"),
+        *("pool", "customer", "rule", "kept", "said", "partition", "expected"),
     )
 )
 """The fields that may appear in a log. Ids are hashes; `rule` is a name that a marketer gave; no field holds what a

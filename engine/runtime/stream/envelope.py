@@ -39,6 +39,13 @@ _entries: Final = msgspec.msgpack.Decoder(list[bytes])
 _array: Final = msgspec.msgpack.Encoder()
 
 
+class Envelope(msgspec.Struct, frozen=True, gc=False):
+    """A message to send, and how many entries it holds."""
+
+    value: bytes
+    entries: int
+
+
 class Unpacked(msgspec.Struct, frozen=True, gc=False):
     """What one message holds: encoded entries, in order, and why what could not be read was not, in words."""
 
@@ -57,27 +64,31 @@ class Foreign(msgspec.Struct, frozen=True):
     spell: Callable[[Identifiers], Identifiers]
 
 
-def pack(bodies: Sequence[bytes], limit: int = LIMIT) -> list[bytes]:
+def pack(bodies: Sequence[bytes], limit: int = LIMIT) -> list[Envelope]:
     """Return the envelopes that hold these encoded entries, in order, each of up to `limit` bytes.
 
     Raises `BadInput` for an entry that no envelope of the size can hold.
 
-    >>> [unpack(value, 0).entries for value in pack([b"one", b"two"])]
+    >>> [unpack(one.value, 0).entries for one in pack([b"one", b"two"])]
     [[b'one', b'two']]
     """
-    packed: list[bytes] = []
+    packed: list[Envelope] = []
     taken: list[bytes] = []
     room = limit - _ROOM
     for body in bodies:
         size = len(body) + _ENTRY_ROOM
-        if size > limit - _ROOM:
+        if not fits(body, limit):
             raise too_large(len(body), limit)
         if size > room or len(taken) == MOST:
-            packed.append(_HEAD + _array.encode(taken))
+            packed.append(_sealed(taken))
             taken, room = [], limit - _ROOM
         taken.append(body)
         room -= size
-    return [*packed, _HEAD + _array.encode(taken)] if taken else packed
+    return [*packed, _sealed(taken)] if taken else packed
+
+
+def _sealed(bodies: list[bytes]) -> Envelope:
+    return Envelope(_HEAD + _array.encode(bodies), len(bodies))
 
 
 def fits(body: bytes, limit: int = LIMIT) -> bool:
