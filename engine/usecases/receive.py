@@ -174,7 +174,7 @@ def withdraw(work: Work, row: TouchRow, scopes: Iterable[str], no: Consent) -> N
             if said is None or said.at <= no.at:
                 consents[scope] = no
                 word = told(scope, no)
-                work.note(person.id, Note(word.code, work.now, data=word.data))
+                work.note(person.id, Note(word.code, no.at, data=word.data))
         work.put(replace(person, consents=consents))
 
 
