@@ -12,9 +12,9 @@ import msgspec
 
 from engine.core.events import REFUSED, Directive, Erased, Event, decode, encode
 from engine.core.ids import MINUTE, Micros
-from engine.ports import Logged
+from engine.ports import Logged, PartitionRow
 from engine.ports.partitions import pack
-from engine.runtime.stream.envelope import unpack
+from engine.runtime.stream.envelope import Foreign, unpack
 from engine.runtime.stream.messages import Message
 
 AHEAD: Final = MINUTE
@@ -27,12 +27,12 @@ KEPT: Final = 60_000
 class Backlog:
     """The `EventLog` of one partition, from the entries read of the topic. Used by one thread.
 
-    `find` returns the body applied at a place, None when it is not kept any more.
+    `find` returns the body applied at a place, None when it is not kept any more; `foreign` reads others' messages.
     """
 
-    def __init__(self, partition: int, position: int, time: Micros, find: Callable[[int], bytes | None]) -> None:
-        self.partition, self.time = partition, time
-        self._position, self._find = position, find
+    def __init__(self, row: PartitionRow, find: Callable[[int], bytes | None], foreign: Foreign | None = None) -> None:
+        self.partition, self.time = row.partition, row.time
+        self._position, self._find, self._foreign = row.position, find, foreign
         self._waiting: deque[tuple[Logged, Micros]] = deque()
 
     def __len__(self) -> int:
@@ -41,7 +41,7 @@ class Backlog:
     def add(self, message: Message, now: Micros | None) -> None:
         """Take a message in; what was applied before is passed over. `now`: the clock's, None in virtual time."""
         number = 0
-        unpacked = unpack(message.value, message.at)
+        unpacked = unpack(message.value, message.at, self._foreign)
         for body in unpacked.entries:
             number += 1
             self._take(message, number, body, now)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.core.errors import Conflict, Fenced, RulesMoved, StoreAway, StoreFull
 from engine.core.events import Directive, decode
@@ -19,6 +20,7 @@ from engine.ports.partitions import DESK, PartitionRow
 from engine.ports.window import WINDOW
 from engine.runtime.engine import BATCH, Committed
 from engine.runtime.stream.backlog import Backlog
+from engine.runtime.stream.envelope import Foreign
 from engine.runtime.stream.messages import Message
 from engine.runtime.stream.share import Share
 from engine.usecases.advance import Advanced, advance
@@ -36,11 +38,15 @@ _AT_ONCE: Final = frozenset({"stop", "pause", "resume", "stock", "suppress", "un
 
 
 class Dials(msgspec.Struct, frozen=True):
-    """`slack`: how long after its stamp an entry may still come into the topic. `batch`: entries in a transaction."""
+    """`slack`: how long after its stamp an entry may still come into the topic. `batch`: entries in a transaction.
+
+    `window` is the store's dedupe window, `foreign` reads what producers send who are not ours.
+    """
 
     slack: Micros = SECOND
     batch: int = BATCH
     window: Micros = WINDOW
+    foreign: Foreign | None = None
 
 
 class StreamEngine:
@@ -64,6 +70,7 @@ class StreamEngine:
         self.committed: Committed | None = None
         self.shares: dict[int, Share] = {}
         self._heard = Heard(self._dials.window)
+        self._told: dict[int, Micros] = {}
         self._turn_of = 0
         self._is_desk_moved = True
         self._did_job = False
@@ -73,21 +80,14 @@ class StreamEngine:
 
     def take(self, partitions: Collection[int]) -> dict[int, int]:
         """Own exactly these partitions (numbers from 1); return their positions. What waited of them is read anew."""
-        now, fresh = self._clock.now(), {}
-        for partition in sorted(partitions):
-            fresh[partition] = self.store.take(partition, self.owner, now)
-        times = {row.partition: row.time for row in self.store.partitions()}
-        self.shares = {
-            partition: Share(
-                Backlog(partition, position, times.get(partition, 0), self._logs.find),
-                self.store.turn,
-                self.owner,
-                batch=self._dials.batch,
-                window=self._dials.window,
-            )
-            for partition, position in fresh.items()
-        }
-        return fresh
+        now, dials = self._clock.now(), self._dials
+        positions = {partition: self.store.take(partition, self.owner, now) for partition in sorted(partitions)}
+        rows = {row.partition: row for row in self.store.partitions()}
+        self.shares = {}
+        for partition, position in positions.items():
+            backlog = Backlog(replace(rows[partition], position=position), self._logs.find, dials.foreign)
+            self.shares[partition] = Share(backlog, self.store.turn, self.owner, batch=dials.batch, window=dials.window)
+        return positions
 
     def let_go(self, partitions: Iterable[int]) -> None:
         """Do nothing more for these."""
@@ -138,14 +138,26 @@ class StreamEngine:
 
     def beat(self) -> None:
         """Say how far each partition is lived through, and look again for what others may have left to do."""
-        if self.shares:
-            times = {share.partition: share.lived for share in self.shares.values()}
-            self.store.beat(self.owner, times, self._clock.now())
+        self.tell()
         for share in self.shares.values():
             share.look_again()
         self._is_desk_moved = True
         self.tide = self.store.tide_at()
         self._keep_up()
+
+    def is_at_tide(self) -> bool:
+        """Has virtual time gone on in our partitions since we said so last? Whoever moves the tide waits for that."""
+        return self.tide is not None and any(share.lived > self._told.get(share.partition, 0) for share in self._ours())
+
+    def tell(self) -> None:
+        """Say how far each of our partitions is lived through."""
+        times = {share.partition: share.lived for share in self._ours()}
+        if times:
+            self.store.beat(self.owner, times, self._clock.now())
+        self._told = times
+
+    def _ours(self) -> list[Share]:
+        return [self.shares[partition] for partition in sorted(self.shares)]
 
     def _keep_up(self) -> None:
         """Take the rules in force, where they are not ours."""
@@ -185,7 +197,7 @@ class StreamEngine:
 
     def _in_turn(self) -> list[Share]:
         """Return the partitions, another one first each time: none waits for the others."""
-        shares = [self.shares[partition] for partition in sorted(self.shares)]
+        shares = self._ours()
         self._turn_of = (self._turn_of + 1) % max(len(shares), 1)
         return shares[self._turn_of :] + shares[: self._turn_of]
 

@@ -119,6 +119,8 @@ class StreamWorker:
                 if did:
                     self._note(time.perf_counter() - begun)
                     continue
+                if self.engine.is_at_tide():
+                    await self._call(self.engine.tell)
             except Conflict:
                 tried += 1
                 await asyncio.sleep(min(CONFLICTS * tried, 1.0))
