@@ -15,7 +15,7 @@ from engine.core.errors import Conflict, JourneydError, StoreBusy
 from engine.core.ids import Micros
 from engine.ports import Logged
 from engine.store.postgres.entries_months import TOPIC, Connect, Months, clamped, clear
-from engine.store.postgres.entries_sql import SQL, said
+from engine.store.postgres.entries_sql import SQL
 
 LAST: Final = (1 << 63) - 1
 """No place is above this."""
@@ -39,9 +39,8 @@ def insert(connection: Connection[Any], rows: Sequence[tuple[int, Micros, bytes]
         return
     places, ats, bodies = zip(*((place, clamped(at), body) for place, at, body in rows), strict=True)
     months.ensure(connection, ats)
-    values = {"places": list(places), "ats": list(ats), "bodies": list(bodies)}
     try:
-        connection.execute(SQL["add_entries"], values, binary=True)
+        connection.execute(SQL["add_entries"], (list(places), list(ats), list(bodies)), binary=True)
     except CheckViolation as error:
         months.forget()
         raise Conflict("a month of the history was dropped meanwhile") from error
@@ -59,7 +58,7 @@ class PostgresHistory:
 
     def read(self, after: int, limit: int) -> list[Logged]:
         """Return up to `limit` applied entries with a place above `after`, in order."""
-        with said(), self._connect() as connection:
+        with self._connect() as connection:
             found: list[Logged] = []
             if after < TOPIC:
                 found = read(connection, (after, min(self._position(), TOPIC - 1)), limit, self._since)
@@ -69,7 +68,7 @@ class PostgresHistory:
 
     def back(self, top: int, limit: int) -> list[Logged]:
         """Return the last `limit` applied entries with a place up to `top`, in order."""
-        with said(), self._connect() as connection:
+        with self._connect() as connection:
             found = read_back(connection, (TOPIC, top), limit) if top > TOPIC else []
             if len(found) < limit:
                 found = read_back(connection, (0, min(top, self._position())), limit - len(found)) + found
@@ -77,12 +76,12 @@ class PostgresHistory:
 
     def end(self, position: int) -> int:
         """Return the last place that is applied, of all partitions; `position` is partition 0's."""
-        with said(), self._connect() as connection:
+        with self._connect() as connection:
             return _last(connection, (TOPIC, LAST)) or position
 
     def size(self, upto: int) -> int:
         """Return about how many entries there are."""
-        with said(), self._connect() as connection:
+        with self._connect() as connection:
             return max(int(_value(connection, "count_entries")), min(upto, self._position()))
 
     def tail(self) -> int:
@@ -91,13 +90,13 @@ class PostgresHistory:
 
     def find(self, place: int) -> bytes | None:
         """Return the body applied at a place, None when it is not kept (any more)."""
-        with said(), self._connect() as connection:
-            found: bytes | None = _value(connection, "entry_at", {"place": place})
+        with self._connect() as connection:
+            found: bytes | None = _value(connection, "entry_at", (place,))
         return found
 
     def rewrite(self, bodies: Mapping[int, bytes]) -> None:
         """Put other bodies at these places, durably, in one commit; those that hold nothing are left alone."""
-        with said(), self._connect() as connection:
+        with self._connect() as connection:
             rewrite(connection, bodies)
 
     def scrub(self) -> None:
@@ -123,15 +122,14 @@ class PostgresHistory:
 
 def read(connection: Connection[Any], places: tuple[int, int], limit: int, since: Micros = 0) -> list[Logged]:
     """Return up to `limit` entries of a range of places, (after, up to), in order."""
-    values = {"after": places[0], "upto": places[1], "limit": max(limit, 0), "since": since}
-    rows = connection.execute(SQL["read_since" if since else "read_entries"], values, binary=True)
+    name, values = ("read_since", (since,)) if since else ("read_entries", ())
+    rows = connection.execute(SQL[name], (*places, max(limit, 0), *values), binary=True)
     return [Logged(place, body) for place, body in rows]
 
 
 def read_back(connection: Connection[Any], places: tuple[int, int], limit: int) -> list[Logged]:
     """Return the last `limit` entries of a range of places, (after, up to), in order."""
-    values = {"after": places[0], "upto": places[1], "limit": max(limit, 0)}
-    rows = connection.execute(SQL["read_back"], values, binary=True).fetchall()
+    rows = connection.execute(SQL["read_back"], (*places, max(limit, 0)), binary=True).fetchall()
     return [Logged(place, body) for place, body in reversed(rows)]
 
 
@@ -140,31 +138,30 @@ def rewrite(connection: Connection[Any], bodies: Mapping[int, bytes]) -> None:
     with connection.transaction():
         months = set()
         for place, body in sorted(bodies.items()):
-            row = connection.execute(SQL["rewrite_entry"], {"place": place, "body": body}).fetchone()
+            row = connection.execute(SQL["rewrite_entry"], (place, body)).fetchone()
             if row is not None:
                 months.add(row[0])
         for month in sorted(months):
-            connection.execute(SQL["note_rewritten"], {"month": month})
+            connection.execute(SQL["note_rewritten"], (month,))
 
 
 def scrub(connect: Connect) -> None:
     """Clear dead copies out of the months that hold some; raises `StoreBusy` while somebody reads an older state."""
-    with said():
-        with connect() as connection:
-            found = connection.execute(SQL["rewritten"]).fetchall()
-        if any(is_read for _, _, is_read in found):
-            raise StoreBusy("the history is being read: what was erased goes when that ends")
-        clear(connect, [month for month, _, _ in found])
-        with connect() as connection, connection.transaction():
-            for month, by, _ in found:
-                connection.execute(SQL["forget_rewritten"], {"month": month, "by": by})
+    with connect() as connection:
+        found = connection.execute(SQL["rewritten"]).fetchall()
+    if any(is_read for _, _, is_read in found):
+        raise StoreBusy("the history is being read: what was erased goes when that ends")
+    clear(connect, [month for month, _, _ in found])
+    with connect() as connection, connection.transaction():
+        for month, by, _ in found:
+            connection.execute(SQL["forget_rewritten"], (month, by))
 
 
 def _last(connection: Connection[Any], places: tuple[int, int]) -> int:
-    return _value(connection, "last_place", {"after": places[0], "upto": places[1]}) or 0
+    return _value(connection, "last_place", places) or 0
 
 
-def _value(connection: Connection[Any], name: str, values: Mapping[str, Any] | None = None) -> Any:
+def _value(connection: Connection[Any], name: str, values: Sequence[Any] = ()) -> Any:
     row = connection.execute(SQL[name], values).fetchone()
     return None if row is None else row[0]
 

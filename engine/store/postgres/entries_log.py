@@ -17,7 +17,7 @@ from engine.core.ids import Micros
 from engine.ports import Logged
 from engine.store.postgres import entries
 from engine.store.postgres.entries_months import TOPIC, Connect, Months, bounds, drop_months_below, month_of
-from engine.store.postgres.entries_sql import SQL, said
+from engine.store.postgres.entries_sql import SQL
 
 _GROUP: Final = 5_000  # entries in one transaction, so that a flood does not starve the first caller of its answer
 _TRIM: Final = 5_000  # entries dropped in one transaction
@@ -78,25 +78,25 @@ class PostgresLog:
         return group
 
     def _commit(self, bodies: Sequence[bytes]) -> int:
-        with said(), self._connect() as connection, connection.transaction():
+        with self._connect() as connection, connection.transaction():
             tail, at = _desk(connection, "lock_desk")
             rows = []
             for offset, body in enumerate(bodies, start=tail + 1):
                 at = max(at, _received(body))
                 rows.append((offset, at, body))
             entries.insert(connection, rows, months=self._months)
-            connection.execute(SQL["move_desk"], {"tail": tail + len(bodies), "at": at})
-            connection.execute(SQL["tell_desk"], {"channel": self._channel})
+            connection.execute(SQL["move_desk"], (tail + len(bodies), at))
+            connection.execute(SQL["tell_desk"], (self._channel,))
         return int(tail) + len(bodies)
 
     def read(self, after: int, limit: int) -> list[Logged]:
         """Return up to `limit` entries with an offset above `after`, in order."""
-        with said(), self._connect() as connection:
+        with self._connect() as connection:
             return entries.read(connection, (after, TOPIC - 1), limit)
 
     def back(self, top: int, limit: int) -> list[Logged]:
         """Return the last `limit` entries with an offset up to `top`, in order."""
-        with said(), self._connect() as connection:
+        with self._connect() as connection:
             return entries.read_back(connection, (0, min(top, TOPIC - 1)), limit)
 
     def end(self, position: int) -> int:
@@ -110,12 +110,12 @@ class PostgresLog:
 
     def tail(self) -> int:
         """Return the last durable offset, 0 when empty."""
-        with said(), self._connect() as connection:
+        with self._connect() as connection:
             return _desk(connection)[0]
 
     def rewrite(self, bodies: Mapping[int, bytes]) -> None:
         """Put other bodies at these offsets, durably, in one commit; those that hold nothing are left alone."""
-        with said(), self._connect() as connection:
+        with self._connect() as connection:
             entries.rewrite(connection, bodies)
 
     def scrub(self) -> None:
@@ -124,17 +124,16 @@ class PostgresLog:
 
     def trim(self, below: int) -> None:
         """Drop the entries with an offset below this, whole months at once; the last one stays, and offsets go on."""
-        with said(), self._connect() as connection:
+        with self._connect() as connection:
             tail, at = _desk(connection)
         below = min(below, tail)
-        with said():
-            drop_months_below(self._connect, bounds(month_of("entries", at))[0], below)
-            while self._drop_some(below):
-                pass
+        drop_months_below(self._connect, bounds(month_of("entries", at))[0], below)
+        while self._drop_some(below):
+            pass
 
     def _drop_some(self, below: int) -> int:
         with self._connect() as connection, connection.transaction():
-            return connection.execute(SQL["drop_entries"], {"below": below, "limit": _TRIM}).rowcount
+            return connection.execute(SQL["drop_entries"], (below, _TRIM)).rowcount
 
     def on_append(self, wake: Callable[[], None]) -> None:
         """Call `wake` after each commit of this process, in the committing thread; it must be quick."""

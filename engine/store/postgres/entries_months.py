@@ -6,8 +6,8 @@ and by the retention of `worker` and `run`. Instants are microseconds.
 
 import re
 import threading
-from collections.abc import Callable, Collection, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
@@ -44,7 +44,7 @@ class Months:
             return
         stand = {name for name, _ in _months(connection, self._table)}
         if not missing <= stand:
-            connection.execute(SQL["one_maker"], {"table": self._table})
+            connection.execute(SQL["one_maker"], (self._table,))
             for name in sorted(missing - {name for name, _ in _months(connection, self._table)}):
                 _make(connection, self._table, name)
         with self._lock:
@@ -104,17 +104,17 @@ def drop_months(connect: Connect, before: Micros, position: int) -> list[str]:
 
     A month stays while it holds entries of partition 0 above `position`: they are not applied.
     """
-    return _drop(connect, ("entries", before), sql.SQL("place > %s AND place < %s"), (position, TOPIC))
+    return _drop(connect, ("entries", before), sql.SQL("place > $1 AND place < $2"), (position, TOPIC))
 
 
 def drop_months_below(connect: Connect, before: Micros, place: int) -> list[str]:
     """Drop the months of the history that were over before an instant and hold nothing from this place on."""
-    return _drop(connect, ("entries", before), sql.SQL("place >= %s"), (place,))
+    return _drop(connect, ("entries", before), sql.SQL("place >= $1"), (place,))
 
 
 def drop_notes(connect: Connect, before: Micros) -> list[str]:
     """Drop the months of the reasons that were over before an instant; return them."""
-    return _drop(connect, ("notes", before), sql.SQL("at < %s"), (0,))
+    return _drop(connect, ("notes", before), sql.SQL("at < $1"), (0,))
 
 
 def _drop(connect: Connect, which: tuple[str, Micros], kept: sql.SQL, values: tuple[int, ...]) -> list[str]:
@@ -132,7 +132,7 @@ def _drop(connect: Connect, which: tuple[str, Micros], kept: sql.SQL, values: tu
             take_off = "ALTER TABLE {} DETACH PARTITION {} {}"
             connection.execute(sql.SQL(take_off).format(sql.Identifier(table), month, way))
             connection.execute(sql.SQL("DROP TABLE {}").format(month))
-            connection.execute(SQL["forget_month"], {"month": name})
+            connection.execute(SQL["forget_month"], (name,))
             dropped.append(name)
     return dropped
 
@@ -144,26 +144,22 @@ def clear(connect: Connect, months: Iterable[str]) -> None:
             connection.execute(sql.SQL("VACUUM (INDEX_CLEANUP ON) {}").format(sql.Identifier(name)))
 
 
-class _outside:  # noqa: N801 - a `with` that reads as a word
-    """A connection on which each statement stands alone: some may not be part of a transaction."""
-
-    def __init__(self, connect: Connect) -> None:
-        self._held = connect()
-
-    def __enter__(self) -> Connection[Any]:
-        self._connection = self._held.__enter__()
-        self._was = self._connection.autocommit
-        self._connection.autocommit = True
-        return self._connection
-
-    def __exit__(self, *problem: Any) -> None:
-        if not self._connection.closed:
-            self._connection.autocommit = self._was
-        self._held.__exit__(*problem)
+@contextmanager
+def _outside(connect: Connect) -> Iterator[Connection[Any]]:
+    """Give a connection on which each statement stands alone, and may last: some may not be part of a transaction."""
+    with connect() as connection:
+        was, connection.autocommit = connection.autocommit, True
+        connection.execute("SET statement_timeout = 0")
+        try:
+            yield connection
+        finally:
+            if not connection.closed:
+                connection.execute("RESET statement_timeout")
+                connection.autocommit = was
 
 
 def _months(connection: Connection[Any], table: str) -> list[tuple[str, bool]]:
-    return connection.execute(SQL["months"], {"table": table}).fetchall()
+    return connection.execute(SQL["months"], (table,)).fetchall()
 
 
 def _one(connection: Connection[Any], query: sql.Composed, values: tuple[int, ...]) -> Any:
