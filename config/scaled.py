@@ -28,18 +28,22 @@ class Storage(Section):
 class StreamSecurity(Section):
     """How the broker is spoken to."""
 
-    protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = dial(
-        "plaintext", "plaintext, ssl, sasl_plaintext or sasl_ssl"
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = dial(
+        "PLAINTEXT", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
     ca_file: str = dial("", "Certificate authorities of the brokers; empty trusts the system's")
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = dial("SCRAM-SHA-512", "How sasl logs in")
+    certificate_file: str = dial("", "Certificate of our own, for brokers that ask for one")
+    key_file: str = dial("", "Its private key, in a file that only its owner may read")
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = dial(
+        "SCRAM-SHA-512", "How SASL logs in: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    )
     user: str = dial("", "Who logs in; empty for nobody")
     password: SecretRef | None = dial(None, "Its password, by reference: env:NAME or file:path")
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:
-        if self.protocol.startswith("sasl") and (not self.user or self.password is None):
-            raise ValueError("sasl needs somebody who logs in; write user, and password: env:NAME")
+        if self.protocol.startswith("SASL") and (not self.user or self.password is None):
+            raise ValueError("names nobody who logs in; write user, and password: env:NAME")
         return self
 
 
@@ -51,6 +55,9 @@ class Stream(Section):
     )
     topic: str = dial("journeyd.events", "Topic that events travel through", pattern=r"^[A-Za-z0-9._-]{1,249}$")
     partitions: Partitions = dial(12, "Its partitions; fixed once customers live in them")
+    replication: Annotated[int, Field(ge=1, le=9)] = dial(
+        1, "Copies that the brokers keep of a topic that is made here; 3 where nothing may be lost"
+    )
     group: str = dial("journeyd", "Name under which the workers share the partitions", min_length=1)
     dead_topic: str = dial(
         "journeyd.dead",

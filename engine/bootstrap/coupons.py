@@ -11,7 +11,8 @@ from typing import IO, Final
 
 import structlog
 
-from engine.bootstrap.workspace import Files, Workspace
+from engine.bootstrap.storage import Files
+from engine.bootstrap.workspace import Workspace
 from engine.core.coupons import CHUNK, fault_of, is_pool
 from engine.core.errors import BadInput, BadSetting
 from engine.core.events import Directive, encode

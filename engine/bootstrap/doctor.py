@@ -122,7 +122,7 @@ def _data(workspace: Workspace) -> Iterator[Finding]:
         check_key(workspace.data)
     except BadSetting as problem:
         yield Finding("fingerprint.key", "problem", str(problem))
-    if not (workspace.data / "store.db").exists():
+    if not workspace.is_lived_in():
         yield Finding("data", "ok", "no data yet")
         return
     try:

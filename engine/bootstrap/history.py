@@ -15,8 +15,9 @@ import uvloop
 
 from engine.bootstrap.providers import channels_of, dispatching_of
 from engine.bootstrap.serve import start_sandbox
+from engine.bootstrap.storage import Files
 from engine.bootstrap.system import published, renderer_of
-from engine.bootstrap.workspace import Files, Workspace
+from engine.bootstrap.workspace import Workspace
 from engine.core.errors import BadInput
 from engine.core.events import Entry, Event, Outcome, encode
 from engine.core.ids import HOUR, Micros

@@ -11,12 +11,10 @@ from typing import Final, Protocol
 import msgspec
 
 from engine.bootstrap.workspace import Workspace
-from engine.core.errors import BadSetting
 from engine.core.events import KINDS, Event, Receipt, decode
 from engine.core.plan import CHANNELS, PURPOSES, ConsentMode
 from engine.core.state import Customer
 from engine.ports import Reader, TouchRow
-from engine.store.sqlite import SqliteLog
 from engine.usecases.receive import EVERYTHING, purpose_of
 
 PAGE: Final = 5_000
@@ -48,12 +46,7 @@ class Journal:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._path = workspace.data / "journal.db"
-        if not self._path.exists():
-            raise BadSetting(
-                f"{workspace.root} has no log yet: start it with `journeyd run`, or give files with --history"
-            )
-        with closing(SqliteLog.open_readonly(self._path)) as log:
+        with closing(workspace.read_log()) as log:
             self.size = log.tail()
             oldest = log.read(0, 1)
         self.trimmed = oldest[0].offset - 1 if oldest else 0
@@ -64,7 +57,7 @@ class Journal:
     def events(self) -> Iterator[Event]:
         """Yield what customers did and said, from the oldest entry that is kept up to the last of now."""
         self.done = self.refused = 0
-        with closing(SqliteLog.open_readonly(self._path)) as log, closing(self._workspace.read_store()) as store:
+        with closing(self._workspace.read_log()) as log, closing(self._workspace.read_store()) as store:
             while self.done < self.size:
                 page = log.read(self.done, PAGE)
                 if not page:

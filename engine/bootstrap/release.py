@@ -12,7 +12,8 @@ import structlog
 
 from channels.render import Renderer
 from channels.templates import Library, contents_of
-from engine.bootstrap.workspace import Files, Workspace
+from engine.bootstrap.storage import Files
+from engine.bootstrap.workspace import Workspace
 from engine.core import release as releases
 from engine.core.chaining.inference import Inference
 from engine.core.errors import BadSetting
@@ -119,7 +120,7 @@ def publish_on_start(workspace: Workspace, files: Files, now: Micros) -> Release
 
 def is_published_at_start(workspace: Workspace) -> bool:
     """Say whether a start looks at the folder's journeys: the settings say so, or there is nothing else to run yet."""
-    return workspace.settings.publish.on_start or not (workspace.data / "store.db").exists()
+    return workspace.settings.publish.on_start or not workspace.is_lived_in()
 
 
 def latest(store: Reader, log: EventLog) -> Release | None:

@@ -57,7 +57,7 @@ def earlier(workspace: Workspace, said: str, now: Script, journeys: Collection[s
 
 
 def _published(workspace: Workspace, said: str, now: Script, journeys: Collection[str]) -> Script | None:
-    if not (workspace.data / "store.db").exists():
+    if not workspace.is_lived_in():
         return None
     with closing(workspace.read_store()) as store:
         return _release(store, said, journeys) or _version(store, said, now)

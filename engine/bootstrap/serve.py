@@ -16,6 +16,7 @@ from channels.sandbox.server import Sandbox
 from channels.sandbox.settings import Receipts
 from engine.bootstrap.failpoints import arm
 from engine.bootstrap.providers import callbacks_of, sandbox_settings
+from engine.bootstrap.storage import on_ledger
 from engine.bootstrap.system import embedded, links_of
 from engine.bootstrap.workspace import Workspace
 from engine.core.errors import BadSetting
@@ -48,7 +49,7 @@ async def _serve(workspace: Workspace, on_ready: Callable[[str], None]) -> int:
         system = embedded(workspace, files, clock)
         trip = arm(os.environ)
         system.arm(trip)
-        files.store.ledger.written = lambda: trip("erase.ledger")
+        on_ledger(files.store, lambda: trip("erase.ledger"))
         await system.start()
         calm()
         stack.push_async_callback(system.stop)

@@ -10,7 +10,8 @@ from engine.bootstrap.chaining import Primary, engines_for
 from engine.bootstrap.coupons import stock_on_start
 from engine.bootstrap.providers import channels_of, dispatching_of, sender_of
 from engine.bootstrap.release import InForce, publish_on_start
-from engine.bootstrap.workspace import Files, Workspace
+from engine.bootstrap.storage import Files
+from engine.bootstrap.workspace import Workspace
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
 from engine.ports import Clock, Kept

@@ -1,22 +1,23 @@
-"""A workspace on disk: its settings, rules, templates, secrets and files. Opened by every command.
+"""A workspace: settings, rules, templates and secrets on disk, and the way to what it keeps. Opened by every command.
 
-Reads only; `Files` opens what may be written, and only one process may hold that.
+`storage.py` and `database.py` know where state and log are; nothing is opened before it is asked for.
 """
 
 import hmac
 import os
 import secrets
 from base64 import b64encode
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config.settings import FILE, Settings, load_settings
-from engine.bootstrap.ledger import check_key, erase_again
+from engine.bootstrap import storage
+from engine.bootstrap.storage import Files
 from engine.core.errors import BadSetting
 from engine.core.plan import Audience, Plan, Policy
-from engine.store.sqlite import SqliteLog, SqliteStore, WorkspaceLock
+from engine.ports import EventLog, Store
 from journeys.audience import load_audience
 from journeys.check import load_workspace
 from journeys.problems import Problem
@@ -59,30 +60,73 @@ class Workspace:
 
         return Library(self.root / "templates")
 
-    def read_store(self) -> SqliteStore:
-        """Return the store for reading, also while a daemon runs."""
-        path = self.data / "store.db"
-        if not path.exists():
+    # --- what is kept
+
+    @property
+    def is_shared(self) -> bool:
+        """Say whether events travel by a topic, so that several processes work on one store."""
+        return bool(self.settings.stream.brokers)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Say whether state and log are files of the data folder."""
+        return not self.settings.store.url.is_set
+
+    def is_lived_in(self) -> bool:
+        """Say whether there is a store already."""
+        if self.is_sqlite:
+            return (self.data / "store.db").exists()
+        from engine.bootstrap.database import is_made
+
+        return is_made(self.settings)
+
+    def read_store(self) -> Store:
+        """Return the store for reading, also while a daemon runs; raises `BadSetting` when there is none yet."""
+        if not self.is_lived_in():
             raise BadSetting(
                 f"{self.root} has no data yet: start it with `journeyd run`, or import with `journeyd ingest`"
             )
-        return SqliteStore.open_readonly(path)
+        if self.is_sqlite:
+            return storage.sqlite_store(self.data)
+        from engine.bootstrap.database import read_store
 
-    def files(self) -> "Files":
-        """Return the files to write; raises `AlreadyRunning` when a daemon holds them."""
-        self.data.mkdir(parents=True, exist_ok=True)
-        check_key(self.data)
-        lock = WorkspaceLock(self.data / "lock")
-        lock.acquire()
+        return read_store(self.settings)
+
+    def read_log(self) -> EventLog:
+        """Return what was logged, for reading, also while a daemon runs: of every partition where there are many."""
+        if not ((self.data / "journal.db").exists() if self.is_sqlite else self.is_lived_in()):
+            raise BadSetting(f"{self.root} has no log yet: start it with `journeyd run`, or give files with --history")
+        if self.is_sqlite:
+            return storage.sqlite_log(self.data)
+        from engine.bootstrap.database import read_log
+
+        return read_log(self.settings)
+
+    def files(self) -> Files:
+        """Return what may be written; raises `AlreadyRunning` when a daemon holds it.
+
+        Where several processes share the store nobody holds it: words go to the desk, events into the topic.
+        """
+        if self.is_sqlite:
+            return storage.sqlite_files(self.data, self.settings)
+        from engine.bootstrap.database import own_files, shared_files
+
+        return shared_files(self.settings) if self.is_shared else own_files(self.settings)
+
+    @contextmanager
+    def while_nobody_runs(self) -> Iterator[None]:
+        """Hold the workspace for a moment; raises `AlreadyRunning` when a daemon does."""
+        if self.is_sqlite:
+            with storage.nobody_runs(self.data):
+                yield
+            return
+        from engine.bootstrap.database import held
+
+        hold = held(self.settings, "with_others" if self.is_shared else "alone")
         try:
-            store = SqliteStore(self.data / "store.db", dedupe_window=self.settings.log.dedupe_window)
-            log = SqliteLog(self.data / "journal.db")
-            log.go_on_after(store.position())
-            erase_again(store.ledger, store, log)
-            return Files(lock, log, store)
-        except BaseException:
-            lock.release()
-            raise
+            yield
+        finally:
+            hold.release()
 
     # --- secrets
 
@@ -131,21 +175,6 @@ def _new_push_key() -> str:
 
     key = rsa.generate_private_key(65_537, 2_048)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
-
-
-@dataclass(frozen=True)
-class Files:
-    """What one process may write: the lock, the log and the store."""
-
-    lock: WorkspaceLock
-    log: SqliteLog
-    store: SqliteStore
-
-    def close(self) -> None:
-        """Flush, close and let the next process in."""
-        self.log.close()
-        self.store.close()
-        self.lock.release()
 
 
 def refuse(problems: list[Problem]) -> None:

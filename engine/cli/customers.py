@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from engine.core.audience.identity import Rules
     from engine.core.plan import Audience
     from engine.core.state import Customer
-    from engine.ports import Reader
-    from engine.store.sqlite import SqliteLog
+    from engine.ports import EventLog, Reader
 
 app = typer.Typer(no_args_is_help=True, help="Who is known, what is known of one customer, and what they may ask for.")
 app.command("erase")(customer_erasing.erase)
@@ -210,7 +209,7 @@ class _Life(NamedTuple):
 
     customer: "Customer"
     store: "Reader"
-    log: "SqliteLog"
+    log: "EventLog"
     rules: "Rules"
     advance: Callable[[int], None]
 
@@ -222,13 +221,12 @@ def _life(invocation: Invocation, asked: str, *, quiet: bool) -> Iterator[_Life]
 
     from engine.cli.who import find_customer, identity_in_force
     from engine.core.audience.identity import Rules
-    from engine.store.sqlite import SqliteLog
 
     workspace = invocation.workspace()
     with closing(workspace.read_store()) as store:
         customer = find_customer(store, asked, workspace.settings.default_region)
         with (
-            closing(SqliteLog.open_readonly(workspace.data / "journal.db")) as log,
+            closing(workspace.read_log()) as log,
             Progress(console=aside(), disable=quiet, transient=True) as progress,
         ):
             task = progress.add_task(invocation.say("reading the log", "读取日志"), total=max(log.tail(), 1))

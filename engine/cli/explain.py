@@ -57,7 +57,7 @@ def _meant(invocation: Invocation, name: str, kind: Kind | None) -> Kind:
     root = invocation.root()
     written = {path.stem for path in (root / "journeys").rglob("*.yaml") if ".story." not in path.name}
     workspace = invocation.workspace()
-    if not (workspace.data / "store.db").exists():
+    if not workspace.is_lived_in():
         if ":" in name:  # a customer, asked for before there is any
             workspace.read_store()
         return "journey"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from engine.bootstrap.storage import scratch_blocks
 from engine.cli.invocation import Invocation
 from engine.cli.output import aside
 from engine.cli.who import identity_in_force
-from engine.store.sqlite.blocks import SqliteBlocks
 from engine.usecases.suggest import CROWD, Suggestion, compare, gather, weak_kinds
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def suggestions(invocation: Invocation, store: "Reader", limit: int, *, quiet: b
     rules = identity_in_force(store)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        closing(SqliteBlocks()) as blocks,
+        closing(scratch_blocks()) as blocks,
         Progress(*columns, console=aside(), disable=quiet, transient=True) as progress,
     ):
         reading = progress.add_task(invocation.say("reading", "读取"), total=store.counts().customers)

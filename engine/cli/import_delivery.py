@@ -23,7 +23,8 @@ from engine.runtime.inbox import last_received
 
 if TYPE_CHECKING:
     from config.sections import WriteKey
-    from engine.bootstrap.workspace import Files, Workspace
+    from engine.bootstrap.storage import Files
+    from engine.bootstrap.workspace import Workspace
     from engine.ports import Reader
 
 IMPORT: Final = "import"

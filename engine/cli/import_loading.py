@@ -252,7 +252,7 @@ class Loading:
             self.removed += way.take(some, [self._event(one) for one in some], _never_refused)
 
     def _is_lived_in(self) -> bool:
-        return (self._workspace.data / "store.db").exists()
+        return self._workspace.is_lived_in()
 
 
 def check(found: mapping.Mapping, table: Table, what: str, naming: Naming) -> None:

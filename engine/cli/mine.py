@@ -121,7 +121,7 @@ class _Mining:
             tell_trimmed(trimmed, self._invocation.say)  # said first: it may be why there is nothing to read
         with ExitStack() as stack:
             store = None
-            if (self._workspace.data / "store.db").exists():
+            if self._workspace.is_lived_in():
                 store = stack.enter_context(closing(self._workspace.read_store()))
             since = self._asked.since_of(self._now, zone)
             past = Past(self._source, store, self._audience.identity, since, self._now)
@@ -163,7 +163,7 @@ class _Mining:
 
     def _names(self, ids: list[str]) -> dict[str, str]:
         """Return customer -> how people know them."""
-        if not (self._workspace.data / "store.db").exists():
+        if not self._workspace.is_lived_in():
             return {}
         kinds = [rule.kind for rule in self._audience.identity.kinds]
         with closing(self._workspace.read_store()) as store:

@@ -44,7 +44,7 @@ def reading(workspace: "Workspace") -> Iterator["Reader"]:
     """Open the store for reading; an empty one stands in for a workspace that never ran."""
     from engine.store.memory.store import MemoryStore
 
-    if not (workspace.data / "store.db").exists():
+    if not workspace.is_lived_in():
         yield MemoryStore()
         return
     with closing(workspace.read_store()) as store:

@@ -67,10 +67,9 @@ def _forget(workspace: "Workspace") -> None:
     """Take the address back, unless it is that of another daemon which holds the workspace."""
     from engine.cli.daemon import address_file
     from engine.core.errors import AlreadyRunning
-    from engine.store.sqlite import WorkspaceLock
 
     try:
-        with WorkspaceLock(workspace.data / "lock"):
+        with workspace.while_nobody_runs():
             address_file(workspace).unlink(missing_ok=True)
     except AlreadyRunning:
         return

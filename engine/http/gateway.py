@@ -44,7 +44,8 @@ class Gateway(Protocol):
     async def accept(self, make: Make) -> int:
         """Stamp, append durably and return the last offset; an empty sequence writes nothing and returns 0.
 
-        Returns only after the commit. Raises `StoreFull` (503) or `Overloaded` (429); then nothing was written.
+        Returns only after the commit. Raises `StoreFull` or `StoreAway` (503) or `Overloaded` (429), then nothing was
+        written, and `LogAway` (503) when nobody knows whether it was.
         """
         ...
 

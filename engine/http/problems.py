@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from engine.core.errors import BadInput, JourneydError, Overloaded, StoreFull
+from engine.core.errors import BadInput, JourneydError, LogAway, Overloaded, StoreAway, StoreFull
 from engine.core.ids import share
 
 TYPE: Final = "application/problem+json"
@@ -87,7 +87,9 @@ def handlers(count: Callable[[str], None]) -> Mapping[Any, Handler]:
         problem = _as_problem(request, error)
         count(problem.problem_code)
         if problem.status >= 500:
-            _log.error("http_failed", code=problem.problem_code, status=problem.status, exc_info=error)
+            # What is away is no bug of ours: the code says which, and a trace of the driver's says nothing more.
+            trace = None if isinstance(error, StoreAway | LogAway) else error
+            _log.error("http_failed", code=problem.problem_code, status=problem.status, exc_info=trace)
         else:
             _log.debug("http_refused", code=problem.problem_code, status=problem.status, method=request.method)
         return answer(problem)
@@ -104,6 +106,12 @@ def _as_problem(request: Request, error: Exception) -> Problem:
             return refuse_input(error)
         case StoreFull():
             return ask_later(503, error.code, "The disk is full; nothing was taken", seconds=30, seed=_seed(request))
+        case StoreAway():
+            said = "The database cannot be reached for now; nothing was taken"
+            return ask_later(503, error.code, said, seconds=2, seed=_seed(request))
+        case LogAway():
+            said = "The broker did not confirm; send the same again, it counts once"
+            return ask_later(503, error.code, said, seconds=2, seed=_seed(request))
         case Overloaded():
             return ask_later(429, error.code, str(error), seconds=error.retry_after, seed=_seed(request))
         case HTTPException():

@@ -5,7 +5,7 @@ through its `Gateway`, the dispatcher through `EngineCalls`: this class is both.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -13,23 +13,19 @@ import structlog
 
 from engine.core.ids import DAY, SECOND, Micros
 from engine.core.playbook import Playbook
-from engine.core.policy import Identity, Policy
-from engine.core.state import Customer
-from engine.ports import Channel, Clock, EventLog, Kept, MergeRow, Rendering, Store, TouchQuery, TouchRow
+from engine.ports import Channel, Clock, EventLog, Kept, Rendering, Store
 from engine.ports.window import WINDOW
 from engine.runtime.dispatcher import Dispatcher, Dispatching
 from engine.runtime.dispatching import POINTS as HANDING_OVER
 from engine.runtime.dispatching import Trip
 from engine.runtime.engine import Engine
+from engine.runtime.gateway import Reception
 from engine.runtime.inbox import Inbox, Make
 from engine.runtime.meters import Meters
 from engine.runtime.second_opinion import SecondOpinion
 from engine.runtime.thread import EngineThread
 from engine.telemetry import Telemetry
-from engine.usecases.card import Card, Traits, card
 from engine.usecases.doubt import lapse
-from engine.usecases.erase import marks_of
-from engine.usecases.fingerprints import fingerprint
 from engine.usecases.purge import POINTS as PURGING
 from engine.usecases.retain import CHUNK, prune, retain
 
@@ -63,10 +59,11 @@ class Parts(msgspec.Struct, frozen=True):
     opinion: SecondOpinion | None = None
 
 
-class Embedded:
+class Embedded(Reception):
     """Start it in a running loop; `failed` is set when the engine's thread has died."""
 
     def __init__(self, parts: Parts) -> None:
+        super().__init__(parts.store, parts.clock, parts.telemetry, lambda: self.engine.playbook)
         self._parts = parts
         self.inbox = Inbox(parts.log, parts.clock)
         window = parts.dedupe_window
@@ -163,16 +160,6 @@ class Embedded:
 
     # --- what the HTTP face asks
 
-    @property
-    def clock(self) -> Clock:
-        """Return the process's clock."""
-        return self._parts.clock
-
-    @property
-    def telemetry(self) -> Telemetry:
-        """Return the process's metrics."""
-        return self._parts.telemetry
-
     async def accept(self, make: Make) -> int:
         """Stamp, append durably and return the last offset."""
         return await self.inbox.accept(make)
@@ -189,61 +176,6 @@ class Embedded:
         self.meters.lanes(self.dispatcher.lanes, providers)
         self.meters.totals(self._parts.store, self._parts.log)
         return self._parts.telemetry.render()
-
-    def identity(self) -> Identity:
-        """Return the rules of identity in force."""
-        return self.engine.playbook.audience.identity
-
-    def policy(self) -> Policy:
-        """Return the rules of consent in force."""
-        return self.engine.playbook.policy
-
-    async def person(self, customer: str) -> Customer | None:
-        """Return the customer by OneID (whoever took it in, for a merged one), None when unknown."""
-        found = await asyncio.to_thread(self._parts.store.customers, [customer])
-        return found.get(customer)
-
-    async def known(self, names: Sequence[str]) -> dict[str, str]:
-        """Return name ("kind:value", or a OneID) -> OneID of the customer it leads to."""
-        return await asyncio.to_thread(_known, self._parts.store, names)
-
-    async def merges(self, customer: str) -> list[MergeRow]:
-        """Return the merge log of a customer, newest first."""
-        return await asyncio.to_thread(self._parts.store.merges, customer)
-
-    async def card(self, name: str, traits: Traits) -> Card | None:
-        """Return what other channels may know of the customer, as of the store's last commit."""
-        policy, now = self.engine.playbook.policy, self.clock.now()
-        return await asyncio.to_thread(card, self._parts.store, policy, name, traits, now)
-
-    async def marks(self, customer: str) -> list[str]:
-        """Return the fingerprints of every identifier that was ever known to be the customer's."""
-        return await asyncio.to_thread(marks_of, self._parts.store, customer)
-
-    def fingerprint(self, name: str) -> str:
-        """Return the fingerprint of "kind:value"."""
-        return fingerprint(self._parts.store.pepper(), name)
-
-    async def is_erased(self, key: str) -> bool:
-        """Say whether the erasure ledger holds the fingerprint."""
-        return bool(await asyncio.to_thread(self._parts.store.erased, [key]))
-
-    async def journeys(self) -> Collection[str]:
-        """Return the names of the published journeys."""
-        return [journey for journey, version in self.engine.playbook.current.items() if version]
-
-    async def travelled(self) -> Collection[str]:
-        """Return the names of the journeys that are published, or that runs still travel."""
-        return self.engine.playbook.current.keys()
-
-    async def touches(self, query: TouchQuery) -> list[TouchRow]:
-        """Return the delivery log, newest first."""
-        return await asyncio.to_thread(self._parts.store.find_touches, query)
-
-    async def touch(self, touch_id: str) -> TouchRow | None:
-        """Return one touch, None when unknown."""
-        found = await asyncio.to_thread(self._parts.store.touches, [touch_id])
-        return found.get(touch_id)
 
     async def _keep(self) -> None:
         """Let old entries go, at the start and once a day."""
@@ -274,12 +206,6 @@ class Embedded:
 
     def _trouble(self, problem: Exception) -> None:
         structlog.get_logger("dispatcher").warning("dispatch_failed", error=type(problem).__name__)
-
-
-def _known(store: Store, names: Sequence[str]) -> dict[str, str]:
-    direct = store.customers([name for name in names if ":" not in name])
-    resolved = store.resolve([name for name in names if ":" in name])
-    return {name: customer.id for name, customer in direct.items()} | resolved
 
 
 def _pass(_point: str) -> None:

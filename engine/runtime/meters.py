@@ -1,15 +1,19 @@
-"""What the embedded system tells ops: counters, gauges and log events out of what it did. It changes nothing."""
+"""What a process tells ops: counters, gauges and log events out of what its engine and dispatcher did.
+
+It changes nothing. Made by `Embedded`, and by `bootstrap/roles.py` for the roles of a scaled one.
+"""
 
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import structlog
 
-from engine.core.ids import SECOND
-from engine.ports import EventLog, JobRow, NotSent, Reader, Result, Sent, Unclear
+from engine.core.ids import SECOND, Micros
+from engine.ports import EventLog, JobRow, NotSent, PartitionRow, Reader, Result, Sent, Unclear
+from engine.ports.partitions import DESK
 from engine.runtime.dispatching import HandedOver
-from engine.runtime.engine import Engine
 from engine.runtime.rates import Lane
 from engine.telemetry import Telemetry
 from engine.usecases.purge import is_erasure
@@ -26,6 +30,15 @@ _COUNTED = {
 }
 
 
+class Working(Protocol):
+    """An engine that counts what it does, and knows the jobs that a publish left."""
+
+    @property
+    def jobs(self) -> Sequence[JobRow]:
+        """Return the jobs that are left."""
+        ...
+
+
 class Meters:
     """One per process. `stepped` runs in the engine's thread, the rest in the loop; the registry bears both."""
 
@@ -37,7 +50,7 @@ class Meters:
         self._begun: dict[str, float] = {}
         self._kinds: set[str] = set()
 
-    def stepped(self, engine: Engine, seconds: float) -> None:
+    def stepped(self, engine: Working, seconds: float) -> None:
         """Count what a step of the engine did."""
         self._telemetry.observe("journeyd_batch_seconds", seconds)
         for metric, name in _COUNTED.items():
@@ -100,6 +113,14 @@ class Meters:
         for journey, channel, state in self._shown:
             number = counts.touches.get((journey, channel, state), 0)
             self._telemetry.gauge("journeyd_touches", number, journey=journey, channel=channel, state=state)
+
+    def partitions(self, rows: Sequence[PartitionRow], now: Micros) -> None:
+        """Show how far each partition is behind the clock, and how many are nobody's."""
+        ours = [row for row in rows if row.partition != DESK]
+        for row in ours:
+            behind = max(now - row.time, 0) / SECOND
+            self._telemetry.gauge("journeyd_partition_behind_seconds", behind, partition=str(row.partition))
+        self._telemetry.gauge("journeyd_partitions_unowned", sum(not row.owner for row in ours))
 
     def _jobs(self, jobs: Sequence[JobRow]) -> None:
         done, total = Counter[str](), Counter[str]()

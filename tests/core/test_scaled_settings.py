@@ -71,7 +71,7 @@ def test_brokers_may_be_said_with_commas_between_them_in_the_environment(tmp_pat
         ("brokers: [kafka]", "names no host and port"),
         ("partitions: 0", "greater than or equal to 1"),
         ("max_message: 10", "greater than or equal to 10000"),
-        ("security: {protocol: sasl_ssl}", "sasl needs somebody who logs in"),
+        ("security: {protocol: SASL_SSL}", "names nobody who logs in"),
         ("security: {password: hush-hush}", "is a literal secret"),
         ("broker: [kafka:9092]", "did you mean `brokers`?"),
     ],

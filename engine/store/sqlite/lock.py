@@ -36,6 +36,9 @@ class WorkspaceLock:
         os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
         self._fd = fd
 
+    def renew(self) -> None:
+        """Do nothing: the kernel's lock is not lost while the process lives."""
+
     def release(self) -> None:
         """Give the lock back; idempotent."""
         if self._fd >= 0:
