@@ -198,7 +198,7 @@ def test_what_the_store_cannot_hold_is_buried_alone() -> None:
     site.later(2 * SECOND, worker)
     site.store.poison = "bad"
     for number in range(9):
-        site.happen(f"u{number}", "signed_up", **dict.fromkeys(["bad"] if number == 4 else []))
+        site.happen(f"u{number}", "signed_up", **dict.fromkeys(["bad"] if number == 4 else [], 1))
     site.work(worker)
     assert site.store.counts().customers == 8
     (letter,) = site.store.dead_letters()
