@@ -9,8 +9,9 @@ help: ## what can be made
 demo: .ready ## the main job on real purchases, start to end (KEEP=1 leaves the daemon running)
 	@$(PY) -m examples.demo $(if $(KEEP),--keep,)
 
-test: .ready ## every test, nothing to start by hand
-	@$(PY) -m pytest
+test: .ready ## every test, nothing to start by hand (JOBS=n at once; those that count seconds come last, one by one)
+	@$(PY) -m pytest -n $(or $(JOBS),logical) --dist loadfile --no-loadscope-reorder -m "not alone"; beside=$$?; \
+	$(PY) -m pytest -m alone && exit $$beside
 
 check: .ready ## format, lint, types, import contracts, architecture tests
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .

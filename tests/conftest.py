@@ -1,6 +1,7 @@
 """Fixtures for what needs PostgreSQL or a broker: shared ones, of which each test has a corner, and ones of its own.
 
-docs/how-to/run-the-tests.md says which to take. Nothing is started until a test asks.
+docs/how-to/run-the-tests.md says which to take. Nothing is started until a test asks. Also the order in which files are
+dealt out to the processes of `make test`.
 """
 
 import os
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 from psycopg import conninfo
 
@@ -25,8 +27,18 @@ from deploy.local import (
 )
 from tests.services import BROKER, absent, kafka_of_the_run, postgres_of_the_run
 
+# Other tests run beside: what an example takes says nothing.
+hypothesis.settings.register_profile("beside_others", deadline=None)
+hypothesis.settings.load_profile("beside_others")
+
 NewDatabase = Callable[..., str]
 NewTopic = Callable[[int], str]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: the last file to be dealt out should be a short one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

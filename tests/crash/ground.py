@@ -3,13 +3,13 @@
 Email at once, SMS a second later, WeChat three seconds after that: waits end while the daemon is dead, too.
 """
 
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from deploy.local import free_ports
 from engine.bootstrap.workspace import Workspace
 
 CHANNELS: Final = ("email", "sms", "wechat")
@@ -141,18 +141,7 @@ def prepare(root: Path, settings: str = "", files: Mapping[str, str] | None = No
         path.write_text(text, encoding="utf-8")
         if name.endswith(".key"):
             path.chmod(0o600)
-    port, smtp, http = _free_ports(3)
+    port, smtp, http = free_ports(3)
     said = _SETTINGS.format(port=port, smtp=smtp, http=http, lease=LEASE)
     (root / "journeyd.yaml").write_text(said + settings, encoding="utf-8")
     return Ground(root, port, smtp, http)
-
-
-def _free_ports(number: int) -> list[int]:
-    probes = [socket.socket() for _ in range(number)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

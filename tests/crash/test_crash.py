@@ -8,6 +8,7 @@ from tests.crash.campaign import PLACES, Orders, Result, fight
 from tests.crash.summary import table
 
 KILLS = 100
+pytestmark = pytest.mark.alone
 
 
 @pytest.mark.slow

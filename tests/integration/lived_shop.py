@@ -8,8 +8,8 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
+from deploy.local import free_ports
 from engine.cli.main import app
-from tests.integration.served_shop import free_ports
 
 
 def journeyd(shop: Path, *arguments: str) -> Result:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,12 +15,13 @@ from typing import Any
 import httpx
 from typer.testing import CliRunner, Result
 
+from deploy.local import free_ports
 from engine.cli.main import app
 from engine.core.ids import DAY, HOUR
 from engine.runtime.clock import SystemClock
 
-PATIENCE = 200
-"""Looks before a test gives up, 50 ms apart."""
+PATIENCE = 1200
+"""Looks before a test gives up, 50 ms apart: other tests run beside it, on the same cores."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,6 @@ def until(look: Callable[[], Any]) -> Any:
             return seen
         threading.Event().wait(0.05)
     raise AssertionError("waited in vain")
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody holds at this moment."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def noon_zone() -> str:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from deploy.local import free_ports
 from engine.cli.main import app
-from tests.integration.served_shop import Running, accepted, free_ports, noon_zone, serving, sign_up, until
+from tests.integration.served_shop import Running, accepted, noon_zone, serving, sign_up, until
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 """Importing history in virtual time: what was due between two events leaves then, not when the next one comes."""
 
-import socket
 from contextlib import closing
 from pathlib import Path
 
+from deploy.local import free_ports
 from engine.bootstrap.history import import_history
 from engine.bootstrap.workspace import Workspace
 from engine.core.delivery import TouchState
@@ -27,11 +27,7 @@ steps:
 
 
 def make_workspace(root: Path) -> Workspace:
-    ports = []
-    for _ in range(3):
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
+    ports = free_ports(3)
     letter = root / "templates" / "letter"
     letter.mkdir(parents=True)
     (letter / "subject").write_text("Hello")

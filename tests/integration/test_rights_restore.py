@@ -14,6 +14,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from deploy.local import free_ports
 from engine.bootstrap.release import apply_log
 from engine.bootstrap.workspace import Workspace
 from engine.cli.main import app
@@ -23,7 +24,7 @@ from engine.ports import Changes, JobRow, TouchQuery
 from engine.runtime.embedded import ERASING
 from engine.runtime.inbox import last_received
 from engine.usecases.erase import marks_of
-from tests.integration.served_shop import free_ports, until
+from tests.integration.served_shop import until
 from tests.integration.test_rights_cli import traces
 
 MAIL = "canary-mei@home.example"

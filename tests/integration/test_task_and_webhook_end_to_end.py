@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from channels.sandbox.dials import Dial, Fault
 from channels.sandbox.record import Accepted, RecordQuery, read_record
 from channels.sandbox.server import Sandbox
+from deploy.local import free_ports
 from engine.bootstrap.doctor import doctor
 from engine.bootstrap.providers import channels_of, sandbox_settings
 from engine.bootstrap.system import embedded
@@ -26,7 +27,6 @@ from engine.core.ids import DAY, HOUR, MINUTE, SECOND, Micros
 from engine.ports import TouchQuery, TouchRow
 from engine.runtime.clock import ManualClock
 from engine.runtime.embedded import Embedded
-from tests.integration.served_shop import free_ports
 
 TEN: Final = 1_772_416_800_000_000  # 2026-03-02 10:00 in Shanghai
 EVERY: Final = 5  # touches of the journey
