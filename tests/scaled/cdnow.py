@@ -87,7 +87,7 @@ class _Year:
         waiting = self.events[::-1]
         while waiting or self.clock.now() < TODAY + 20 * DAY:
             self.clock.advance(DAY // 2)
-            arrived = []
+            arrived: list[Entry] = []
             while waiting and waiting[-1].received <= self.clock.now():
                 arrived.append(waiting.pop())
             self._append(arrived)

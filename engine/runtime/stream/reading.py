@@ -6,7 +6,7 @@ library delivers, offsets are what is believed. Nothing leaves `run`: a surprise
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Set
 from typing import Final, TypeAlias
 
 import structlog
@@ -61,6 +61,7 @@ class Reading:
         if self._deal != self._taken or set(partitions) != set(self._expected):
             async with self._turn:
                 starts = dict(await self._applying.assigned(partitions))
+                self._put_back(set(self._expected))
                 self._taken = self._deal
                 self._marks.clear()
                 self._expected, self._applied, self._ends = dict(starts), dict(starts), dict(starts)
@@ -74,12 +75,22 @@ class Reading:
         async with self._turn:
             self._over = self._deal
             mine = [partition for partition in partitions if partition in self._expected]
+            self._put_back(set(mine))
             for partition in mine:
                 for kept in (self._expected, self._applied, self._marks, self._ends, self._came):
                     kept.pop(partition, None)
                 self._telemetry.gauge("journeyd_stream_lag", 0, partition=str(partition))
             if mine:
                 await self._applying.revoked(mine)
+
+    def _put_back(self, partitions: Set[int]) -> None:
+        """Let go of what waits to be handed over: whoever has these next reads it again, from the store's place."""
+        gone = [(message, ack) for message, ack in self._batch if message.partition in partitions]
+        self._batch = [(message, ack) for message, ack in self._batch if message.partition not in partitions]
+        self._size -= sum(len(message.value) for message, _ in gone)
+        for _, ack in gone:
+            ack()
+        self._room.set()
 
     # --- the way of a message
 
@@ -130,9 +141,10 @@ class Reading:
             self.fail(problem)
 
     async def _hand_over(self) -> None:
-        batch, self._batch, self._size = self._batch, [], 0
-        self._room.set()
         async with self._turn:
+            # Not before: whose turn it was may have put back what waited.
+            batch, self._batch, self._size = self._batch, [], 0
+            self._room.set()
             self._is_applying = True
             try:
                 await self._applying.apply([message for message, _ in batch])
