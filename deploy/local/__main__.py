@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from psycopg.errors import DuplicateDatabase
+
 from deploy.local.brokers import BROKERS
 from deploy.local.postgres import PostgresServer
 from deploy.local.processes import ServiceMissing
@@ -62,9 +64,15 @@ def _started(orders: argparse.Namespace, running: contextlib.ExitStack) -> Itera
         folder.chmod(0o711)  # root starts PostgreSQL as somebody else, who has to pass here
     if not orders.no_postgres:
         server = running.enter_context(PostgresServer(folder / "postgres", durable=not orders.fleeting))
-        yield "postgres", server.url()
+        yield "postgres", server.url() if orders.tell else _own_database(server)
     if orders.broker != "none":
         yield "kafka", running.enter_context(BROKERS[orders.broker](folder / orders.broker)).address
+
+
+def _own_database(server: PostgresServer) -> str:
+    with contextlib.suppress(DuplicateDatabase):  # a folder that was kept
+        server.create_database("journeyd")
+    return server.url("journeyd")
 
 
 def _tell(file: Path | None, said: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.local import Broker, PostgresServer, free_ports
 from tests.conftest import NewDatabase, NewTopic
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_test_has_a_database_of_its_own(new_database: NewDatabase) -> None:
@@ -100,6 +103,14 @@ def test_the_command_prints_settings_and_stops_in_order() -> None:
         assert running.wait(30) == 0
     assert said[0].startswith("export JOURNEYD_STORE__URL=postgresql://journeyd@127.0.0.1:")
     assert said[1].startswith("export JOURNEYD_STREAM__BROKERS=127.0.0.1:")
+
+
+def test_what_a_real_kafka_needs_is_said(tmp_path: Path) -> None:
+    empty = {"PATH": "/usr/bin:/bin", "JOURNEYD_KAFKA_JARS": str(tmp_path)}
+    command = ["scripts/apache-kafka", "true"]
+    ran = subprocess.run(command, check=False, cwd=ROOT, env=empty, capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert re.search(r"no java on the PATH|needs Java 17|no kafka_2.13-\*.jar", ran.stderr)
 
 
 async def _send(broker: str, topic: str, count: int) -> None:
