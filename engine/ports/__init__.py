@@ -19,7 +19,7 @@ from engine.ports.rows import (
     TouchQuery,
     TouchRow,
 )
-from engine.ports.store import Clock, EventLog, Logged, Reader, Store, Unit
+from engine.ports.store import Clock, EventLog, History, Logged, Reader, Store, Unit
 
 __all__ = [
     "Answering",
@@ -34,6 +34,7 @@ __all__ = [
     "ErasureRow",
     "EventLog",
     "FactRow",
+    "History",
     "JobRow",
     "Kept",
     "LabelCount",

@@ -24,6 +24,10 @@ _SHIFT: Final = 48
 _ENTRY_BITS: Final = 12
 
 
+TOPIC: Final = 1 << _SHIFT
+"""Places from here on are the topic's; those below are offsets of partition 0."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where an entry stands: number of the partition (from 1 on the topic's), offset of the message, entry within it.
 

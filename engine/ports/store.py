@@ -88,6 +88,26 @@ class EventLog(Protocol):
         ...
 
 
+class History(EventLog, Protocol):
+    """A log that is also read again, from both ends: by back-fills, purges and timelines.
+
+    Where there are several partitions it holds what was applied of each, in the order of places (ports/partitions.py):
+    offsets then have gaps, and time goes on within a partition only.
+    """
+
+    def back(self, top: int, limit: int) -> list[Logged]:
+        """Return the last `limit` entries with an offset up to `top`, in order."""
+        ...
+
+    def end(self, position: int) -> int:
+        """Return the last offset that is applied, when the store's own position is this."""
+        ...
+
+    def size(self, upto: int) -> int:
+        """Return about how many entries are kept up to this offset: how much work it is to read them."""
+        ...
+
+
 class Reader(PeopleReader, Protocol):
     """Reads, inside a unit of work or on their own (then of the last commit)."""
 

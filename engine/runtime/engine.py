@@ -11,7 +11,7 @@ from engine.core.events import Directive, Entry, decode
 from engine.core.ids import Micros
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
-from engine.ports import EventLog, JobRow, Reader, Store
+from engine.ports import History, JobRow, Reader, Store
 from engine.ports.window import WINDOW
 from engine.usecases.advance import Advanced, advance
 from engine.usecases.follow_up import is_blocking, next_job, proceed
@@ -33,7 +33,7 @@ class Engine:
     def __init__(
         self,
         store: Store,
-        log: EventLog,
+        log: History,
         watermark: Callable[[], Micros],
         load: Callable[[], Playbook],
         *,

@@ -13,7 +13,7 @@ from engine.core.delivery import Retry
 from engine.core.events import Directive, Entry, Event, Outcome, Receipt, Verb, encode
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND, Micros, derive, share
 from engine.core.playbook import Playbook
-from engine.ports import EventLog, Rendered, Store
+from engine.ports import History, Rendered, Store
 from engine.runtime.clock import ManualClock
 from engine.runtime.engine import Engine
 from engine.usecases import deliver, doubt
@@ -59,7 +59,7 @@ class World(msgspec.Struct):
     `regroups`: how likely it is, whenever time passes, that somebody says that two customers are one, or two again.
     """
 
-    log: EventLog
+    log: History
     store: Store
     load: Callable[[], Playbook]
     scenario: Callable[["Dice", Micros], Event]

@@ -20,7 +20,7 @@ from engine.core.plan import Identity
 from engine.core.playbook import Playbook
 from engine.core.predicates import compile_measure
 from engine.core.state import Customer, Tally
-from engine.ports import Changes, EventLog, JobRow, Reader, Store
+from engine.ports import Changes, History, JobRow, Reader, Store
 from engine.usecases.heard import Heard, applied
 
 PREFIX: Final = "backfill:"
@@ -43,7 +43,7 @@ class Needs(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """The body of a job: what to fill, from the log up to and including `until`."""
+    """The body of a job: what to fill, from the log up to and including `until`: how far it is applied."""
 
     needs: Needs
     until: int
@@ -68,11 +68,11 @@ def needs(before: Playbook | None, after: Playbook) -> Needs:
 
 
 def begin(asked: Needs, position: int, customers: int, *, name: str = "") -> JobRow | None:
-    """Return the job that fills it from the log up to `position`; None when there is nothing to do.
+    """Return the job that fills it from the log, applied up to `position`; None when there is nothing to do.
 
     `customers`: how many there are, for the progress bar. `name`: what tells this publish from others.
     """
-    if not asked or not position:
+    if not asked or not (position or customers):
         return None
     body = msgspec.msgpack.encode(Asked(asked, position))
     return JobRow(f"{PREFIX}{name or position}", "reset", total=customers + position, body=body)
@@ -90,21 +90,22 @@ def _measures(playbook: Playbook) -> dict[str, Measure]:
 # --- one chunk --------------------------------------------------------------------------------------
 
 
-def proceed(store: Store, log: EventLog, job: JobRow, limit: int, heard: Heard | None = None) -> JobRow:
+def proceed(store: Store, log: History, job: JobRow, limit: int, heard: Heard | None = None) -> JobRow:
     """Do the next chunk and return the job's row after it: customers or entries up to `limit`, one transaction.
 
     "reset" takes away what customers hold of these statistics from an earlier time (also what nobody asks for any
     more), "fold" reads the log. A row whose phase is "" is done and gone from the store.
     """
     asked = _body.decode(job.body)
-    after = _reset(store, job, asked, limit)
+    after = _reset(store, log, job, (asked, limit))
     return after if after is not None else _fold(store, log, job, (asked, limit, heard or Heard()))
 
 
 _body: msgspec.msgpack.Decoder[Asked] = msgspec.msgpack.Decoder(Asked)
 
 
-def _reset(store: Store, job: JobRow, asked: Asked, limit: int) -> JobRow | None:
+def _reset(store: Store, log: History, job: JobRow, how: tuple[Asked, int]) -> JobRow | None:
+    asked, limit = how
     if job.phase != "reset":
         return None
     kept = set(asked.needs.kept) - {measure.key for measure in asked.needs.fresh}
@@ -119,7 +120,7 @@ def _reset(store: Store, job: JobRow, asked: Asked, limit: int) -> JobRow | None
             if held != customer.behaviour:
                 changes.customers[customer.id] = replace(customer, behaviour=held)
         if len(found) < limit:
-            job = replace(job, phase="fold", cursor="0", done=max(job.total - asked.until, 0))
+            job = _listen(job, asked, log, log.end(unit.position()))
         else:
             job = replace(job, cursor=found[-1].id, done=min(job.done + len(found), job.total))
         changes.jobs.append(job)
@@ -127,7 +128,14 @@ def _reset(store: Store, job: JobRow, asked: Asked, limit: int) -> JobRow | None
     return job
 
 
-def _fold(store: Store, log: EventLog, job: JobRow, how: tuple[Asked, int, Heard]) -> JobRow:
+def _listen(job: JobRow, asked: Asked, log: History, end: int) -> JobRow:
+    """Return the job as it begins to read the log: nothing is applied until it is done, in no partition."""
+    done = max(job.total - asked.until, 0)
+    body = msgspec.msgpack.encode(replace(asked, until=end))
+    return replace(job, phase="fold", cursor="0", done=done, total=done + log.size(end), body=body)
+
+
+def _fold(store: Store, log: History, job: JobRow, how: tuple[Asked, int, Heard]) -> JobRow:
     asked, limit, heard = how
     after = int(job.cursor)
     heard.hear(log, after)
@@ -138,8 +146,9 @@ def _fold(store: Store, log: EventLog, job: JobRow, how: tuple[Asked, int, Heard
         events = applied(unit, taken, heard, listening.names)
         changes = Changes(customers=listening.fold(unit, events))
         reached = taken[-1].offset if taken else asked.until
-        done = min(max(job.total - asked.until, 0) + reached, job.total)
-        job = replace(job, cursor=str(reached), done=done, phase="" if reached >= asked.until else "fold")
+        is_over = reached >= asked.until
+        done = job.total if is_over else min(job.done + len(taken), job.total)
+        job = replace(job, cursor=str(reached), done=done, phase="" if is_over else "fold")
         changes.jobs.append(job)
         unit.commit(changes)
     heard.at = reached

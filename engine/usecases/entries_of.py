@@ -11,6 +11,7 @@ from engine.core.events import Entry
 from engine.core.ids import Micros
 from engine.core.state import Customer
 from engine.ports import EventLog, Reader, TouchQuery
+from engine.ports.partitions import TOPIC
 from engine.usecases.erase import names_of
 from engine.usecases.mentions import Known, Search, read
 
@@ -29,9 +30,14 @@ def places_of(
     first = first_since(log, customer.created)
     while True:
         search = Search(store, known, rules)
-        found = [offset for offset, entry, body in _entries(log, first, progress) if search.names(entry, body)]
+        found: list[tuple[Micros, int]] = []
+        received: Micros = 0
+        for offset, entry, body in _entries(log, first, progress):
+            received = received if entry is None else entry.received
+            if search.names(entry, body):
+                found.append((received, offset))
         if len(search.known().names) == len(known.names):
-            return found
+            return [offset for _, offset in sorted(found)]  # one partition comes after the other
         known = search.known()
 
 
@@ -55,8 +61,10 @@ def entry_at(log: EventLog, offset: int) -> Entry | None:
 
 
 def first_since(log: EventLog, since: Micros) -> int:
-    """Return the offset after which everything was received at `since` or later; the log never goes back in time."""
+    """Return an offset up to which everything was received before `since`; within a partition time never goes back."""
     low, high = 0, log.tail()
+    if high >= TOPIC:
+        return 0
     while low < high:
         middle = (low + high) // 2
         found = log.read(middle, 1)

@@ -15,7 +15,7 @@ from engine.core.ids import Micros, key64
 from engine.core.moves import next_move
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
-from engine.ports import DeadLetter, EventLog, JobRow, Store
+from engine.ports import DeadLetter, History, JobRow, Store
 from engine.usecases import backfill
 from engine.usecases.apply import catch_up, happen
 from engine.usecases.backfill import is_backfill
@@ -40,7 +40,7 @@ def is_blocking(job: JobRow) -> bool:
     return not (is_sweep(job) or is_purge(job))
 
 
-def proceed(store: Store, log: EventLog, playbook: Playbook, *, limit: int, heard: Heard) -> JobRow | None:
+def proceed(store: Store, log: History, playbook: Playbook, *, limit: int, heard: Heard) -> JobRow | None:
     """Do the next chunk of the first job, those that block first; return its row after it, None when there is none.
 
     A row whose `phase` is "" is done. `heard` is handed from chunk to chunk of a back-fill. Purges are `purge.py`'s.

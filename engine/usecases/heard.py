@@ -11,6 +11,7 @@ import msgspec
 from engine.core.events import Event, decode
 from engine.core.ids import Micros, key64
 from engine.ports import EventLog, Logged, Reader
+from engine.ports.partitions import TOPIC
 from engine.ports.window import WINDOW, oldest_kept, slice_of
 
 MOST_KEYS: Final = 1_000_000
@@ -54,7 +55,7 @@ class Heard:
             return
         self._slices = []
         after = max(offset - self._most, 0)
-        while after < offset:
+        while after < offset < TOPIC:
             found = log.read(after, min(_PAGE, offset - after))
             if not found or found[0].offset > offset:
                 break
@@ -69,15 +70,20 @@ class Heard:
 
 
 def applied(unit: Reader, places: Sequence[Logged], heard: Heard, names: Iterable[str]) -> list[Event]:
-    """Return the events of these names that were applied when they came, and not dropped as repeats."""
+    """Return the events of these names that were applied when they came, and not dropped as repeats.
+
+    Of the topic's partitions repeats are not kept: what is there was applied.
+    """
     heads = [(place, head) for place in places if (head := _heading(place.body)) is not None]
-    keys = [key64(head.source, head.id) for _, head in heads]
-    stand = unit.seen(keys)
+    keys = {place.offset: key64(head.source, head.id) for place, head in heads if place.offset < TOPIC}
+    stand = unit.seen(list(keys.values()))
     events: list[Event] = []
-    for (place, head), key in zip(heads, keys, strict=True):
-        if heard.is_repeat(key) or stand.get(key, place.offset) < place.offset:
-            continue
-        heard.add(key, head.received)
+    for place, head in heads:
+        if place.offset < TOPIC:
+            key = keys[place.offset]
+            if heard.is_repeat(key) or stand.get(key, place.offset) < place.offset:
+                continue
+            heard.add(key, head.received)
         if head.name in names:
             entry = _whole(place.body)
             if entry is not None:

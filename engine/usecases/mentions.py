@@ -30,6 +30,7 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     `provided`: (provider, its id) of touches; `codes`: (pool, code) of coupons. `directive` is the erasure's own entry:
     what stands after it is `shut_out`'s, and what was received before `since` cannot know the person. `later`: received
     by the entry that was looked at last. `before`: how many names were known when the pass through the log began.
+    `until`: what was received after it is somebody new again (0: nobody was readmitted).
     """
 
     customer: str
@@ -45,6 +46,7 @@ class Known(msgspec.Struct, frozen=True, omit_defaults=True):
     is_met: bool = False
     later: Micros = 0
     before: int = 0
+    until: Micros = 0
 
     def joined(self, newer: "Known") -> "Known":
         """Return the newer one with what this one knows besides."""
@@ -96,7 +98,7 @@ class Search:
             elif entry is None:
                 if self._mentions(place.body):
                     changed[place.offset] = encode(Erased(self._later))
-            else:
+            elif not self._known.until or entry.received <= self._known.until:
                 left = self.left(entry, place.body)
                 if left is not entry:
                     changed[place.offset] = encode(left)

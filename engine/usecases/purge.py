@@ -15,7 +15,9 @@ from engine.core.audience.identity import Rules
 from engine.core.errors import StoreBusy, StoreFull
 from engine.core.events import Directive, encode
 from engine.core.ids import MINUTE, SECOND, Micros
-from engine.ports import Changes, EventLog, JobRow, Store, SuppressionRow
+from engine.ports import Changes, History, JobRow, Logged, Reader, Store, SuppressionRow
+from engine.ports.partitions import TOPIC, unpack
+from engine.ports.partitions import pack as place_of
 from engine.usecases.fingerprints import fingerprints
 from engine.usecases.mentions import Known, Search, addresses, blotted, read, values_of
 
@@ -104,7 +106,7 @@ def rests_until(job: JobRow) -> Micros:
 
 
 def proceed(
-    store: Store, log: EventLog, job: JobRow, rules: Rules, *, now: Micros, trip: Callable[[str], None]
+    store: Store, log: History, job: JobRow, rules: Rules, *, now: Micros, trip: Callable[[str], None]
 ) -> JobRow:
     """Do the next chunk and return the job's row after it; a row whose phase is "" is done and gone.
 
@@ -123,13 +125,12 @@ def proceed(
 # --- one chunk --------------------------------------------------------------------------------------
 
 
-def _purge_log(store: Store, log: EventLog, job: JobRow, rules: Rules, trip: Callable[[str], None]) -> JobRow:
+def _purge_log(store: Store, log: History, job: JobRow, rules: Rules, trip: Callable[[str], None]) -> JobRow:
     with store.unit() as unit:
         before = _body.decode(job.body)
-        top = int(job.cursor) if job.cursor else unit.position()
-        after = max(0, top - ENTRIES)
-        found = [place for place in log.read(after, top - after) if place.offset <= top]
-        search = Search(unit, before, rules)
+        top = int(job.cursor) if job.cursor else log.end(unit.position())
+        found = _of_one_partition(log.back(top, ENTRIES))
+        search = Search(unit, _across(unit, before) if top >= TOPIC else before, rules)
         rewritten = search.unmade(found)
         known = search.known()
         # What was learned is kept before the entries that taught it are gone.
@@ -137,23 +138,50 @@ def _purge_log(store: Store, log: EventLog, job: JobRow, rules: Rules, trip: Cal
         unit.commit(Changes(jobs=[replace(job, cursor=str(top), body=msgspec.msgpack.encode(learned))]))
     log.rewrite(rewritten)
     trip("erase.rewritten")
-    total = job.total or top
-    is_over = after == 0 or not found or search.is_before
-    if is_over and len(known.names) > known.before:
+    total = job.total if job.cursor else job.done + log.size(top)
+    left = _left_below(found, search)
+    if not left and len(known.names) > known.before:
         # Entries that were looked at already may know the person by a name that was learned since: once more.
         known = replace(known, before=len(known.names), is_met=False, later=0)
-        job = replace(job, cursor="", total=total + top)
-    elif is_over:
+        job = replace(job, cursor="", done=total, total=total)
+    elif not left:
         job = replace(job, phase="letters", cursor="", done=total, total=total)
     else:
-        job = replace(job, cursor=str(after), done=total - after, total=total)
+        job = replace(job, cursor=str(left), done=min(job.done + len(found), total), total=total)
     job = replace(job, body=msgspec.msgpack.encode(known))
     with store.unit() as unit:
         unit.commit(Changes(jobs=[job]))
     return job
 
 
-def _purge_letters(store: Store, log: EventLog, job: JobRow, rules: Rules, now: Micros) -> JobRow:
+def _of_one_partition(found: list[Logged]) -> list[Logged]:
+    """Return those of the last one's partition: from when on a person is known is seen in each by itself."""
+    first = _first_of(found[-1]) if found else 0
+    return [place for place in found if place.offset >= first]
+
+
+def _first_of(place: Logged) -> int:
+    return place_of(unpack(place.offset).partition, 0, 0)
+
+
+def _left_below(found: list[Logged], search: Search) -> int:
+    """Return up to where the log is still to be looked at, 0 for nowhere."""
+    if not found:
+        return 0
+    return max((_first_of(found[0]) if search.is_before else found[0].offset) - 1, 0)
+
+
+def _across(unit: Reader, known: Known) -> Known:
+    """Return who is to be forgotten in several partitions, where no entry says: what stands after me is `shut_out`'s.
+
+    All of them is looked at. Only of somebody who was readmitted what came after the erasure is left alone.
+    """
+    is_back = bool(known.keys) and not unit.erased(known.keys)
+    lines = [row.at for row in unit.erasures() if row.customer == known.customer] if is_back else [0]
+    return replace(known, is_met=True, until=max(lines, default=0))
+
+
+def _purge_letters(store: Store, log: History, job: JobRow, rules: Rules, now: Micros) -> JobRow:
     """Forget dead letters, complete the ledger line and the directive, and let go of everything known of the person."""
     known = _body.decode(job.body)
     with store.unit() as unit:
@@ -176,21 +204,20 @@ def _purge_letters(store: Store, log: EventLog, job: JobRow, rules: Rules, now: 
     return job
 
 
-def _complete(log: EventLog, position: int, known: Known, said: dict[str, Any]) -> None:
+def _complete(log: History, position: int, known: Known, said: dict[str, Any]) -> None:
     """Let the directive say all that the ledger knows: a replay finds nobody whose identifiers it could add."""
     top = position
-    while top > 0:
-        after = max(0, top - ENTRIES)
-        for place in reversed(log.read(after, top - after)):
+    while found := log.back(top, ENTRIES):
+        for place in reversed(found):
             entry = read(place.body)
             if isinstance(entry, Directive) and entry.id == known.directive and entry.verb == "erase":
                 whole = blotted(replace(entry, properties=said), values_of(known.names))
                 log.rewrite({place.offset: encode(whole)})
                 return
-        top = after
+        top = found[0].offset - 1
 
 
-def _scrub(store: Store, log: EventLog, job: JobRow, now: Micros, trip: Callable[[str], None]) -> JobRow:
+def _scrub(store: Store, log: History, job: JobRow, now: Micros, trip: Callable[[str], None]) -> JobRow:
     """Write the files anew, once for everybody whose last traces are only there any more."""
     over = [one for one in store.jobs() if is_scrub(one)] if is_long(job) else [job]
     try:

@@ -5,7 +5,7 @@ from engine.core.expression import Measure
 from engine.core.ids import DAY
 from engine.core.plan import Audience
 from engine.core.playbook import Playbook
-from engine.ports import EventLog, Store
+from engine.ports import History, Store
 from engine.usecases.advance import advance
 from engine.usecases.backfill import begin, needs, proceed
 from engine.usecases.heard import Heard
@@ -14,7 +14,7 @@ VALUES = Measure("v", "order_paid", "brand", window=30 * DAY, kind="values")
 TOTALS = Measure("t", "order_paid", "total", window=30 * DAY)
 
 
-def test_a_statistic_is_filled_in_chunks_and_its_job_disappears(store: Store, log: EventLog) -> None:
+def test_a_statistic_is_filled_in_chunks_and_its_job_disappears(store: Store, log: History) -> None:
     orders = [
         Event(
             f"m{n % 25}", "order_paid", n, n, identifiers={"user_id": f"u{n % 4}"}, properties={"total": n, "brand": n}

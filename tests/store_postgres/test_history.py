@@ -35,7 +35,7 @@ def database(postgres_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def log(database: Database) -> PostgresLog:
-    return PostgresLog(database.connection)
+    return PostgresLog(database)
 
 
 def keep(database: Database, *rows: tuple[int, Micros, bytes]) -> None:
@@ -60,7 +60,7 @@ def said(number: int, at: Micros) -> bytes:
 def test_history_is_read_partition_by_partition_and_message_by_message(database: Database) -> None:
     places = [pack(2, 7, 1), pack(1, 9, 1), pack(1, 9, 2), pack(1, 70, 1), 1, 2]
     keep(database, *((place, NOVEMBER - place % 1000 * SECOND, b"%d" % place) for place in places))
-    history = PostgresHistory(database.connection, lambda: 2)
+    history = PostgresHistory(database, lambda: 2)
     found = history.read(0, 100)
     assert [one.offset for one in found] == sorted(places)
     assert [one.body for one in found] == [b"%d" % place for place in sorted(places)]
@@ -74,7 +74,7 @@ def test_history_is_read_partition_by_partition_and_message_by_message(database:
 def test_history_is_read_backwards_across_partitions(database: Database) -> None:
     places = [1, 2, pack(1, 9, 1), pack(1, 9, 2), pack(2, 7, 1)]
     keep(database, *((place, NOVEMBER, b"") for place in places))
-    history = PostgresHistory(database.connection, lambda: 2)
+    history = PostgresHistory(database, lambda: 2)
     assert [one.offset for one in history.back(pack(2, 7, 1), 2)] == places[3:]
     assert [one.offset for one in history.back(pack(1, 9, 1), 2)] == places[1:3]
     assert [one.offset for one in history.back(1, 9)] == [1]
@@ -83,7 +83,7 @@ def test_history_is_read_backwards_across_partitions(database: Database) -> None
 def test_what_the_desk_has_not_applied_is_not_history_yet(database: Database, log: PostgresLog) -> None:
     log.append([b"a", b"b", b"c"])
     keep(database, (pack(1, 0, 1), NOVEMBER, b"x"))
-    history = PostgresHistory(database.connection, lambda: 2)
+    history = PostgresHistory(database, lambda: 2)
     assert [one.body for one in history.read(0, 9)] == [b"a", b"b", b"x"]
     assert [one.body for one in history.back(pack(1, 0, 1), 9)] == [b"a", b"b", b"x"]
     assert [one.body for one in log.read(0, 9)] == [b"a", b"b", b"c"]
@@ -91,7 +91,7 @@ def test_what_the_desk_has_not_applied_is_not_history_yet(database: Database, lo
 
 def test_history_since_an_instant_leaves_out_what_came_before(database: Database) -> None:
     keep(database, (1, OCTOBER, b"old"), (pack(1, 1, 1), OCTOBER, b"old too"), (pack(1, 2, 1), NOVEMBER, b"new"))
-    history = PostgresHistory(database.connection, lambda: 1, since=NOVEMBER - DAY)
+    history = PostgresHistory(database, lambda: 1, since=NOVEMBER - DAY)
     assert [one.body for one in history.read(0, 9)] == [b"new"]
 
 
@@ -103,7 +103,7 @@ def test_repeats_are_not_history(database: Database) -> None:
     rows.append((pack(1, 1, 1), NOVEMBER, b"nobody can read this"))
     with database.connection() as connection, connection.transaction():
         write_entries(connection, rows, seen=[pack(1, 0, 1), pack(1, 0, 3)], months=Months("entries"))
-    found = PostgresHistory(database.connection, lambda: 0).read(0, 9)
+    found = PostgresHistory(database, lambda: 0).read(0, 9)
     assert [one.offset for one in found] == [pack(1, 0, 1), pack(1, 0, 3), pack(1, 1, 1)]
 
 
@@ -113,8 +113,8 @@ def test_an_entry_makes_the_month_it_falls_into(database: Database) -> None:
 
 
 def test_months_are_made_ahead(database: Database) -> None:
-    make_ahead(database.connection, instant("2026-12-31"))
-    make_ahead(database.connection, instant("2026-12-31"))
+    make_ahead(database, instant("2026-12-31"))
+    make_ahead(database, instant("2026-12-31"))
     assert months(database) == ["entries_2026_12", "entries_2027_01"]
 
 
@@ -122,7 +122,7 @@ def test_many_writers_make_one_month(database: Database) -> None:
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(lambda n: keep(database, (pack(n, 0, 1), NOVEMBER, b"")), range(1, 7)))
     assert months(database) == ["entries_2026_11"]
-    assert len(PostgresHistory(database.connection, lambda: 0).read(0, 99)) == 6
+    assert len(PostgresHistory(database, lambda: 0).read(0, 99)) == 6
 
 
 def test_readers_do_not_wait_for_a_month_that_is_being_made(database: Database) -> None:
@@ -138,7 +138,7 @@ def test_readers_do_not_wait_for_a_month_that_is_being_made(database: Database) 
 
 
 def test_two_processes_append_without_gaps(database: Database) -> None:
-    logs = [PostgresLog(database.connection) for _ in range(4)]
+    logs = [PostgresLog(database) for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
         lasts = list(threads.map(lambda one: [one.append([b"a", b"b"]) for _ in range(20)], logs))
     assert sorted(last for each in lasts for last in each) == list(range(2, 161, 2))
@@ -170,15 +170,15 @@ def test_trimming_drops_whole_months_and_the_rest_by_rows(database: Database, lo
 
 def test_months_that_are_over_are_dropped(database: Database) -> None:
     keep(database, (pack(1, 0, 1), OCTOBER, b""), (pack(1, 0, 2), NOVEMBER, b""))
-    assert drop_months(database.connection, NOVEMBER, 0) == ["entries_2026_10"]
-    assert [one.offset for one in PostgresHistory(database.connection, lambda: 0).read(0, 9)] == [pack(1, 0, 2)]
-    assert drop_months(database.connection, NOVEMBER, 0) == []
+    assert drop_months(database, NOVEMBER, 0) == ["entries_2026_10"]
+    assert [one.offset for one in PostgresHistory(database, lambda: 0).read(0, 9)] == [pack(1, 0, 2)]
+    assert drop_months(database, NOVEMBER, 0) == []
 
 
 def test_a_month_with_words_that_nobody_applied_stays(database: Database, log: PostgresLog) -> None:
     log.append([said(1, OCTOBER)])
-    assert drop_months(database.connection, NOVEMBER, 0) == []
-    assert drop_months(database.connection, NOVEMBER, 1) == ["entries_2026_10"]
+    assert drop_months(database, NOVEMBER, 0) == []
+    assert drop_months(database, NOVEMBER, 1) == ["entries_2026_10"]
     assert log.tail() == 1
     assert log.append([said(2, NOVEMBER)]) == 2
 
@@ -188,7 +188,7 @@ def test_a_dropped_month_that_this_process_still_believes_in_is_a_conflict(datab
     for number in (1, 2):
         with database.connection() as connection, connection.transaction():
             insert(connection, [(pack(1, 0, number), OCTOBER, b"")], months=known)
-    drop_months(database.connection, NOVEMBER, 0)
+    drop_months(database, NOVEMBER, 0)
     with pytest.raises(Conflict), database.connection() as connection, connection.transaction():
         insert(connection, [(pack(1, 0, 3), OCTOBER, b"")], months=known)
     with database.connection() as connection, connection.transaction():
@@ -201,7 +201,7 @@ def test_a_month_whose_dropping_was_cut_off_is_made_anew(database: Database) -> 
     with database.connection() as connection:
         connection.execute("ALTER TABLE entries DETACH PARTITION entries_2026_10")
     keep(database, (pack(1, 0, 2), OCTOBER, b"new"))
-    assert [one.body for one in PostgresHistory(database.connection, lambda: 0).read(0, 9)] == [b"new"]
+    assert [one.body for one in PostgresHistory(database, lambda: 0).read(0, 9)] == [b"new"]
 
 
 # --- rewriting --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from engine.core.events import Directive, decode
 from engine.core.ids import SECOND, Micros
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
-from engine.ports import Clock, EventLog, JobRow, SharedStore, Turn
+from engine.ports import Clock, History, JobRow, SharedStore, Turn
 from engine.ports.partitions import DESK, PartitionRow
 from engine.ports.window import WINDOW
 from engine.runtime.engine import BATCH, Committed
@@ -305,8 +305,8 @@ class StreamEngine:
 class Logs(msgspec.Struct, frozen=True):
     """The logs that stand in the store: the desk's, all that was ever applied, and what was applied at a place."""
 
-    desk: EventLog
-    history: EventLog
+    desk: History
+    history: History
     find: Callable[[int], bytes | None]
 
 

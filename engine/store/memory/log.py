@@ -32,6 +32,20 @@ class MemoryLog:
             chunk = self._bodies[first - self._dropped : first - self._dropped + max(limit, 0)]
         return [Logged(first + place, body) for place, body in enumerate(chunk, start=1)]
 
+    def back(self, top: int, limit: int) -> list[Logged]:
+        """Return the last `limit` entries with an offset up to `top`, in order."""
+        with self._lock:
+            after = max(top - limit, self._dropped)
+            return self.read(after, max(top - after, 0))
+
+    def end(self, position: int) -> int:
+        """Return the last offset that is applied: the store's position."""
+        return position
+
+    def size(self, upto: int) -> int:
+        """Return how many entries are kept up to an offset."""
+        return max(upto - self._dropped, 0)
+
     def tail(self) -> int:
         """Return the last offset, 0 when empty."""
         return self._dropped + len(self._bodies)

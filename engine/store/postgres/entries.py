@@ -14,7 +14,9 @@ from psycopg.errors import CheckViolation
 from engine.core.errors import Conflict, JourneydError, StoreBusy
 from engine.core.ids import Micros
 from engine.ports import Logged
-from engine.store.postgres.entries_months import TOPIC, Connect, Months, clamped, clear
+from engine.ports.partitions import TOPIC
+from engine.store.postgres.connection import Database
+from engine.store.postgres.entries_months import Months, clamped, clear
 from engine.store.postgres.entries_sql import SQL
 
 LAST: Final = (1 << 63) - 1
@@ -53,12 +55,12 @@ class PostgresHistory:
     what was received before, and with it whole months.
     """
 
-    def __init__(self, connect: Connect, position: Callable[[], int], *, since: Micros = 0) -> None:
-        self._connect, self._position, self._since = connect, position, since
+    def __init__(self, database: Database, position: Callable[[], int], *, since: Micros = 0) -> None:
+        self._database, self._position, self._since = database, position, since
 
     def read(self, after: int, limit: int) -> list[Logged]:
         """Return up to `limit` applied entries with a place above `after`, in order."""
-        with self._connect() as connection:
+        with self._database.connection() as connection:
             found: list[Logged] = []
             if after < TOPIC:
                 found = read(connection, (after, min(self._position(), TOPIC - 1)), limit, self._since)
@@ -68,7 +70,7 @@ class PostgresHistory:
 
     def back(self, top: int, limit: int) -> list[Logged]:
         """Return the last `limit` applied entries with a place up to `top`, in order."""
-        with self._connect() as connection:
+        with self._database.connection() as connection:
             found = read_back(connection, (TOPIC, top), limit) if top > TOPIC else []
             if len(found) < limit:
                 found = read_back(connection, (0, min(top, self._position())), limit - len(found)) + found
@@ -76,12 +78,12 @@ class PostgresHistory:
 
     def end(self, position: int) -> int:
         """Return the last place that is applied, of all partitions; `position` is partition 0's."""
-        with self._connect() as connection:
+        with self._database.connection() as connection:
             return _last(connection, (TOPIC, LAST)) or position
 
     def size(self, upto: int) -> int:
         """Return about how many entries there are."""
-        with self._connect() as connection:
+        with self._database.connection() as connection:
             return max(int(_value(connection, "count_entries")), min(upto, self._position()))
 
     def tail(self) -> int:
@@ -90,18 +92,18 @@ class PostgresHistory:
 
     def find(self, place: int) -> bytes | None:
         """Return the body applied at a place, None when it is not kept (any more)."""
-        with self._connect() as connection:
+        with self._database.connection() as connection:
             found: bytes | None = _value(connection, "entry_at", (place,))
         return found
 
     def rewrite(self, bodies: Mapping[int, bytes]) -> None:
         """Put other bodies at these places, durably, in one commit; those that hold nothing are left alone."""
-        with self._connect() as connection:
+        with self._database.connection() as connection:
             rewrite(connection, bodies)
 
     def scrub(self) -> None:
         """Let the database clear what was rewritten out of its tables; raises `StoreBusy` while somebody reads it."""
-        scrub(self._connect)
+        scrub(self._database)
 
     def append(self, bodies: Sequence[bytes]) -> int:  # noqa: ARG002 - an `EventLog`'s
         """Nobody appends to what was: partition 0 has a log, the others the topic."""
@@ -145,14 +147,14 @@ def rewrite(connection: Connection[Any], bodies: Mapping[int, bytes]) -> None:
             connection.execute(SQL["note_rewritten"], (month,))
 
 
-def scrub(connect: Connect) -> None:
+def scrub(database: Database) -> None:
     """Clear dead copies out of the months that hold some; raises `StoreBusy` while somebody reads an older state."""
-    with connect() as connection:
+    with database.connection() as connection:
         found = connection.execute(SQL["rewritten"]).fetchall()
     if any(is_read for _, _, is_read in found):
         raise StoreBusy("the history is being read: what was erased goes when that ends")
-    clear(connect, [month for month, _, _ in found])
-    with connect() as connection, connection.transaction():
+    clear(database, [month for month, _, _ in found])
+    with database.connection() as connection, connection.transaction():
         for month, by, _ in found:
             connection.execute(SQL["forget_rewritten"], (month, by))
 

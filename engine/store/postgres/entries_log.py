@@ -15,8 +15,10 @@ from psycopg import Connection
 
 from engine.core.ids import Micros
 from engine.ports import Logged
+from engine.ports.partitions import TOPIC
 from engine.store.postgres import entries
-from engine.store.postgres.entries_months import TOPIC, Connect, Months, bounds, drop_months_below, month_of
+from engine.store.postgres.connection import Database
+from engine.store.postgres.entries_months import Months, bounds, drop_months_below, month_of
 from engine.store.postgres.entries_sql import SQL
 
 _GROUP: Final = 5_000  # entries in one transaction, so that a flood does not starve the first caller of its answer
@@ -26,10 +28,10 @@ _Waiting: TypeAlias = "tuple[Sequence[bytes], Future[int]]"
 
 
 class PostgresLog:
-    """A `History` in `entries`. `connect` gives connections of a pool; `channel` is where others are told of more."""
+    """A `History` in `entries`; other processes hear of more by the store's notice "desk"."""
 
-    def __init__(self, connect: Connect, *, channel: str = "journeyd") -> None:
-        self._connect, self._channel = connect, channel
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._months = Months("entries")
         self._waiting: list[_Waiting] = []
         self._queue, self._writing = threading.Lock(), threading.Lock()
@@ -78,7 +80,7 @@ class PostgresLog:
         return group
 
     def _commit(self, bodies: Sequence[bytes]) -> int:
-        with self._connect() as connection, connection.transaction():
+        with self._database.connection() as connection, connection.transaction():
             tail, at = _desk(connection, "lock_desk")
             rows = []
             for offset, body in enumerate(bodies, start=tail + 1):
@@ -86,17 +88,17 @@ class PostgresLog:
                 rows.append((offset, at, body))
             entries.insert(connection, rows, months=self._months)
             connection.execute(SQL["move_desk"], (tail + len(bodies), at))
-            connection.execute(SQL["tell_desk"], (self._channel,))
+            connection.execute(SQL["tell_desk"], (self._database.channel,))
         return int(tail) + len(bodies)
 
     def read(self, after: int, limit: int) -> list[Logged]:
         """Return up to `limit` entries with an offset above `after`, in order."""
-        with self._connect() as connection:
+        with self._database.connection() as connection:
             return entries.read(connection, (after, TOPIC - 1), limit)
 
     def back(self, top: int, limit: int) -> list[Logged]:
         """Return the last `limit` entries with an offset up to `top`, in order."""
-        with self._connect() as connection:
+        with self._database.connection() as connection:
             return entries.read_back(connection, (0, min(top, TOPIC - 1)), limit)
 
     def end(self, position: int) -> int:
@@ -110,29 +112,29 @@ class PostgresLog:
 
     def tail(self) -> int:
         """Return the last durable offset, 0 when empty."""
-        with self._connect() as connection:
+        with self._database.connection() as connection:
             return _desk(connection)[0]
 
     def rewrite(self, bodies: Mapping[int, bytes]) -> None:
         """Put other bodies at these offsets, durably, in one commit; those that hold nothing are left alone."""
-        with self._connect() as connection:
+        with self._database.connection() as connection:
             entries.rewrite(connection, bodies)
 
     def scrub(self) -> None:
         """Let the database clear what was rewritten out of its tables; raises `StoreBusy` while somebody reads it."""
-        entries.scrub(self._connect)
+        entries.scrub(self._database)
 
     def trim(self, below: int) -> None:
         """Drop the entries with an offset below this, whole months at once; the last one stays, and offsets go on."""
-        with self._connect() as connection:
+        with self._database.connection() as connection:
             tail, at = _desk(connection)
         below = min(below, tail)
-        drop_months_below(self._connect, bounds(month_of("entries", at))[0], below)
+        drop_months_below(self._database, bounds(month_of("entries", at))[0], below)
         while self._drop_some(below):
             pass
 
     def _drop_some(self, below: int) -> int:
-        with self._connect() as connection, connection.transaction():
+        with self._database.connection() as connection, connection.transaction():
             return connection.execute(SQL["drop_entries"], (below, _TRIM)).rowcount
 
     def on_append(self, wake: Callable[[], None]) -> None:

@@ -6,22 +6,17 @@ and by the retention of `worker` and `run`. Instants are microseconds.
 
 import re
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from psycopg import Connection, sql
 
 from engine.core.ids import SECOND, Micros
-from engine.ports.partitions import DESK, pack
+from engine.ports.partitions import TOPIC
+from engine.store.postgres.connection import Database, errors_are_said
 from engine.store.postgres.entries_sql import SQL
-
-Connect: TypeAlias = Callable[[], AbstractContextManager[Connection[Any]]]
-"""Gives a connection for the length of a `with`: a pool's `connection`."""
-
-TOPIC: Final = pack(DESK + 1, 0, 0)
-"""Places from here on are the topic's; those below are offsets of partition 0."""
 
 _NAME: Final = re.compile(r"[a-z]+_(\d{4})_(\d{2})")
 _LAST: Final[Micros] = int(datetime(9998, 12, 1, tzinfo=UTC).timestamp()) * SECOND
@@ -91,36 +86,36 @@ def bounds(month: str) -> tuple[Micros, Micros]:
     return int(first.timestamp()) * SECOND, int(after.timestamp()) * SECOND
 
 
-def make_ahead(connect: Connect, now: Micros) -> None:
+def make_ahead(database: Database, now: Micros) -> None:
     """Make this month and the next one, so that no batch has to when it begins."""
     for table in ("entries", "notes"):
         _, after = bounds(month_of(table, now))
-        with connect() as connection, connection.transaction():
+        with database.connection() as connection, connection.transaction():
             Months(table).ensure(connection, (now, after))
 
 
-def drop_months(connect: Connect, before: Micros, position: int) -> list[str]:
+def drop_months(database: Database, before: Micros, position: int) -> list[str]:
     """Drop the months of the history that were over before an instant; return them.
 
     A month stays while it holds entries of partition 0 above `position`: they are not applied.
     """
-    return _drop(connect, ("entries", before), sql.SQL("place > $1 AND place < $2"), (position, TOPIC))
+    return _drop(database, ("entries", before), sql.SQL("place > $1 AND place < $2"), (position, TOPIC))
 
 
-def drop_months_below(connect: Connect, before: Micros, place: int) -> list[str]:
+def drop_months_below(database: Database, before: Micros, place: int) -> list[str]:
     """Drop the months of the history that were over before an instant and hold nothing from this place on."""
-    return _drop(connect, ("entries", before), sql.SQL("place >= $1"), (place,))
+    return _drop(database, ("entries", before), sql.SQL("place >= $1"), (place,))
 
 
-def drop_notes(connect: Connect, before: Micros) -> list[str]:
+def drop_notes(database: Database, before: Micros) -> list[str]:
     """Drop the months of the reasons that were over before an instant; return them."""
-    return _drop(connect, ("notes", before), sql.SQL("at < $1"), (0,))
+    return _drop(database, ("notes", before), sql.SQL("at < $1"), (0,))
 
 
-def _drop(connect: Connect, which: tuple[str, Micros], kept: sql.SQL, values: tuple[int, ...]) -> list[str]:
+def _drop(database: Database, which: tuple[str, Micros], kept: sql.SQL, values: tuple[int, ...]) -> list[str]:
     table, before = which
     dropped = []
-    with _outside(connect) as connection:
+    with _outside(database) as connection:
         for name, is_half in _months(connection, table):
             if bounds(name)[1] > before:
                 break
@@ -137,25 +132,19 @@ def _drop(connect: Connect, which: tuple[str, Micros], kept: sql.SQL, values: tu
     return dropped
 
 
-def clear(connect: Connect, months: Iterable[str]) -> None:
+def clear(database: Database, months: Iterable[str]) -> None:
     """Let the database clear dead copies out of these months."""
-    with _outside(connect) as connection:
+    with _outside(database) as connection:
         for name in months:
             connection.execute(sql.SQL("VACUUM (INDEX_CLEANUP ON) {}").format(sql.Identifier(name)))
 
 
 @contextmanager
-def _outside(connect: Connect) -> Iterator[Connection[Any]]:
+def _outside(database: Database) -> Iterator[Connection[Any]]:
     """Give a connection on which each statement stands alone, and may last: some may not be part of a transaction."""
-    with connect() as connection:
-        was, connection.autocommit = connection.autocommit, True
+    with errors_are_said(), database.connect() as connection:
         connection.execute("SET statement_timeout = 0")
-        try:
-            yield connection
-        finally:
-            if not connection.closed:
-                connection.execute("RESET statement_timeout")
-                connection.autocommit = was
+        yield connection
 
 
 def _months(connection: Connection[Any], table: str) -> list[tuple[str, bool]]:

@@ -19,7 +19,7 @@ import apsw
 from engine.core.errors import BadInput, JourneydError, NewerSchema
 from engine.ports import Logged
 from engine.store.sqlite.connection import Checkpoints, empty_wal, full_disk_is_said, open_reader, open_writer
-from engine.store.sqlite.rewriting import READ, READ_FIRST, VERSION, prepare, renew, rewrite
+from engine.store.sqlite.rewriting import READ, READ_BACK, READ_FIRST, VERSION, prepare, renew, rewrite
 
 _TRIM: Final = 5_000  # entries dropped in one transaction, between two groups
 _GROUP: Final = 5_000  # entries in one transaction, so that a flood does not starve the first caller of its answer
@@ -156,6 +156,21 @@ class SqliteLog:
             query = READ if self._version == VERSION else READ_FIRST
             rows: list[Any] = self._reader.execute(query, (after, max(limit, 0))).fetchall()
         return [Logged(offset, body) for offset, body in rows]
+
+    def back(self, top: int, limit: int) -> list[Logged]:
+        """Return the last `limit` entries with an offset up to `top`, in order; of a journal of this version."""
+        with self._reading:
+            rows: list[Any] = self._reader.execute(READ_BACK, (top, max(limit, 0))).fetchall()
+        return [Logged(offset, body) for offset, body in reversed(rows)]
+
+    def end(self, position: int) -> int:
+        """Return the last offset that is applied: the store's position."""
+        return position
+
+    def size(self, upto: int) -> int:
+        """Return how many entries are kept up to an offset."""
+        first = self.read(0, 1)
+        return max(upto - first[0].offset + 1, 0) if first else 0
 
     def tail(self) -> int:
         """Return the last durable offset, 0 when empty."""

@@ -17,6 +17,10 @@ READ: Final = """SELECT e.offset, coalesce(r.body, e.body) FROM entries AS e
 LEFT JOIN rewritten AS r ON r.offset = e.offset WHERE e.offset > ?1 ORDER BY e.offset LIMIT ?2"""
 """Entries above an offset, as they were rewritten."""
 
+READ_BACK: Final = """SELECT e.offset, coalesce(r.body, e.body) FROM entries AS e
+LEFT JOIN rewritten AS r ON r.offset = e.offset WHERE e.offset <= ?1 ORDER BY e.offset DESC LIMIT ?2"""
+"""Entries up to an offset, the last one first, as they were rewritten."""
+
 READ_FIRST: Final = "SELECT offset, body FROM entries WHERE offset > ?1 ORDER BY offset LIMIT ?2"
 """The same of a journal that still has its first version."""
 
