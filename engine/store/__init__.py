@@ -1,1 +1,1 @@
-"""Stores behind `ports.Store`: memory (the reference) and sqlite."""
+"""Stores behind `ports.Store`: memory (the reference), sqlite and postgres."""

@@ -10,12 +10,12 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
-import msgspec
 from psycopg import Connection
 
 from engine.core.ids import Micros
 from engine.ports import Logged
 from engine.ports.partitions import TOPIC
+from engine.store.conventions import received_of
 from engine.store.postgres import entries
 from engine.store.postgres.connection import Database
 from engine.store.postgres.entries_months import Months, bounds, drop_months_below, month_of
@@ -84,7 +84,7 @@ class PostgresLog:
             tail, at = _desk(connection, "lock_desk")
             rows = []
             for offset, body in enumerate(bodies, start=tail + 1):
-                at = max(at, _received(body))
+                at = max(at, received_of(body))
                 rows.append((offset, at, body))
             entries.insert(connection, rows, months=self._months)
             connection.execute(SQL["move_desk"], (tail + len(bodies), at))
@@ -152,18 +152,3 @@ def _desk(connection: Connection[Any], name: str = "desk") -> tuple[int, Micros]
         connection.execute(SQL["begin_desk"])
         return _desk(connection, name)
     return found["desk"], found["desk_at"]
-
-
-class _Stamp(msgspec.Struct, frozen=True):
-    received: Micros = 0
-
-
-_stamps: Final[msgspec.msgpack.Decoder[_Stamp]] = msgspec.msgpack.Decoder(_Stamp)
-
-
-def _received(body: bytes) -> Micros:
-    """Return when an entry was received, 0 for what nobody can read."""
-    try:
-        return _stamps.decode(body).received
-    except (msgspec.DecodeError, RecursionError):
-        return 0

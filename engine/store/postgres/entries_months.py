@@ -15,11 +15,11 @@ from psycopg import Connection, sql
 
 from engine.core.ids import SECOND, Micros
 from engine.ports.partitions import TOPIC
+from engine.store.conventions import clamped as clamped
 from engine.store.postgres.connection import Database, errors_are_said
 from engine.store.postgres.entries_sql import SQL
 
 _NAME: Final = re.compile(r"[a-z]+_(\d{4})_(\d{2})")
-_LAST: Final[Micros] = int(datetime(9998, 12, 1, tzinfo=UTC).timestamp()) * SECOND
 
 
 class Months:
@@ -66,11 +66,6 @@ def month_of(table: str, at: Micros) -> str:
     """
     there = datetime.fromtimestamp(clamped(at) // SECOND, UTC)
     return f"{table}_{there.year:04d}_{there.month:02d}"
-
-
-def clamped(at: Micros) -> Micros:
-    """Return the nearest instant that a month can be made for."""
-    return min(max(at, 0), _LAST)
 
 
 def bounds(month: str) -> tuple[Micros, Micros]:

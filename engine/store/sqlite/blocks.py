@@ -9,7 +9,8 @@ from typing import Final
 
 import apsw
 
-from engine.store.sqlite.queries import load, resource
+from engine.store.sqlite.queries import resource
+from engine.store.statements import load
 
 _SQL: Final = load(resource("blocks.sql"))
 _ROWS: Final = 10_000

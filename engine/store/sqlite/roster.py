@@ -17,7 +17,7 @@ from engine.ports import Changes
 from engine.store.sqlite.erasing import drop_labels
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.tally import Tallies
-from engine.store.sqlite.warm import Warm
+from engine.store.warm import Warm
 from engine.store.sqlite.writeback import WriteBack
 
 _MANY_MERGES: Final = 50_000
