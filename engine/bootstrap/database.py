@@ -3,6 +3,7 @@
 What it needs is an extra: without it the complaint says what to install. `Workspace` asks; nobody else opens a store.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -10,8 +11,9 @@ import msgspec
 from config.settings import Settings
 from engine.bootstrap.storage import Files, Hold
 from engine.core.errors import BadSetting
+from engine.core.ids import Micros
 from engine.core.policy import Identity
-from engine.ports import EventLog, SharedStore, Store
+from engine.ports import History, SharedStore, Store
 from engine.ports.partitions import DESK
 from engine.runtime.stream.engine import Logs
 from engine.usecases.publish import newest
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """A database in use: the store, the desk's log, and all that was applied."""
+    """A database in use: the store, its logs, and what lets months of the history go that are older than it is kept."""
 
     store: SharedStore
     logs: Logs
+    months: Callable[[Micros], None]
 
 
 def opened(settings: Settings) -> Opening:
@@ -35,10 +38,17 @@ def opened(settings: Settings) -> Opening:
     """
     _ask_for_packages()
     from engine.store.postgres import PostgresStore
+    from engine.store.postgres.entries_months import drop_months, make_ahead
 
     said = settings.store
     store = PostgresStore(said.url.reveal(), connections=said.connections, dedupe_window=settings.log.dedupe_window)
-    return Opening(store, _logs(store))
+
+    def let_months_go(now: Micros) -> None:
+        make_ahead(store.database, now)
+        if settings.log.keep:
+            drop_months(store.database, now - settings.log.keep, store.position())
+
+    return Opening(store, _logs(store), let_months_go)
 
 
 def held(settings: Settings, how: Literal["alone", "with_others"]) -> Hold:
@@ -76,7 +86,7 @@ def shared_files(settings: Settings) -> Files:
     from engine.runtime.stream.intake import SharedLog
 
     opening = opened(settings)
-    return Files(Nobodys(), SharedLog(opening.logs.desk, lambda: _door(settings, opening)), opening.store)
+    return Files(Nobodys(), SharedLog(opening.logs.desk, lambda: _door(settings, opening)), opening.store, "desk")
 
 
 def read_store(settings: Settings) -> Store:
@@ -87,10 +97,22 @@ def read_store(settings: Settings) -> Store:
     return PostgresStore.open_readonly(settings.store.url.reveal())
 
 
-def read_log(settings: Settings) -> EventLog:
+def read_log(settings: Settings) -> History:
     """Return what was applied, of all partitions, for reading."""
     _ask_for_packages()
-    raise NotImplementedError
+    from engine.store.postgres import PostgresStore
+    from engine.store.postgres.entries import PostgresHistory
+
+    store = PostgresStore.open_readonly(settings.store.url.reveal())
+
+    class Lent(PostgresHistory):
+        """A history that closes what it reads when it is closed."""
+
+        def close(self) -> None:
+            """Close the store, too."""
+            store.close()
+
+    return Lent(store.database, store.position)
 
 
 def is_made(settings: Settings) -> bool:
@@ -119,8 +141,8 @@ class Nobodys:
 
 def _ask_for_packages() -> None:
     try:
-        import psycopg
-        import psycopg_pool  # noqa: F401 - asked for, so that what is missing is said here
+        import psycopg  # noqa: F401 - asked for, so that what is missing is said here
+        import psycopg_pool  # noqa: F401
     except ImportError as missing:
         raise BadSetting(
             f"store.url names a database, and {missing.name} is not installed. "
@@ -132,8 +154,8 @@ def _logs(store: "PostgresStore") -> Logs:
     from engine.store.postgres.entries import PostgresHistory
     from engine.store.postgres.entries_log import PostgresLog
 
-    history = PostgresHistory(store.database.connection, store.position)
-    return Logs(PostgresLog(store.database.connection, channel=store.database.channel), history, history.find)
+    history = PostgresHistory(store.database, store.position)
+    return Logs(PostgresLog(store.database), history, history.find)
 
 
 def _door(settings: Settings, opening: Opening) -> "Opened":

@@ -5,13 +5,14 @@ daemon, the history import and the commands that publish.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 import structlog
 
 from channels.render import Renderer
 from channels.templates import Library, contents_of
+from engine.bootstrap.attendance import wait_for_workers
 from engine.bootstrap.storage import Files
 from engine.bootstrap.workspace import Workspace
 from engine.core import release as releases
@@ -22,8 +23,8 @@ from engine.core.ids import Micros
 from engine.core.plan import Audience, InFlight, Plan, Send
 from engine.core.playbook import Playbook
 from engine.core.release import Release, in_flight_of
-from engine.ports import EventLog, JobRow, Reader
-from engine.runtime.clock import mint_id
+from engine.ports import EventLog, JobRow, Reader, SharedStore
+from engine.runtime.clock import SystemClock, mint_id
 from engine.runtime.engine import Engine
 from engine.runtime.inbox import last_received
 from engine.usecases.publish import in_force, newest
@@ -145,18 +146,21 @@ def _published(body: bytes) -> Release | None:
         return None  # `advance` buries it
 
 
-def apply_log(workspace: Workspace, files: Files, progress: Callable[[list[JobRow]], None]) -> None:
+def apply_log(workspace: Workspace, files: Files, progress: Callable[[list[JobRow]], None]) -> bool:
     """Apply what the log of a stopped workspace holds, and work off what that leaves to do; send nothing.
 
     Timers fire as far as the log's time goes, and no further: the rest is for the next start. `progress` gets the jobs
-    that are left, after each step.
+    that are left, after each step. A shared store's workers do it and are waited for; False when none lives.
     """
+    if workspace.is_shared:
+        return wait_for_workers(cast("SharedStore", files.store), files.log.tail(), SystemClock(), progress)
     release = latest(files.store, files.log)
     fallback = None if release is None else release.audience
     window = workspace.settings.log.dedupe_window
     engine = Engine(files.store, files.log, lambda: 0, lambda: in_force(files.store, fallback), dedupe_window=window)
     while engine.step():
         progress(files.store.jobs())
+    return True
 
 
 # --- what is in force ---------------------------------------------------------------------------------

@@ -4,13 +4,14 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 import msgspec
 import structlog
 import uvicorn
 import uvloop
+from starlette.applications import Starlette
 
 from channels.sandbox.server import Sandbox
 from channels.sandbox.settings import Receipts
@@ -22,11 +23,11 @@ from engine.bootstrap.workspace import Workspace
 from engine.core.errors import BadSetting
 from engine.http.app import make_app
 from engine.http.auth import hash_key
+from engine.http.gateway import Gateway
 from engine.http.settings import HttpSettings, Reader, Source
 from engine.ports import Clock
 from engine.runtime.clock import SystemClock, mint_id
 from engine.runtime.collector import calm
-from engine.runtime.embedded import Embedded
 
 BACKLOG_LIMIT = 1_000
 """Connections served at once; uvicorn answers 503 beyond it."""
@@ -43,7 +44,7 @@ async def _serve(workspace: Workspace, on_ready: Callable[[str], None]) -> int:
     files = workspace.files()
     async with AsyncExitStack() as stack:
         stack.callback(files.close)
-        listener = _listen(workspace)
+        listener = listen(workspace)
         stack.callback(listener.close)
         await start_sandbox(workspace, clock, stack)
         system = embedded(workspace, files, clock)
@@ -53,9 +54,16 @@ async def _serve(workspace: Workspace, on_ready: Callable[[str], None]) -> int:
         await system.start()
         calm()
         stack.push_async_callback(system.stop)
-        await _until_told(workspace, system, listener, on_ready)
+        await until_told(make_face(workspace, system), listener, [system.failed], on_ready)
         structlog.get_logger("daemon").info("daemon_stopped")
         return 1 if system.failed.is_set() else 0
+
+
+def make_face(workspace: Workspace, gateway: Gateway) -> Starlette:
+    """Return the application of the workspace's port."""
+    return make_app(
+        gateway, http_settings(workspace), links=links_of(workspace), mint=mint_id, callbacks=callbacks_of(workspace)
+    )
 
 
 async def start_sandbox(workspace: Workspace, clock: Clock, stack: AsyncExitStack, *, receipts: bool = True) -> bool:
@@ -106,12 +114,10 @@ def http_settings(workspace: Workspace) -> HttpSettings:
     )
 
 
-async def _until_told(
-    workspace: Workspace, system: Embedded, listener: socket.socket, on_ready: Callable[[str], None]
+async def until_told(
+    app: Starlette, listener: socket.socket, failing: Sequence[asyncio.Event], on_ready: Callable[[str], None]
 ) -> None:
-    app = make_app(
-        system, http_settings(workspace), links=links_of(workspace), mint=mint_id, callbacks=callbacks_of(workspace)
-    )
+    """Serve the application until a signal comes, or one of the events that say that something has failed."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -127,26 +133,29 @@ async def _until_told(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, setattr, server, "should_exit", True)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    failing = asyncio.create_task(system.failed.wait())
+    failures = [asyncio.create_task(failed.wait()) for failed in failing]
     host, port = listener.getsockname()[:2]
     structlog.get_logger("daemon").info("daemon_started", port=port)
     on_ready(f"http://{host}:{port}")
-    await asyncio.wait({serving, failing}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({serving, *failures}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     await serving
-    failing.cancel()
+    for failure in failures:
+        failure.cancel()
 
 
-def _listen(workspace: Workspace) -> socket.socket:
+def listen(workspace: Workspace, port: int | None = None) -> socket.socket:
+    """Return the socket of the workspace's port, or of another one; raises `BadSetting` when it cannot be had."""
     server = workspace.settings.server
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    wanted = server.port if port is None else port
     try:
-        listener.bind((server.host, server.port))
+        listener.bind((server.host, wanted))
     except OSError as problem:
         listener.close()
-        where = f"{server.host}:{server.port}"
+        where = f"{server.host}:{wanted}"
         raise BadSetting(f"cannot listen on {where}: {problem.strerror}. Set server.port to a free one") from None
     return listener
 

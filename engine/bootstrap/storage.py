@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from config.settings import Settings
 from engine.bootstrap.ledger import check_key, erase_again
-from engine.ports import EventLog, Store
+from engine.ports import History, Store
 from engine.store.sqlite import SqliteLog, SqliteStore, WorkspaceLock
 from engine.store.sqlite.blocks import SqliteBlocks
 
@@ -31,11 +31,12 @@ class Hold(Protocol):
 
 @dataclass(frozen=True)
 class Files:
-    """What one process may write: the lock, the log and the store."""
+    """What one process may write. `through`: whose log it is; the desk is that of many processes."""
 
     lock: Hold
-    log: EventLog
+    log: History
     store: Store
+    through: Literal["log", "desk"] = "log"
 
     def close(self) -> None:
         """Flush, close and let the next process in."""
@@ -70,7 +71,7 @@ def sqlite_store(data: Path) -> Store:
     return SqliteStore.open_readonly(data / "store.db")
 
 
-def sqlite_log(data: Path) -> EventLog:
+def sqlite_log(data: Path) -> History:
     """Return the log of a data folder for reading."""
     return SqliteLog.open_readonly(data / "journal.db")
 

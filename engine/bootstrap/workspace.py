@@ -8,7 +8,7 @@ import os
 import secrets
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from engine.bootstrap import storage
 from engine.bootstrap.storage import Files
 from engine.core.errors import BadSetting
 from engine.core.plan import Audience, Plan, Policy
-from engine.ports import EventLog, Store
+from engine.ports import History, Store
 from journeys.audience import load_audience
 from journeys.check import load_workspace
 from journeys.problems import Problem
@@ -92,7 +92,7 @@ class Workspace:
 
         return read_store(self.settings)
 
-    def read_log(self) -> EventLog:
+    def read_log(self) -> History:
         """Return what was logged, for reading, also while a daemon runs: of every partition where there are many."""
         if not ((self.data / "journal.db").exists() if self.is_sqlite else self.is_lived_in()):
             raise BadSetting(f"{self.root} has no log yet: start it with `journeyd run`, or give files with --history")
@@ -151,9 +151,13 @@ class Workspace:
         path = self.data / name
         if not path.exists():
             self.data.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            draft = self.data / f"{name}.{os.getpid()}"
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(make())
+            with suppress(FileExistsError):  # several processes may start at once: the first one's holds
+                os.link(draft, path)
+            draft.unlink()
         return path.read_text().strip()
 
     def callback_secret(self, name: str) -> str:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from msgspec.structs import replace
 
@@ -15,6 +15,7 @@ from engine.core.events import Event
 
 if TYPE_CHECKING:
     from engine.bootstrap.workspace import Workspace
+    from engine.cli.direct import Through
     from engine.core.state import Customer
     from engine.ports import Reader
 
@@ -119,7 +120,7 @@ def _read(row: Mapping[str, str], name: str) -> bool:
     return said.lower() == _PENDING or import_cells.flag(said, name)
 
 
-def bring(workspace: "Workspace", words: Iterator[Said]) -> Literal["daemon", "log"]:
+def bring(workspace: "Workspace", words: Iterator[Said]) -> "Through":
     """Bring the words, in order, in batches: through the daemon, or into the log of the stopped workspace."""
     from engine.cli.daemon import Daemon, address_of
     from engine.cli.direct import ops_key_of
@@ -139,4 +140,4 @@ def bring(workspace: "Workspace", words: Iterator[Said]) -> Literal["daemon", "l
         while batch := list(islice(words, MOST)):
             received = max(last_received(files.log), batch[-1][1].received)
             files.log.append([encode(replace(event, received=received)) for _, event in batch])
-    return "log"
+    return files.through

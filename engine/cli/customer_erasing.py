@@ -168,7 +168,7 @@ def _say(invocation: Invocation, workspace: "Workspace", word: Any, keys: list[s
         entry = replace(word, at=received, received=received, properties={"keys": keys})
         offset = files.log.append([encode(entry)])
         apply_log(workspace, files, show)
-    return {"id": word.id, "offset": offset, "through": "log"}
+    return {"id": word.id, "offset": offset, "through": files.through}
 
 
 def _follow(

@@ -1,10 +1,13 @@
-"""An operator's word: through the daemon when it runs, else straight into the log of the stopped workspace."""
+"""An operator's word: through the daemon when it runs, else straight into the log of the stopped workspace.
+
+Where several processes share the store it goes to the desk, whoever runs.
+"""
 
 import getpass
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from msgspec.structs import replace
 
@@ -17,13 +20,16 @@ from engine.runtime.inbox import last_received
 if TYPE_CHECKING:
     from engine.bootstrap.workspace import Workspace
 
+Through: TypeAlias = Literal["daemon", "log", "desk"]
+"""The way that words took: the running daemon, the log of a stopped workspace, the desk of a shared store."""
+
 _SPOKEN: Final = ("id", "verb", "subject", "value", "by", "identifiers", "properties")
 
 
 def say(
     workspace: "Workspace", *, verb: Literal["stop", "pause", "resume", "resolve"], subject: str, value: str = ""
 ) -> dict[str, Any]:
-    """Put the word into the log; return {id, offset, through: daemon | log}."""
+    """Put the word into the log; return {id, offset, through}."""
     return put(workspace, Directive("", verb, 0, 0, subject=subject, value=value))
 
 
@@ -37,12 +43,10 @@ def put(workspace: "Workspace", word: Directive) -> dict[str, Any]:
     with closing(files):
         received = max(last_received(files.log), SystemClock().now())
         offset = files.log.append([encode(replace(word, at=received, received=received))])
-    return {"id": word.id, "offset": offset, "through": "log"}
+    return {"id": word.id, "offset": offset, "through": files.through}
 
 
-def hand_over(
-    workspace: "Workspace", words: Iterable[Directive], done: Callable[[Directive], None]
-) -> Literal["daemon", "log"]:
+def hand_over(workspace: "Workspace", words: Iterable[Directive], done: Callable[[Directive], None]) -> Through:
     """Put ready-made words into the log, in order; `done` hears of each. A word said before is dropped by its id."""
     try:
         files = workspace.files()
@@ -59,7 +63,7 @@ def hand_over(
             received = max(last_received(files.log), word.received)
             files.log.append([encode(replace(word, received=received))])
             done(word)
-    return "log"
+    return files.through
 
 
 def _through_daemon(workspace: "Workspace", word: Directive) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
 from engine.cli.daemon import Daemon, address_of, refusal
+from engine.cli.direct import Through
 from engine.cli.intake import faults_of
 from engine.core.audience.tags import LIST
 from engine.core.errors import AlreadyRunning, BadInput, BadSetting
@@ -49,7 +50,7 @@ def _key_of(workspace: "Workspace") -> "WriteKey | None":
 
 
 class Delivery:
-    """An open way to the log. `through`: daemon or log. Use as a context."""
+    """An open way to the log. Use as a context."""
 
     def __init__(self, workspace: "Workspace") -> None:
         self._workspace = workspace
@@ -57,12 +58,13 @@ class Delivery:
         self._files: Files | None = None
         self._daemon: Daemon | None = None
         self._key = ""
-        self.through: Literal["daemon", "log"] = "log"
+        self.through: Through = "log"
 
     def __enter__(self) -> "Delivery":
         try:
             self._files = self._workspace.files()
             self._stack.callback(self._files.close)
+            self.through = self._files.through
         except AlreadyRunning:
             key = _key_of(self._workspace)
             if key is None:

@@ -28,10 +28,12 @@ from engine.cli import (
     ingest,
     init,
     lint,
+    migrate_store,
     mine,
     pause,
     plan,
     publish,
+    roles,
     sandbox,
     segments,
     simulate,
@@ -118,6 +120,9 @@ app.command("versions", rich_help_panel=_PUBLISH)(versions.versions)
 app.command("rollback", rich_help_panel=_PUBLISH)(publish.rollback)
 app.add_typer(coupons.app, name="coupons", rich_help_panel=_PUBLISH)
 app.command("run", rich_help_panel=_RUN)(daemon.run)
+app.command("serve", rich_help_panel=_RUN)(roles.serve)
+app.command("worker", rich_help_panel=_RUN)(roles.worker)
+app.command("dispatcher", rich_help_panel=_RUN)(roles.dispatcher)
 app.add_typer(imports.app, name="import", rich_help_panel=_RUN)
 app.command("ingest", rich_help_panel=_RUN)(ingest.ingest)
 app.command("mine", rich_help_panel=_RUN)(mine.mine)
@@ -126,6 +131,7 @@ app.command("pause", rich_help_panel=_RUN)(pause.pause)
 app.command("stop", rich_help_panel=_RUN)(stop.stop)
 app.command("resume", rich_help_panel=_RUN)(stop.resume)
 app.command("callbacks", rich_help_panel=_RUN)(callbacks.callbacks)
+app.command("migrate-store", rich_help_panel=_RUN)(migrate_store.migrate_store)
 app.command("doctor", rich_help_panel=_RUN)(doctor.doctor)
 app.command("version", rich_help_panel=_RUN)(version.version)
 app.command("status", rich_help_panel=_LOOK)(status.status)

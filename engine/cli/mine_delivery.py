@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -20,12 +20,13 @@ from engine.runtime.inbox import last_received
 
 if TYPE_CHECKING:
     from engine.bootstrap.workspace import Workspace
+    from engine.cli.direct import Through
 
 BATCH: Final = 500
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def hand_over(workspace: "Workspace", events: Iterable[Event], done: Callable[[int], None]) -> Literal["daemon", "log"]:
+def hand_over(workspace: "Workspace", events: Iterable[Event], done: Callable[[int], None]) -> "Through":
     """Bring the events to where they take effect; `done` gets how many each time. Raises what was refused, and why."""
     try:
         files = workspace.files()
@@ -37,7 +38,7 @@ def hand_over(workspace: "Workspace", events: Iterable[Event], done: Callable[[i
             received = max(last_received(files.log), batch[0].received)
             files.log.append([encode(replace(event, received=received)) for event in batch])
             done(len(batch))
-    return "log"
+    return files.through
 
 
 def _to_daemon(workspace: "Workspace", events: Iterable[Event], done: Callable[[int], None]) -> None:

@@ -21,6 +21,19 @@ _SENTENCES: Final[dict[str, str]] = {
     "请用 `journeyd run` 启动，或用 `journeyd ingest` 导入",
     "{} has no log yet: start it with `journeyd run`, or give files with --history": "{} 还没有日志："
     "请用 `journeyd run` 启动，或用 --history 给出文件",
+    # more than one process
+    "journeyd {} needs stream.brokers and store.url: without them `journeyd run` does everything": "journeyd {} 需要 "
+    "stream.brokers 与 store.url：没有它们时，`journeyd run` 一个进程即可",
+    "stream.brokers is set, and {} is not installed. Install it with `pip install 'journeyd[kafka,postgres]'`": "已"
+    "设置 stream.brokers，但未安装 {}。请执行 `pip install 'journeyd[kafka,postgres]'`",
+    "store.url names a database, and {} is not installed. Install it with `pip install 'journeyd[postgres]'`": ""
+    "store.url 指定了数据库，但未安装 {}。请执行 `pip install 'journeyd[postgres]'`",
+    "The database is held by another journeyd. Stop it first, or name another database in store.url": "数据库正被"
+    "另一个 journeyd 占用。请先停止它，或在 store.url 中指定另一个数据库",
+    "The database is held by a journeyd that runs without stream.brokers. Stop it first": "数据库正被"
+    "一个未设置 stream.brokers 的 journeyd 占用。请先停止它",
+    "customers of this database live in the partitions of a topic: set stream.brokers, or name another database in "
+    "store.url": "此数据库的客户分布在主题的各分区中：请设置 stream.brokers，或在 store.url 中指定另一个数据库",
     # the rule engines
     "durable-rules cannot be imported by Python 3.13 or later; journeyd needs 3.11 or 3.12 for it": "Python 3.13 及以上"
     "无法导入 durable-rules；请使用 Python 3.11 或 3.12",

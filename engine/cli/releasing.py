@@ -155,7 +155,7 @@ def hand_over(invocation: Invocation, workspace: "Workspace", release: "Release"
         word = directive_of(release, max(last_received(files.log), SystemClock().now()))
         offset = files.log.append([encode(word)])
         apply_log(workspace, files, show)
-    return {"id": word.id, "offset": offset, "release": release.id, "through": "log"}
+    return {"id": word.id, "offset": offset, "release": release.id, "through": files.through}
 
 
 def _follow(workspace: "Workspace", offset: int, release: "Release", show: Callable[[list["JobRow"]], None]) -> None:

@@ -1,13 +1,14 @@
 """`journeyd run`: the daemon, with the sandbox beside it when the settings ask for it."""
 
 import os
-import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.cli.invocation import AsJson, Invocation
 from engine.cli.output import remark, tell
+from engine.cli.roles import LogFormat, LogLevel, log_to_stderr
 
 if TYPE_CHECKING:
     from engine.bootstrap.workspace import Workspace
@@ -16,45 +17,53 @@ if TYPE_CHECKING:
 def run(
     ctx: typer.Context,
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Listen here instead of server.port.")] = None,
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], typer.Option(help="What is logged.")] = "info",
-    log_format: Annotated[
-        Literal["json", "text"] | None, typer.Option(help="Of the log; else text on a terminal, else json.")
-    ] = None,
+    log_level: LogLevel = "info",
+    log_format: LogFormat = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Run the daemon until Ctrl-C or SIGTERM: events in, journeys travelled, touches out."""
     from engine.bootstrap.release import is_published_at_start
-    from engine.bootstrap.serve import serve
-    from engine.bootstrap.workspace import Workspace
     from engine.cli.releasing import refuse_errors
-    from engine.telemetry import configure_logging
 
     invocation: Invocation = ctx.obj
-    workspace = invocation.workspace()
-    if port is not None:
-        workspace = Workspace.open(invocation.root(), _elsewhere(port))
+    workspace = elsewhere(invocation, port)
     if is_published_at_start(workspace):
         refuse_errors(invocation, invocation.say("Not started: mend these first.", "未启动：请先修复以上错误。"))
-    form = log_format or ("text" if sys.stderr.isatty() else "json")
-    configure_logging(level=log_level, form=form, out=sys.stderr)
+    log_to_stderr(log_level, log_format)
 
-    def announce(address: str) -> None:
-        _remember(workspace, address)
-        _announce(invocation, workspace, address, as_json)
+    def on_ready(address: str) -> None:
+        if not workspace.is_shared:
+            _remember(workspace, address)
+        announce(invocation, workspace, address, as_json)
 
     try:
-        code = serve(workspace, on_ready=announce)
+        code = _serve(workspace, on_ready)
     finally:
-        _forget(workspace)
+        if not workspace.is_shared:
+            _forget(workspace)
     if code:
         remark(invocation.say("The engine failed: see the log above.", "引擎失败：见上面的日志。"))
     raise typer.Exit(code)
 
 
-def _elsewhere(port: int) -> dict[str, str]:
-    """Return the environment that moves the daemon to `port`; links follow unless server.base_url says otherwise."""
-    return {**os.environ, "JOURNEYD_SERVER__PORT": str(port)}
+def _serve(workspace: "Workspace", on_ready: Callable[[str], None]) -> int:
+    if workspace.is_shared:
+        from engine.bootstrap.roles import EVERY, run_roles
+
+        return run_roles(workspace, EVERY, on_ready=on_ready)
+    from engine.bootstrap.serve import serve
+
+    return serve(workspace, on_ready=on_ready)
+
+
+def elsewhere(invocation: Invocation, port: int | None) -> "Workspace":
+    """Open the workspace, on another port when one is said; links follow unless server.base_url says otherwise."""
+    from engine.bootstrap.workspace import Workspace
+
+    if port is None:
+        return invocation.workspace()
+    return Workspace.open(invocation.root(), {**os.environ, "JOURNEYD_SERVER__PORT": str(port)})
 
 
 def _remember(workspace: "Workspace", address: str) -> None:
@@ -75,7 +84,8 @@ def _forget(workspace: "Workspace") -> None:
         return
 
 
-def _announce(invocation: Invocation, workspace: "Workspace", address: str, as_json: bool) -> None:
+def announce(invocation: Invocation, workspace: "Workspace", address: str, as_json: bool) -> None:
+    """Say where everything listens, and how the first event is sent."""
     said = addresses(workspace, address)
     if as_json:
         import msgspec

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
+import structlog
 
 from engine.core.backoff import Backoff, next_retry
 from engine.core.delivery import Retry
@@ -63,6 +64,11 @@ class HandedOver(NamedTuple):
     provider: str
     started: Micros
     ended: Micros
+
+
+def tell_trouble(problem: Exception) -> None:
+    """Log what the store, the log or an adapter raised: the dispatcher tries again."""
+    structlog.get_logger("dispatcher").warning("dispatch_failed", error=type(problem).__name__)
 
 
 def entries_of(done: Sequence[HandedOver], backoff: Backoff, stamp: Micros) -> list[Entry]:

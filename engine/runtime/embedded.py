@@ -13,11 +13,11 @@ import structlog
 
 from engine.core.ids import DAY, SECOND, Micros
 from engine.core.playbook import Playbook
-from engine.ports import Channel, Clock, EventLog, Kept, Rendering, Store
+from engine.ports import Channel, Clock, History, Kept, Rendering, Store
 from engine.ports.window import WINDOW
 from engine.runtime.dispatcher import Dispatcher, Dispatching
 from engine.runtime.dispatching import POINTS as HANDING_OVER
-from engine.runtime.dispatching import Trip
+from engine.runtime.dispatching import Trip, tell_trouble
 from engine.runtime.engine import Engine
 from engine.runtime.gateway import Reception
 from engine.runtime.inbox import Inbox, Make
@@ -46,7 +46,7 @@ class Parts(msgspec.Struct, frozen=True):
     """
 
     store: Store
-    log: EventLog
+    log: History
     clock: Clock
     load: Callable[[], Playbook]
     channels: Mapping[str, Channel]
@@ -72,7 +72,7 @@ class Embedded(Reception):
         self.thread = EngineThread(self.engine, parts.clock, self._stepped)
         self.dispatcher = Dispatcher(self, parts.channels, parts.renderer, parts.clock, parts.dials)
         self.meters = Meters(parts.telemetry)
-        self.dispatcher.trouble = self._trouble
+        self.dispatcher.trouble = tell_trouble
         self.dispatcher.ended = self.meters.ended
         self.failed = asyncio.Event()
         self._progress = asyncio.Event()
@@ -203,9 +203,6 @@ class Embedded(Reception):
             self.failed.set()
         self._progress.set()
         self.dispatcher.wake()
-
-    def _trouble(self, problem: Exception) -> None:
-        structlog.get_logger("dispatcher").warning("dispatch_failed", error=type(problem).__name__)
 
 
 def _pass(_point: str) -> None:

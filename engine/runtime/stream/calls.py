@@ -29,8 +29,13 @@ class SharedCalls:
         self._site, self._claimed = site, claimed
 
     async def call(self, use_case: Callable[[Store, Playbook], T]) -> T:
-        """Run it in a thread, again where somebody else was there first; raises `StoreAway`."""
+        """Run it in a thread, again where somebody else was there first; raises `StoreAway`.
+
+        While history is imported nothing is asked: what that plans is sent by whoever imports.
+        """
         tried = 0
+        while self._site.following.is_tidal:  # noqa: ASYNC110 - another process turns the tide
+            await asyncio.sleep(LOOK)
         while True:
             try:
                 return await asyncio.to_thread(use_case, self._claimed, self._site.following.playbook)

@@ -31,6 +31,8 @@ class Following:
         self._task: asyncio.Task[None] | None = None
         self._stop_listening: Callable[[], None] = _end
         self.is_away = False
+        self.is_tidal = store.tide_at() is not None
+        """Time is virtual for now: history is being imported, and nothing happens by the clock."""
 
     async def start(self) -> None:
         """Begin to listen."""
@@ -59,7 +61,7 @@ class Following:
         self._epoch, self.playbook = await asyncio.to_thread(self._loaded)
 
     def _hear(self, what: str) -> None:
-        if what == "rules":
+        if what in {"rules", "tide"}:
             self._woken.set()
         self.moved(what)
 
@@ -68,6 +70,7 @@ class Following:
             try:
                 if await asyncio.to_thread(self._store.epoch) != self._epoch:
                     await self.refresh()
+                self.is_tidal = await asyncio.to_thread(self._store.tide_at) is not None
                 self.is_away = False
             except (StoreAway, Conflict) as problem:
                 if not self.is_away:

@@ -1,7 +1,7 @@
-"""The two logs of a shared store as one, for commands: an operator's word goes to the desk, everything else into a topic.
+"""The two logs of a shared store as one, for commands: operators' words go to the desk, the rest into the topic.
 
-An `EventLog` without a running loop: the way into the topic lives in a thread of its own, opened by the first entry that
-goes there. Called by `bootstrap/database.py`.
+An `EventLog` without a running loop: the way into the topic lives in a thread of its own, opened by the first entry
+that goes there. Called by `bootstrap/database.py`.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from engine.core.errors import JourneydError
 from engine.core.events import Directive, Entry, decode
-from engine.ports import EventLog, Logged
+from engine.ports import History, Logged
 from engine.runtime.stream.site import Door
 
 
@@ -30,7 +30,7 @@ class Opened(Door, Protocol):
 class SharedLog:
     """`desk` is read, and takes words; `opens` makes the door that takes the rest, in its loop."""
 
-    def __init__(self, desk: EventLog, opens: Callable[[], Opened]) -> None:
+    def __init__(self, desk: History, opens: Callable[[], Opened]) -> None:
         self._desk, self._opens = desk, opens
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -61,11 +61,23 @@ class SharedLog:
         """Return entries of the desk."""
         return self._desk.read(after, limit)
 
+    def back(self, top: int, limit: int) -> list[Logged]:
+        """Return the last entries of the desk up to an offset."""
+        return self._desk.back(top, limit)
+
+    def end(self, position: int) -> int:
+        """Return the last offset of the desk that is applied."""
+        return self._desk.end(position)
+
+    def size(self, upto: int) -> int:
+        """Return how many entries of the desk are kept up to an offset."""
+        return self._desk.size(upto)
+
     def tail(self) -> int:
         """Return the desk's last offset."""
         return self._desk.tail()
 
-    def rewrite(self, bodies: Mapping[int, bytes]) -> None:
+    def rewrite(self, _bodies: Mapping[int, bytes]) -> None:
         """Workers do that, to the whole history."""
         raise JourneydError("a command rewrites nothing: this is a bug")
 
@@ -73,7 +85,7 @@ class SharedLog:
         """Workers do that."""
         raise JourneydError("a command scrubs nothing: this is a bug")
 
-    def trim(self, below: int) -> None:
+    def trim(self, _below: int) -> None:
         """Workers do that."""
         raise JourneydError("a command trims nothing: this is a bug")
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from engine.ports import Clock, EventLog, SharedStore
+from engine.ports import Clock, History, SharedStore
 from engine.runtime.inbox import Make
 from engine.runtime.stream.following import Following
 from engine.telemetry import Telemetry
@@ -25,7 +25,7 @@ class Site(msgspec.Struct, frozen=True):
     """`desk` is the log of the operators' words, `words` the door to it."""
 
     store: SharedStore
-    desk: EventLog
+    desk: History
     words: Door
     door: Door
     following: Following
