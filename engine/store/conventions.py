@@ -1,14 +1,21 @@
-"""What every store must answer alike where the port leaves a choice: receipts by address, run places.
+"""What every store must answer alike where the port leaves a choice: receipts by address, run places, months' instants.
 
 How dedupe keys are remembered is told in `ports/window.py`.
 """
 
-from engine.core.ids import Micros
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from engine.core.ids import SECOND, Micros
 from engine.core.state import Run
 from engine.ports import TouchRow
 from engine.ports.window import WINDOW, oldest_kept, slice_of
 
-__all__ = ["WINDOW", "is_carried", "oldest_kept", "one_of", "place_of", "slice_of"]
+__all__ = ["WINDOW", "clamped", "is_carried", "oldest_kept", "one_of", "place_of", "received_of", "slice_of"]
+
+_LAST: Final[Micros] = int(datetime(9998, 12, 1, tzinfo=UTC).timestamp()) * SECOND
 
 
 def one_of(rows: list[TouchRow], recipient: str) -> TouchRow | None:
@@ -26,3 +33,23 @@ def is_carried(until: Micros, now: Micros) -> bool:
 def place_of(run: Run) -> str:
     """Return where reports count a run: its step while it travels, then its outcome."""
     return run.step if run.is_active else run.outcome
+
+
+def clamped(at: Micros) -> Micros:
+    """Return the nearest instant that lies in a month of the calendar."""
+    return min(max(at, 0), _LAST)
+
+
+class _Stamp(msgspec.Struct, frozen=True):
+    received: Micros = 0
+
+
+_stamps: Final[msgspec.msgpack.Decoder[_Stamp]] = msgspec.msgpack.Decoder(_Stamp)
+
+
+def received_of(body: bytes) -> Micros:
+    """Return when an entry of the log was received, 0 for what nobody can read."""
+    try:
+        return clamped(_stamps.decode(body).received)
+    except (msgspec.DecodeError, RecursionError):
+        return 0

@@ -15,9 +15,11 @@ from psycopg import Connection, sql
 
 from engine.core.ids import SECOND, Micros
 from engine.ports.partitions import TOPIC
-from engine.store.conventions import clamped as clamped
+from engine.store.conventions import clamped
 from engine.store.postgres.connection import Database, errors_are_said
 from engine.store.postgres.entries_sql import SQL
+
+__all__ = ["Months", "bounds", "clamped", "clear", "drop_months", "drop_months_below", "make_ahead", "month_of"]
 
 _NAME: Final = re.compile(r"[a-z]+_(\d{4})_(\d{2})")
 

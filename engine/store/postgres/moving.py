@@ -114,12 +114,12 @@ class PostgresTarget:
     def rows(self, table: Moved) -> Iterator[Row]:
         """Yield every row of a table, in the order of its columns."""
         names = sql.SQL(", ").join(map(sql.Identifier, table.names))
-        only = sql.SQL("WHERE " + table.only if table.only else "")  # type: ignore[arg-type] # a text of our own
+        only = sql.SQL("WHERE " + table.only if table.only else "")  # a text of our own
         query = sql.SQL("COPY (SELECT {} FROM {} {}) TO STDOUT (FORMAT BINARY)")
-        with errors_are_said(), self._connection.cursor() as cursor:
-            with cursor.copy(query.format(names, sql.Identifier(table.name), only)) as copy:
-                copy.set_types([_TYPES[kind] for _, kind in table.columns])
-                yield from copy.rows()
+        whole = query.format(names, sql.Identifier(table.name), only)
+        with errors_are_said(), self._connection.cursor() as cursor, cursor.copy(whole) as copy:
+            copy.set_types([_TYPES[kind] for _, kind in table.columns])
+            yield from copy.rows()
 
     def commit(self) -> None:
         """Let numbers go on behind what was written, make everything durable, and let the database look at it."""
