@@ -33,6 +33,12 @@ from engine.usecases.purge import proceed as purge
 FIRST: Final = 1
 """Who owns this partition does the rare work that is nobody's: purges, retention."""
 
+HELD: Final = 50_000
+"""Entries that may wait for a word before no more are taken in."""
+
+PATIENCE: Final = 30 * SECOND
+"""How long a word waits for partitions that have not lived up to it: what comes after it waits as well, a stop too."""
+
 _AT_ONCE: Final = frozenset({"stop", "pause", "resume", "stock", "suppress", "unsuppress"})
 """Words that need not wait until every partition has lived up to the instant they were said."""
 
@@ -110,8 +116,14 @@ class StreamEngine:
                 share.drained_at = max(share.drained_at, at)
 
     def is_fed(self) -> bool:
-        """Does anything wait to be applied?"""
-        return any(len(share.backlog) for share in self.shares.values())
+        """Does anything wait to be applied? Not what waits for an operator's word or for a job, unless it is much.
+
+        Who waits for that must not keep the group from dealing: the partition that all wait for may be nobody's.
+        """
+        waiting = [share for share in self._ours() if share.backlog]
+        if sum(len(share.backlog) for share in waiting) > HELD:
+            return True
+        return not self.is_blocked() and any(not share.held_by() for share in waiting)
 
     # --- what others did
 
@@ -259,7 +271,7 @@ class StreamEngine:
         """Apply the next word of an operator, alone, once every partition has lived up to it."""
         found = self._logs.desk.read(self.store.position(), 1)
         entry = _read(found[0].body) if found else None
-        is_early = entry is not None and entry.verb not in _AT_ONCE and entry.received > self.store.lived()
+        is_early = entry is not None and entry.verb not in _AT_ONCE and self._is_early(entry.received)
         word = entry.received if entry is not None and is_early else 0
         for share in self.shares.values():
             share.word = word
@@ -275,6 +287,11 @@ class StreamEngine:
         if advanced.directed or advanced.dropped:
             self.reload()
         return True
+
+    def _is_early(self, said: Micros) -> bool:
+        """Has some partition not lived up to a word yet? One that is far behind is not waited for without end."""
+        is_patient = self.tide is not None or self._clock.now() < said + PATIENCE
+        return is_patient and said > self.store.lived()
 
     # --- jobs
 

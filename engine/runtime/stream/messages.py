@@ -35,8 +35,8 @@ class Applying(Protocol):
     async def apply(self, messages: Sequence[Message]) -> None:
         """Return when all of them are applied durably, however long the database is away; order within a partition.
 
-        What was applied before, and what belongs to a partition that is no longer ours, is passed over. Raises only
-        what should end the process.
+        What was applied before, and what belongs to a partition that is no longer ours, is passed over; what an
+        operator's word holds back is kept and not waited for. Raises only what should end the process.
         """
         ...
 

@@ -91,12 +91,12 @@ class StreamWorker:
         self._progressed.set()
 
     async def apply(self, messages: Sequence[Message]) -> None:
-        """Return when all of them are applied durably, or are no longer ours to apply."""
+        """Return when all of them are applied durably, are no longer ours to apply, or wait for an operator's word."""
         await self._call(lambda: self.engine.feed(messages))
         self._woken.set()
         while not self.failed.is_set():
             self._progressed.clear()
-            if not self.engine.is_fed():
+            if not await self._call(self.engine.is_fed):
                 return
             await self._progressed.wait()
         raise RuntimeError("the engine has stopped") from self.failure
