@@ -8,7 +8,7 @@ starts it.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any, Final
 
 import faust
@@ -74,8 +74,7 @@ class KafkaReader:
         try:
             await app.start()
         except Exception as problem:
-            with suppress(Exception):
-                await app.stop()
+            await _stop(app)
             raise LogAway(f"no broker of {', '.join(self._settings.brokers)} answers: {said_of(problem)}") from problem
         self._answered = _now()
         self._tasks = [
@@ -85,22 +84,17 @@ class KafkaReader:
 
     async def stop(self) -> None:
         """Finish what is under way, commit, leave the group."""
-        if self._app is None:
+        if self._app is None or not self._tasks:
             return
         self._reading.end()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE):
-                await asyncio.shield(self._tasks[0])
+        await asyncio.wait(self._tasks[:1], timeout=_GRACE)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._reading.let_go()
         app, self._app = self._app, None
-        try:
-            async with asyncio.timeout(_GRACE):
-                await self._reading.revoked(list(self._reading.lags()))
-                await app.stop()
-        except Exception as problem:
-            _log.warning("stream_client", problem=said_of(problem))
+        await self._reading.revoked(list(self._reading.lags()))
+        await _stop(app)
 
     # --- Faust
 
@@ -139,7 +133,6 @@ class KafkaReader:
                 await self._reading.take(message_of(said, round(said.timestamp * 1_000)), event.ack)
             except Exception as problem:
                 self._reading.fail(problem)
-                await asyncio.Event().wait()
 
     async def _revoked(self, *said: Any, **_more: Any) -> None:
         try:
@@ -269,6 +262,15 @@ def hush() -> None:
         if not any(isinstance(handler, _Quiet) for handler in logger.handlers):
             logger.addHandler(_Quiet(logging.WARNING))
             logger.propagate = False
+
+
+async def _stop(app: faust.App) -> None:
+    """Stop Faust, which swallows being cancelled: what has not stopped in time ends with the process."""
+    stopping = asyncio.create_task(app.stop(), name="faust-stop")
+    await asyncio.wait([stopping], timeout=_GRACE)
+    problem = stopping.exception() if stopping.done() and not stopping.cancelled() else TimeoutError("it does not stop")
+    if problem is not None:
+        _log.warning("stream_client", problem=said_of(problem))
 
 
 def _now() -> float:

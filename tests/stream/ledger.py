@@ -12,7 +12,8 @@ from engine.runtime.stream.messages import Message
 
 _SCHEMA = """
 create table if not exists partition (id integer primary key, next integer not null, owner text not null);
-create table if not exists applied (partition integer, offset integer, value blob, owner text, primary key (partition, offset));
+create table if not exists applied
+  (partition integer, offset integer, value blob, owner text, primary key (partition, offset));
 """
 
 

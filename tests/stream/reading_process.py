@@ -1,4 +1,7 @@
-"""A worker's reader alone, as a process that tests can kill: python -m tests.stream.reading_process FILE OWNER SETTINGS."""
+"""A worker's reader alone, as a process that tests can kill.
+
+python -m tests.stream.reading_process FILE OWNER SETTINGS
+"""
 
 import asyncio
 import signal

@@ -13,7 +13,8 @@ from engine.core.audience.identity import RULES, begin
 from engine.core.errors import BadInput, LogAway
 from engine.core.events import Directive, Entry, Event, decode
 from engine.core.ids import Micros
-from engine.ports.partitions import home_of, unpack as place
+from engine.ports.partitions import home_of
+from engine.ports.partitions import unpack as place
 from engine.runtime.clock import ManualClock
 from engine.runtime.inbox import Make
 from engine.runtime.stream.envelope import unpack

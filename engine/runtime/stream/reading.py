@@ -115,12 +115,10 @@ class Reading:
             self._telemetry.count("journeyd_stream_gaps_total")
 
     async def _add(self, message: Message, ack: Callable[[], object], deal: int) -> None:
-        while len(self._batch) >= self._settings.batch or self._size >= self._settings.batch_bytes:
+        while not self._is_ending and self._is_full():
             self._room.clear()
             await self._room.wait()
-        if self._is_ending:
-            await asyncio.Event().wait()  # whoever reads it next begins with it
-        if deal != self._deal or message.partition not in self._expected:
+        if self._is_ending or deal != self._deal or message.partition not in self._expected:
             ack()
             return
         self._expected[message.partition] = message.offset + 1
@@ -128,6 +126,9 @@ class Reading:
         self._batch.append((message, ack))
         self._size += len(message.value)
         self._arrived.set()
+
+    def _is_full(self) -> bool:
+        return len(self._batch) >= self._settings.batch or self._size >= self._settings.batch_bytes
 
     async def run(self) -> None:
         """Hand over what was taken, batch after batch, until `end`; whatever goes wrong ends it for good."""
@@ -150,10 +151,11 @@ class Reading:
                 await self._applying.apply([message for message, _ in batch])
             finally:
                 self._is_applying = False
-            for message, ack in batch:
+                for _, ack in batch:  # whatever came of it: the store knows, and Faust waits for acks before it stops
+                    ack()
+            for message, _ in batch:
                 if message.partition in self._applied:
                     self._applied[message.partition] = message.offset + 1
-                ack()
             self._moved = _now()
             self._telemetry.count("journeyd_stream_messages_total", len(batch))
             self._telemetry.count("journeyd_stream_batches_total")
@@ -165,11 +167,19 @@ class Reading:
             self.problem = problem
             _log.error("stream_failed", exc_info=problem)
         self.failed.set()
+        self.end()
 
     def end(self) -> None:
-        """Let `run` return after what was taken."""
+        """Let `run` return after what was taken; what comes now is acknowledged and left to who reads it next."""
         self._is_ending = True
         self._arrived.set()
+        self._room.set()
+
+    def let_go(self) -> None:
+        """Acknowledge what was taken and is not applied: the client waits for that before it leaves the group."""
+        batch, self._batch = self._batch, []
+        for _, ack in batch:
+            ack()
 
     # --- how far it is
 
@@ -185,8 +195,8 @@ class Reading:
                 end = min(end, self._applied[partition])  # what stands there are a transaction's marks, no messages
             self._ends[partition] = end
             self._marks.setdefault(partition, (end, at))
-        async with self._turn:
-            await self._tell_drained()
+        # Not in turn: what is under way may be waiting for a partition to be lived through in which nothing came.
+        await self._tell_drained()
         lag = self.lags()
         for partition, count in lag.items():
             self._telemetry.gauge("journeyd_stream_lag", count, partition=str(partition))
