@@ -5,6 +5,7 @@ Back-fills, purges and timelines read it, `Backlog` compares repeats with it, an
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
@@ -41,8 +42,10 @@ def insert(connection: Connection[Any], rows: Sequence[tuple[int, Micros, bytes]
         return
     places, ats, bodies = zip(*((place, clamped(at), body) for place, at, body in rows), strict=True)
     months.ensure(connection, ats)
+    sizes = list(map(len, bodies))
+    firsts = list(accumulate(sizes, initial=1))[:-1]
     try:
-        connection.execute(SQL["add_entries"], (list(places), list(ats), list(bodies)), binary=True)
+        connection.execute(SQL["add_entries"], (list(places), list(ats), firsts, sizes, b"".join(bodies)), binary=True)
     except CheckViolation as error:
         months.forget()
         raise Conflict("a month of the history was dropped meanwhile") from error

@@ -28,9 +28,10 @@ UPDATE meta SET value = CASE name WHEN 'desk' THEN $1::bigint ELSE $2::bigint EN
 WHERE name IN ('desk', 'desk_at');
 
 -- name: add_entries
--- Entries into the history.
+-- Entries into the history; their bodies come as one text of bytes, cut here: an array of them takes a client long.
 INSERT INTO entries (place, at, body)
-SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]);
+SELECT e.place, e.at, substr($5::bytea, e.first::integer, e.size::integer)
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS e(place, at, first, size);
 
 -- name: read_entries
 -- The next entries of a range of places.
