@@ -52,6 +52,8 @@ _AGAIN: Final = (
     errors.CheckViolation,  # a month or slice that somebody let go meanwhile
 )
 
+_ENDED: Final = errors.ReadOnlySqlTransaction | errors.IdleInTransactionSessionTimeout
+
 
 class Database:
     """Where a store's connections come from. `budget` is how many the pool opens at most; two more may be for a while.
@@ -152,7 +154,7 @@ def say(error: psycopg.Error) -> NoReturn:
         raise StoreFull("the database's disk is full: free space; nothing accepted is lost") from error
     if isinstance(error, PoolTimeout):
         raise StoreAway(f"no connection to the database within {_WAIT:g} seconds: {error}") from error
-    is_lost = isinstance(error, psycopg.OperationalError | errors.ReadOnlySqlTransaction) or (
+    is_lost = isinstance(error, psycopg.OperationalError | _ENDED) or (
         isinstance(error, psycopg.InterfaceError) and "closed" in str(error)
     )
     if is_lost and not isinstance(error, PoolClosed):

@@ -68,8 +68,8 @@ class PostgresReader(PeopleReads):
     def runs(self, query: RunQuery) -> list[tuple[str, Run]]:
         """Return (customer id, run), newest entrance first."""
         values = [query.journey, _ACTIVE[query.active], query.limit]
-        whose = ("runs_of_customer", *values, query.customer) if query.customer else ("runs", *values)
-        rows = self._all(*whose)
+        name = "runs_of_customer" if query.customer else "runs"
+        rows = self._all(name, *values, *([query.customer] if query.customer else []))
         return [(customer, _runs.decode(body)) for customer, body in rows]
 
     def effects(

@@ -34,22 +34,34 @@ def write_world(session: Session, changes: Changes, roster: Roster, tallies: Tal
 
 
 def _issue(session: Session, coupons: list[CouponRow], roster: Roster, tallies: Tallies) -> None:
-    nums: dict[str, int] = dict(session.send("pool_numbers", list({row.pool for row in coupons})).fetchall())
-    if any(row.pool not in nums for row in coupons):
-        raise CouponTaken(f"a code is not free: no such pool among {sorted({row.pool for row in coupons})}")
+    pools = {row.pool for row in coupons}
+    nums: dict[str, int] = dict.fromkeys(pools, 0) | dict(session.send("pool_numbers", list(pools)).fetchall())
     taken = session.send("take_codes", *columns((nums[row.pool], row.code) for row in coupons))
     issued = session.send(
         "add_coupons",
         *columns(
-            (row.key, nums[row.pool], roster.number(row.customer), row.code, row.at, row.run, row.journey, row.step)
+            (
+                row.key,
+                nums[row.pool],
+                roster.number(row.customer),
+                row.code,
+                row.at,
+                row.run,
+                row.journey,
+                row.step,
+            )
             for row in coupons
         ),
     )
-    session.settle()
-    if taken.rowcount != len(coupons):
-        raise CouponTaken(f"a code is not free: one of {[row.code for row in coupons][:10]}")
-    if issued.rowcount != len(coupons):
-        raise CouponTaken(f"a coupon was issued under one of {[row.key for row in coupons][:10]} before")
+    free = {(pool, code) for pool, code in taken.fetchall()}
+    unused = {key for (key,) in issued.fetchall()}
+    for row in coupons:
+        if (nums[row.pool], row.code) not in free:
+            raise CouponTaken(f"code {row.code} of pool {row.pool} is not free")
+        if row.key not in unused:
+            raise CouponTaken(f"a coupon was issued under {row.key} before")
+        free.remove((nums[row.pool], row.code))
+        unused.remove(row.key)
     for pool, n in Counter(row.pool for row in coupons).items():
         tallies.add("free", (pool,), -n)
         tallies.add("issued", (pool,), n)

@@ -442,21 +442,21 @@ SELECT p.num, a.code FROM pools AS p CROSS JOIN unnest($2::text[]) WITH ORDINALI
 ORDER BY a.nth ON CONFLICT (pool, code) DO NOTHING;
 
 -- name: take_codes
--- Free codes are somebody's now; fewer rows than codes: one was not free.
+-- Free codes are somebody's now; says which were.
 UPDATE codes AS k SET taken = true FROM unnest($1::bigint[], $2::text[]) AS a(pool, code)
-WHERE k.pool = a.pool AND k.code = a.code AND NOT k.taken;
+WHERE k.pool = a.pool AND k.code = a.code AND NOT k.taken RETURNING k.pool, k.code;
 
 -- name: codes
 -- The next free codes of a pool.
 SELECT code FROM codes WHERE pool = (SELECT num FROM pools WHERE name = $1) AND NOT taken ORDER BY seq LIMIT $2;
 
 -- name: add_coupons
--- Codes that customers got, once per key; fewer rows than coupons: a key was used before.
+-- Codes that customers got, once per key; says which keys were not used before.
 INSERT INTO coupons (key, pool, num, code, at, run, journey, step)
 SELECT a.key, a.pool, a.num, a.code, a.at, a.run, a.journey, a.step
 FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])
   WITH ORDINALITY AS a(key, pool, num, code, at, run, journey, step, nth)
-ORDER BY a.nth ON CONFLICT (key) DO NOTHING;
+ORDER BY a.nth ON CONFLICT (key) DO NOTHING RETURNING key;
 
 -- name: coupons
 -- The codes issued, newest first.

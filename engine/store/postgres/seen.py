@@ -17,7 +17,9 @@ from engine.store.postgres.slices import Slices
 class Seen:
     """What a turn knows of its partition's log; `partition` is -1 for a turn of none in particular."""
 
-    def __init__(self, session: Session, slices: Slices, window: Micros, *, partition: int, position: int) -> None:
+    def __init__(
+        self, session: Session, slices: Slices, window: Micros, *, partition: int, position: int | None
+    ) -> None:
         self._session = session
         self._slices = slices
         self._window = window

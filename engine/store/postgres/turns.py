@@ -34,7 +34,7 @@ def opened(shelf: Shelf, terms: Turn, roster: type[Roster] = Roster) -> Iterator
         if terms.epoch is not None and terms.epoch != meta["epoch"]:
             raise RulesMoved(f"the rules are at {meta['epoch']}, this worker's at {terms.epoch}")
         partition = -1 if terms.partition is None else terms.partition
-        seen = Seen(session, shelf.slices, shelf.window, partition=partition, position=row[0] if row else 0)
+        seen = Seen(session, shelf.slices, shelf.window, partition=partition, position=row[0] if row else None)
         span = Range(max(partition, DESK), terms.partition, lambda: session.partitions)
         yield PostgresView(shelf, span, seen, roster(session, shelf.hot))
 

@@ -53,7 +53,8 @@ class PostgresView(PostgresReader):
 
     def position(self) -> int:
         """Return the place up to which the partition is applied."""
-        return self._seen.position if self._session.is_open else super().position()
+        known = self._seen.position if self._session.is_open else None
+        return super().position() if known is None else known
 
     def seen(self, keys: Sequence[int]) -> dict[int, int]:
         """Return key -> place for those keys that are in the dedupe window."""

@@ -17,8 +17,8 @@ from engine.ports import Changes
 from engine.store.sqlite.erasing import drop_labels
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.tally import Tallies
-from engine.store.warm import Warm
 from engine.store.sqlite.writeback import WriteBack
+from engine.store.warm import Warm
 
 _MANY_MERGES: Final = 50_000
 _DECODED: Final = 16  # one in so many hot customers is kept decoded: that costs six times the memory
