@@ -58,7 +58,7 @@ class Fate:
     def act(self, number: int) -> None:
         """Let one thing happen to somebody, rest a little, and start whoever is missing."""
         throw = self._dice("way", number)
-        verb, role = next(way for limit, *way in WAYS if throw < limit)
+        verb, role = next((verb, role) for limit, verb, role in WAYS if throw < limit)
         self._acts[f"{verb} {role}"] += 1
         self.troupe.result.acts = dict(self._acts)
         match verb:
@@ -70,7 +70,7 @@ class Fate:
                 self.troupe.kill(self._victim(role, number))
             case "leave":
                 self.troupe.leave(self._victim(role, number))
-            case "freeze":
+            case _:
                 self.troupe.freeze([self._victim(role, number)], 0.4)
         self.troupe.rest(self.orders.pause * 2 * self._dice("pause", number))
         self.troupe.fill_up()

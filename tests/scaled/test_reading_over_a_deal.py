@@ -33,8 +33,8 @@ class Engine:
 
 
 async def no_gaps(partition: int, first: int, until: int) -> AsyncIterator[Message]:
-    raise AssertionError(f"{partition}: {first} to {until} was never left out")
-    yield
+    for offset in range(first, until):
+        yield Message(partition, offset, b"", b"was never left out")
 
 
 def ack() -> None:

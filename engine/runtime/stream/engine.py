@@ -93,6 +93,7 @@ class StreamEngine:
         for partition, position in positions.items():
             backlog = Backlog(replace(rows[partition], position=position), self._logs.find, dials.foreign)
             self.shares[partition] = Share(backlog, self.store.turn, self.owner, batch=dials.batch, window=dials.window)
+        self._is_desk_moved = True  # a word may be waiting, and what came after it with it
         return positions
 
     def let_go(self, partitions: Iterable[int]) -> None:
