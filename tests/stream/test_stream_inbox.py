@@ -1,6 +1,7 @@
 """The door of the stream against a broker: what is answered is there, in the right partition, once and in order."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from engine.runtime.clock import ManualClock
 from engine.runtime.inbox import Make
 from engine.runtime.stream.envelope import unpack
 from engine.runtime.stream.keys import Keys
-from engine.runtime.stream.producer import StreamInbox
+from engine.runtime.stream.producer import Outgoing, StreamInbox
 from engine.runtime.stream.settings import StreamSettings
 from engine.store.memory.store import MemoryStore
 from engine.telemetry import Telemetry
@@ -83,6 +84,13 @@ async def test_what_is_answered_stands_in_the_partition_its_customer_lives_in(se
     assert {place(number).partition - 1 for number in places} == set(found)
     assert len(set(places)) == 200
     assert sum(map(len, found.values())) <= 2 * PARTITIONS  # they went together
+
+
+async def test_many_who_send_at_once_share_one_connection(settings: StreamSettings) -> None:
+    out = Outgoing(settings)
+    await asyncio.gather(*(out.send(settings.topic, number % PARTITIONS, b"x") for number in range(20)))
+    await out.close()
+    gc.collect()  # a connection left behind would complain now, and a complaint fails the test
 
 
 async def test_the_place_answered_is_the_one_where_the_entry_stands(settings: StreamSettings) -> None:

@@ -43,6 +43,7 @@ class Outgoing:
     def __init__(self, settings: StreamSettings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
+        self._connecting = asyncio.Lock()
 
     async def send(self, topic: str, partition: int | None, value: bytes) -> int:
         """Return the message's offset once every replica that counts has it; raises `LogAway`."""
@@ -56,15 +57,6 @@ class Outgoing:
             raise LogAway(f"the brokers do not confirm: {said_of(problem)}") from problem
         return int(sent.offset)
 
-    async def connect(self) -> None:
-        """Connect, unless it is; raises `LogAway`."""
-        try:
-            async with asyncio.timeout(self._settings.confirm_timeout + 1):
-                if self._producer is None:
-                    await self._connect()
-        except (KafkaError, OSError, TimeoutError) as problem:
-            raise LogAway(f"no broker answers: {said_of(problem)}") from problem
-
     async def close(self) -> None:
         """Disconnect."""
         producer, self._producer = self._producer, None
@@ -72,21 +64,26 @@ class Outgoing:
             await producer.stop()
 
     async def _connect(self) -> AIOKafkaProducer:
+        async with self._connecting:
+            if self._producer is None:
+                producer = self._new()
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
+
+    def _new(self) -> AIOKafkaProducer:
         said = self._settings
-        producer = AIOKafkaProducer(
+        return AIOKafkaProducer(
             **connection(said),
             acks="all",
             compression_type=None if said.compression == "none" else said.compression,
             max_batch_size=1,
             max_request_size=said.max_message + _HEADROOM,
         )
-        try:
-            await producer.start()
-        except BaseException:
-            await producer.stop()
-            raise
-        self._producer = producer
-        return producer
 
 
 class _Request(msgspec.Struct):
