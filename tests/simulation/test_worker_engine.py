@@ -19,7 +19,6 @@ from engine.runtime.stream import envelope
 from engine.runtime.stream.engine import Dials, Logs, StreamEngine
 from engine.runtime.stream.keys import Keys
 from engine.runtime.stream.messages import Message
-from engine.store.memory import MemoryLog
 from engine.store.memory.shared import SharedMemoryStore
 from engine.usecases.publish import in_force
 
@@ -56,13 +55,13 @@ class Site:
     """A store, a desk, a topic in lists, and workers that are stepped by hand."""
 
     def __init__(self) -> None:
-        self.store, self.desk, self.clock = Refusing(), MemoryLog(), ManualClock(START)
+        self.store, self.clock = Refusing(), ManualClock(START)
         self.store.arrange(PARTITIONS)
         self.topic: list[list[Message]] = [[] for _ in range(PARTITIONS)]
         self.said = 0
 
     def worker(self, name: str = "w", partitions: tuple[int, ...] = (1, 2, 3)) -> StreamEngine:
-        logs = Logs(self.desk, self.store.history, self.store.find)
+        logs = Logs(self.store.desk, self.store.history, self.store.history.find)
         engine = StreamEngine(self.store, logs, lambda: in_force(self.store), self.clock, name, Dials(slack=SECOND))
         engine.take(partitions)
         return engine
@@ -70,7 +69,7 @@ class Site:
     def say(self, verb: str, **said: object) -> None:
         self.said += 1
         now = self.clock.now()
-        self.desk.append([encode(Directive(f"d{self.said}", verb, now, now, **said))])  # type: ignore[arg-type]
+        self.store.desk.append([encode(Directive(f"d{self.said}", verb, now, now, **said))])  # type: ignore[arg-type]
 
     def publish(self, *plans: Plan) -> None:
         self.say("publish", body=releases.encode(releases.seal(Release(plans, Audience()))))

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from msgspec.structs import replace
 
 from engine.core.errors import BadSetting, Fenced, RulesMoved
+from engine.core.events import Event, decode
 from engine.core.ids import Micros
 from engine.core.state import Customer
 from engine.ports import Changes, Kept, PartitionRow, ScheduleRow, TouchRow, Turn
 from engine.ports.partitions import DESK, home_of
 from engine.store.conventions import WINDOW
 from engine.store.memory.faces import MemoryReader
+from engine.store.memory.history import MemoryHistory
 from engine.store.memory.log import MemoryLog
 from engine.store.memory.store import PEPPER, MemoryStore, MemoryUnit
 from engine.store.memory.tables import Tables
@@ -25,14 +27,14 @@ Applied = Callable[[int], Sequence[tuple[int, Micros, bytes]]]
 
 
 class SharedMemoryStore(MemoryStore):
-    """A `SharedStore`. `history` is the log of all that was applied, `find` what was applied at a place."""
+    """A `SharedStore`. `desk` is the log of its partition 0, `history` what was applied of all."""
 
     def __init__(self, *, dedupe_window: Micros = WINDOW, pepper: bytes = PEPPER) -> None:
         super().__init__(dedupe_window=dedupe_window, pepper=pepper)
-        self.history = MemoryLog()
+        self.desk = MemoryLog()
+        self.history = MemoryHistory(self.desk)
         self.rows: dict[int, PartitionRow] = {DESK: PartitionRow(DESK, 0, 0, "", 0)}
         self.planned: dict[int, dict[str, ScheduleRow]] = {}
-        self._places: dict[int, bytes] = {}
         self._claims: dict[str, Micros] = {}
         self._epoch = 1
         self._tide: Micros | None = None
@@ -116,10 +118,6 @@ class SharedMemoryStore(MemoryStore):
         self._ears.append(hear)
         return lambda: self._ears.remove(hear)
 
-    def find(self, place: int) -> bytes | None:
-        """Return the body applied at a place."""
-        return self._places.get(place)
-
     def schedules(self) -> list[ScheduleRow]:
         """Return all scheduled entrances, the earliest of any partition's."""
         with self._lock:
@@ -168,9 +166,9 @@ class SharedMemoryStore(MemoryStore):
             self._tables.offset, self._tables.now = desk, max(time, changes.now)
             row = self.rows[partition]
             self.rows[partition] = replace(row, position=changes.offset, time=max(row.time, changes.now))
-            for place, _, body in applied(changes.offset) if applied is not None else ():
-                self._places[place] = body
-                self.history.append([body])
+            kept = applied(changes.offset) if applied is not None else ()
+            fresh = set(changes.seen.values())
+            self.history.keep((place, body) for place, _, body in kept if place in fresh or not _can_repeat(body))
         if changes.flags or changes.plans or changes.gone or changes.release or jobs != set(self._tables.jobs):
             self._epoch += 1
             self.say("rules")
@@ -182,6 +180,14 @@ class SharedMemoryStore(MemoryStore):
         free = [row for row in rows if self._claims.get(row.touch.id, 0) <= now][:limit]
         self._claims |= {row.touch.id: until for row in free}
         return free
+
+
+def _can_repeat(body: bytes) -> bool:
+    """Is it an event, which may come twice? Repeats are not kept."""
+    try:
+        return isinstance(decode(body), Event)
+    except ValueError:
+        return False
 
 
 class _TurnUnit(MemoryUnit):
