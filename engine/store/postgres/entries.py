@@ -63,35 +63,39 @@ class PostgresHistory:
 
     def read(self, after: int, limit: int) -> list[Logged]:
         """Return up to `limit` applied entries with a place above `after`, in order."""
+        desk = self._position() if after < TOPIC else 0  # asked before: it may take a connection of its own
         with self._database.connection() as connection:
             found: list[Logged] = []
-            if after < TOPIC:
-                found = read(connection, (after, min(self._position(), TOPIC - 1)), limit, self._since)
+            if after < desk:
+                found = read(connection, (after, desk), limit, self._since)
             if len(found) < limit:
                 found += read(connection, (max(after, TOPIC), LAST), limit - len(found), self._since)
         return found
 
     def back(self, top: int, limit: int) -> list[Logged]:
         """Return the last `limit` applied entries with a place up to `top`, in order."""
+        desk = min(top, self._position())
         with self._database.connection() as connection:
             found = read_back(connection, (TOPIC, top), limit) if top > TOPIC else []
             if len(found) < limit:
-                found = read_back(connection, (0, min(top, self._position())), limit - len(found)) + found
+                found = read_back(connection, (0, desk), limit - len(found)) + found
         return found
 
-    def end(self, position: int) -> int:
-        """Return the last place that is applied, of all partitions; `position` is partition 0's."""
+    def end(self, position: int) -> int:  # noqa: ARG002 - a `History`'s
+        """Return the last place that is applied, of all partitions; the position of one of them says little."""
+        desk = self._position()
         with self._database.connection() as connection:
-            return _last(connection, (TOPIC, LAST)) or position
+            return _last(connection, (TOPIC, LAST)) or desk
 
     def size(self, upto: int) -> int:
         """Return about how many entries there are."""
+        desk = min(upto, self._position())
         with self._database.connection() as connection:
-            return max(int(_value(connection, "count_entries")), min(upto, self._position()))
+            return max(int(_value(connection, "count_entries")), desk)
 
     def tail(self) -> int:
         """Return the last place that is applied."""
-        return self.end(self._position())
+        return self.end(0)
 
     def find(self, place: int) -> bytes | None:
         """Return the body applied at a place, None when it is not kept (any more)."""
