@@ -19,6 +19,7 @@ from benchmarks import (
     latency,
     lint,
     rehearsal,
+    scaled,
     timers,
 )
 from benchmarks.measure import Sample, in_child, ratios, size_of, spread
@@ -197,6 +198,12 @@ class Bench:
             self.rows += part.rows
             self.samples |= part.samples
 
+    def scaled(self) -> None:
+        """Measure the scaled runtime: see `scaled.py`."""
+        part = scaled.measure(self.folder, self.rounds, self.samples.get("uniform: product", []), quick=self.quick)
+        self.rows += part.rows
+        self.samples |= part.samples
+
     def rehearsal(self) -> None:
         """Measure a rehearsal of a long history, whether its memory grows with it, and a year of odd clocks."""
         short, long = (50_000, 200_000) if self.quick else (250_000, 1_000_000)
@@ -238,11 +245,16 @@ def main() -> None:
     """Run everything and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the customers, fewer rounds")
+    parser.add_argument("--only", choices=["scaled"], help="leave everything else out, and write nothing down")
     parser.add_argument("--folder", type=Path, default=None, help="where to put files (default: a temporary folder)")
     asked = parser.parse_args()
     facts = machine()
     with tempfile.TemporaryDirectory(dir=asked.folder, prefix="journeyd-bench-") as folder:
         bench = Bench(Path(folder), quick=asked.quick)
+        if asked.only:
+            bench.scaled()
+            show(bench.rows, facts)
+            return
         bench.throughput("uniform", bench.shape(), bench.rounds)
         bench.throughput("zipf", bench.shape(zipf=True), 3)
         bench.throughput("100 journeys", bench.shape(100), 3)
@@ -255,6 +267,7 @@ def main() -> None:
         bench.footprint()
         bench.audience()
         bench.lint()
+        bench.scaled()
     show(bench.rows, facts)
     save(OUT, bench.rows, facts, bench.samples)
     _say.print(f"All samples: {OUT}")

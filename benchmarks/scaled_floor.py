@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 
-from benchmarks.scaled_herd import Orders
-from benchmarks.scaled_traffic import contents
+from benchmarks.scaled_herd import Herd, Orders
+from benchmarks.scaled_traffic import End, contents
 from engine.core.events import Event
 
 BATCH: Final = 500
@@ -47,11 +47,31 @@ def prepare(database: str) -> None:
         connection.execute(_SCHEMA)
 
 
-def kept(database: str) -> int:
-    """Return how many events are there."""
-    with psycopg.connect(database) as connection:
-        row = connection.execute("SELECT count(*) FROM events").fetchone()
-    return 0 if row is None else int(row[0])
+class Counted:
+    """A round of a floor: its workers count what they have written; every event must be there, once."""
+
+    def __init__(self, herd: Herd, database: str, goal: Sequence[End], distinct: int) -> None:
+        self._herd, self._database, self._goal, self._distinct = herd, database, goal, distinct
+
+    def is_ready(self) -> bool:
+        """Workers of a floor are ready when they say so."""
+        return True
+
+    def is_done(self) -> bool:
+        """Say whether the workers' counts have reached the ends."""
+        return all(applied >= end.messages for applied, end in zip(self._herd.applied, self._goal, strict=True))
+
+    def judge(self) -> tuple[bool, str]:
+        """Count the events; a floor that keeps nothing is not judged."""
+        if not self._distinct:
+            return True, "nothing kept, nothing judged"
+        with psycopg.connect(self._database) as connection:
+            row = connection.execute("SELECT count(*) FROM events").fetchone()
+        kept = 0 if row is None else int(row[0])
+        return kept == self._distinct, f"{kept} of {self._distinct} events kept"
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def _upsert(connection: psycopg.Connection[Any], found: Sequence[Read]) -> None:

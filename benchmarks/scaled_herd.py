@@ -134,7 +134,7 @@ def herded(
         members.append((process, ours))
     try:
         for process, line in members:
-            if not line.poll(60) or line.recv() != "ready":
+            if not line.poll(PATIENCE) or line.recv() != "ready":
                 raise RuntimeError(f"worker {process.pid} of {work.__module__} did not become ready")
         yield Herd(services, members, applied.get_obj())
     finally:

@@ -75,11 +75,18 @@ def contents(value: bytes) -> list[tuple[Event, bytes]]:
     return [(entry, body) for body in unpack(value, 0).entries if isinstance(entry := decode(body), Event)]
 
 
-def ends(packets: Sequence[Packet]) -> list[int]:
-    """Return how many messages each partition gets."""
-    found = [0] * PARTITIONS
+class End(NamedTuple):
+    """Where a partition ends: how many messages it gets, and how many entries are in the last of them."""
+
+    messages: int
+    entries: int
+
+
+def ends(packets: Sequence[Packet]) -> list[End]:
+    """Return where each partition will end."""
+    found = [End(0, 0)] * PARTITIONS
     for packet in packets:
-        found[packet.partition] += 1
+        found[packet.partition] = End(found[packet.partition].messages + 1, packet.events)
     return found
 
 
