@@ -29,7 +29,7 @@ from engine.bootstrap.streaming import door_to, stream_settings
 from engine.bootstrap.system import kept_of, renderer_of, second_opinion_of
 from engine.bootstrap.workspace import Workspace
 from engine.core.errors import Conflict, LogAway, StoreAway
-from engine.core.ids import SECOND
+from engine.core.ids import SECOND, Micros
 from engine.core.plan import Audience
 from engine.http.health import make_health_app
 from engine.ports import Turn
@@ -150,6 +150,7 @@ class Process:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{mint_id()[:8]}"
         self.watch = Watch(site, self._meters)
         self.failing: list[asyncio.Event] = []
+        self.worker: StreamWorker | None = None
 
     def face(self) -> Starlette:
         """Return the application of the workspace's port."""
@@ -158,10 +159,13 @@ class Process:
 
     # --- worker
 
-    async def work(self) -> None:
-        """Apply partitions of the topic, as many as the group deals us."""
+    async def work(self, now: Micros = 0) -> Audience:
+        """Apply partitions of the topic, as many as the group deals us; return the rules that it begins with.
+
+        `now`: when what the folder holds is published, else by the clock.
+        """
         workspace, site, settings = self._workspace, self.site, self._workspace.settings
-        audience = await asyncio.to_thread(self._publish)
+        audience = await asyncio.to_thread(self.publish, now or site.clock.now())
         infer = Primary() if settings.rules.chainer == "durable" else None
         # A renderer of its own, that renders nothing: the dispatcher's follows the rules by another thread.
         load = InForce(site.store, audience, renderer_of(workspace), infer)
@@ -177,7 +181,9 @@ class Process:
         engine.committed = opinion.offer
         await worker.start()
         self._stack.push_async_callback(worker.stop)
+        self.worker = worker
         await self._read(worker)
+        return audience
 
     async def _read(self, worker: StreamWorker) -> None:
         site, stream = self.site, stream_settings(self._workspace.settings)
@@ -200,15 +206,15 @@ class Process:
         self.watch.gauges.append(lambda: owned("journeyd_partitions_owned", len(worker.engine.shares)))
         self.watch.reasons.append(lambda: "the database cannot be reached" if worker.is_away() else "")
 
-    def _publish(self) -> Audience:
+    def publish(self, now: Micros) -> Audience:
         """Publish what the folder holds, as the settings say, unless another worker is about it; return the rules."""
         site, workspace = self.site, self._workspace
         with site.store.turn(Turn(duty="publish")) as mine:
             if mine is None:
                 return _fallback(workspace, self._opening)
             files = Files(Nobodys(), site.desk, site.store)
-            release = publish_on_start(workspace, files, site.clock.now())
-            stock_on_start(workspace, files, site.clock.now())
+            release = publish_on_start(workspace, files, now)
+            stock_on_start(workspace, files, now)
             return release.audience
 
     # --- dispatcher

@@ -16,6 +16,7 @@ from engine.runtime.inbox import Inbox
 from engine.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from engine.runtime.stream.keys import Keys
     from engine.runtime.stream.producer import StreamInbox
     from engine.runtime.stream.settings import Access, StreamSettings
 
@@ -50,12 +51,18 @@ def door_to(
     settings: Settings, store: Reader, identity: Callable[[], Identity], site: "tuple[Clock, Telemetry, Inbox]"
 ) -> "StreamInbox":
     """Return the way into the topic. `identity` gives the rules in force; `site`: clock, metrics, the desk's door."""
-    from engine.runtime.stream.keys import Keys
     from engine.runtime.stream.producer import StreamInbox
 
     clock, telemetry, desk = site
-    keys = Keys(store, _Spelling(identity), settings.stream.partitions)
+    keys = keys_of(settings, store, identity)
     return StreamInbox(stream_settings(settings), clock, keys, desk=desk.accept, telemetry=telemetry)
+
+
+def keys_of(settings: Settings, store: Reader, identity: Callable[[], Identity]) -> "Keys":
+    """Return what knows whose partition an entry goes to."""
+    from engine.runtime.stream.keys import Keys
+
+    return Keys(store, _Spelling(identity), settings.stream.partitions)
 
 
 class _Spelling:
