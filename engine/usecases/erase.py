@@ -226,8 +226,12 @@ def _named(entry: Entry, rules: Rules) -> list[str]:
             return [f"touch:{about}"] if about else rules.keys(entry.identifiers)
         case Outcome(touch=touch):
             return [f"touch:{touch}"]
-        case Receipt(touch=touch):
-            return [f"touch:{touch}"] if touch else [f"provider:{entry.provider}/{entry.provider_id}"]
+        case Receipt(touch=touch, recipient=recipient):
+            if touch:
+                return [f"touch:{touch}"]
+            # It may come before the outcome that tells under which id the provider knows the touch.
+            spelled = dict.fromkeys((recipient, recipient.strip().casefold())) if recipient else ()
+            return [_provided(entry), *(name for one in spelled for name in rules.readings(one))]
         case Directive(verb="erase" | "readmit" | "publish" | "stock"):
             return []
         case Directive(identifiers=identifiers):
@@ -241,6 +245,9 @@ def _left(work: Work, entry: Entry, names: Sequence[str], whose: Mapping[str, st
     """Return what is left of an entry that names an erased person: all but their identifiers, or nothing."""
     hits = [name for name in names if name in whose]
     nothing = Erased(entry.received, whose[hits[0]])
+    if isinstance(entry, Receipt) and not entry.touch and _provided(entry) not in whose:
+        is_others = work.provided(entry.provider, entry.provider_id) is not None
+        return entry if is_others else nothing
     if isinstance(entry, Directive) and set(hits) <= set(_listed(entry)):
         kept = [name for name in _listed(entry) if name not in whose]
         return replace(entry, properties={**entry.properties, "addresses": kept})
@@ -251,6 +258,10 @@ def _left(work: Work, entry: Entry, names: Sequence[str], whose: Mapping[str, st
     if _kind(others[0]) not in rules.strong or (is_strong and not work.unit.resolve(others)):
         return nothing
     return without(entry, hits)
+
+
+def _provided(receipt: Receipt) -> str:
+    return f"provider:{receipt.provider}/{receipt.provider_id}"
 
 
 def _listed(directive: Directive) -> list[str]:

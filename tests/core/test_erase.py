@@ -152,6 +152,18 @@ def test_outcomes_and_receipts_of_touches_that_were_in_flight_are_dropped_and_co
     assert b"canary" not in world.bodies()
 
 
+def test_a_receipt_that_comes_before_its_outcome_is_known_by_the_address() -> None:
+    world = World()
+    world.say(world.event("m1", "order_paid", user_id="u1", email=MAIL))
+    world.erase(world.who("user_id:u1"))
+    now = world.clock.now()
+    said: dict[str, Any] = {"at": now, "received": now, "provider": "smtp", "provider_id": "not-told-yet"}
+    world.say(Receipt("r1", "DELIVERED", recipient=MAIL.upper(), **said))
+    world.say(Receipt("r2", "DELIVERED", recipient="somebody-else@brand.example", **said))
+    assert b"CANARY" not in world.bodies() and b"somebody-else" in world.bodies()
+    assert [fact.id for fact in world.store.parked("smtp", "not-told-yet")] == ["r2"]
+
+
 def test_an_erased_persons_device_in_another_hand_is_heard_without_the_device() -> None:
     world = mei()
     world.erase(world.who("user_id:canary-u1"))

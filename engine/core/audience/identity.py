@@ -54,6 +54,14 @@ class Rules:
         is_text = bool(plain) and "\0" not in plain
         return is_text and plain not in blocked and not plain.startswith(self._prefixes[kind])
 
+    def readings(self, value: str) -> list[str]:
+        """Return "kind:value" for whatever kind of identifier a value may be meant as.
+
+        >>> Rules().readings("o-mei")[:3]
+        ['user_id:o-mei', 'national_id:o-mei', 'unionid:o-mei']
+        """
+        return [f"{kind}:{value}" for kind in self._kinds]
+
     def keys(self, identifiers: Identifiers) -> list[str]:
         """Return "kind:value" for each identifier, strongest kind first.
 
@@ -142,8 +150,16 @@ def begin(identifiers: Identifiers, at: Micros, *, rules: Rules = RULES, attempt
     'cvlshpn2ol3zefg6t'
     """
     linked: Addresses = {kind: (value,) for kind, value in identifiers.items()}
-    named: tuple[str | int, ...] = ("customer", rules.keys(identifiers)[0])
-    return Customer(id="c" + short(*named, *([attempt] if attempt else [])), created=at, identifiers=linked)
+    return Customer(id=name_after(rules.keys(identifiers)[0], attempt), created=at, identifiers=linked)
+
+
+def name_after(key: str, attempt: int = 0) -> str:
+    """Return the OneID of a customer who is begun with this key as the strongest.
+
+    >>> name_after("user_id:u1")
+    'cvlshpn2ol3zefg6t'
+    """
+    return "c" + short("customer", key, *([attempt] if attempt else []))
 
 
 def link(customer: Customer, identifiers: Identifiers, rules: Rules = RULES) -> Customer:
