@@ -36,9 +36,9 @@ def opened(settings: Settings) -> Opening:
 
     Raises `BadSetting` when the packages for it are missing, `StoreAway` when it does not answer, `NewerSchema`.
     """
-    _ask_for_packages()
+    ask_for_packages()
     from engine.store.postgres import PostgresStore
-    from engine.store.postgres.entries_months import drop_months, make_ahead
+    from engine.store.postgres.entries_months import drop_months, drop_notes, make_ahead
 
     said = settings.store
     store = PostgresStore(said.url.reveal(), connections=said.connections, dedupe_window=settings.log.dedupe_window)
@@ -47,13 +47,15 @@ def opened(settings: Settings) -> Opening:
         make_ahead(store.database, now)
         if settings.log.keep:
             drop_months(store.database, now - settings.log.keep, store.position())
+        if settings.keep.traces:
+            drop_notes(store.database, now - settings.keep.traces)
 
     return Opening(store, _logs(store), let_months_go)
 
 
 def held(settings: Settings, how: Literal["alone", "with_others"]) -> Hold:
     """Return the right to work on the database, taken; raises `AlreadyRunning` or `StoreAway`."""
-    _ask_for_packages()
+    ask_for_packages()
     from engine.store.postgres.hold import DatabaseHold
 
     hold = DatabaseHold(settings.store.url.reveal(), how)
@@ -91,7 +93,7 @@ def shared_files(settings: Settings) -> Files:
 
 def read_store(settings: Settings) -> Store:
     """Return the store for reading."""
-    _ask_for_packages()
+    ask_for_packages()
     from engine.store.postgres import PostgresStore
 
     return PostgresStore.open_readonly(settings.store.url.reveal())
@@ -99,7 +101,7 @@ def read_store(settings: Settings) -> Store:
 
 def read_log(settings: Settings) -> History:
     """Return what was applied, of all partitions, for reading."""
-    _ask_for_packages()
+    ask_for_packages()
     from engine.store.postgres import PostgresStore
     from engine.store.postgres.entries import PostgresHistory
 
@@ -117,7 +119,7 @@ def read_log(settings: Settings) -> History:
 
 def is_made(settings: Settings) -> bool:
     """Say whether the database holds a store; raises `StoreAway` when it does not answer."""
-    _ask_for_packages()
+    ask_for_packages()
     from engine.store.postgres.connection import Database
     from engine.store.postgres.migrations import version_of
 
@@ -139,7 +141,8 @@ class Nobodys:
         """There is nothing to lose."""
 
 
-def _ask_for_packages() -> None:
+def ask_for_packages() -> None:
+    """Raise `BadSetting` that says what to install when the packages for PostgreSQL are missing."""
     try:
         import psycopg  # noqa: F401 - asked for, so that what is missing is said here
         import psycopg_pool  # noqa: F401

@@ -13,7 +13,7 @@ from engine.ports.partitions import pack
 from engine.store.postgres.connection import Database
 from engine.store.postgres.entries import PostgresHistory, insert, write_entries
 from engine.store.postgres.entries_log import PostgresLog
-from engine.store.postgres.entries_months import Months, drop_months, make_ahead
+from engine.store.postgres.entries_months import Months, drop_months, drop_notes, make_ahead
 from engine.store.postgres.migrations import migrate
 
 
@@ -173,6 +173,15 @@ def test_months_that_are_over_are_dropped(database: Database) -> None:
     assert drop_months(database, NOVEMBER, 0) == ["entries_2026_10"]
     assert [one.offset for one in PostgresHistory(database, lambda: 0).read(0, 9)] == [pack(1, 0, 2)]
     assert drop_months(database, NOVEMBER, 0) == []
+
+
+def test_months_of_reasons_are_dropped_likewise(database: Database) -> None:
+    with database.connection() as connection, connection.transaction():
+        Months("notes").ensure(connection, [OCTOBER, NOVEMBER])
+        connection.execute("INSERT INTO notes (at, num, body) VALUES ($1, 1, ''), ($2, 1, '')", (OCTOBER, NOVEMBER))
+    assert drop_notes(database, NOVEMBER) == ["notes_2026_10"]
+    with database.connection() as connection:
+        assert connection.execute("SELECT at FROM notes").fetchall() == [(NOVEMBER,)]
 
 
 def test_a_month_with_words_that_nobody_applied_stays(database: Database, log: PostgresLog) -> None:
