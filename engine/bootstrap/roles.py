@@ -21,6 +21,7 @@ from engine.bootstrap.chaining import Primary
 from engine.bootstrap.coupons import stock_on_start
 from engine.bootstrap.database import Nobodys, Opening, held, opened
 from engine.bootstrap.failpoints import arm
+from engine.bootstrap.foreign import foreign_of
 from engine.bootstrap.providers import channels_of, dispatching_of
 from engine.bootstrap.release import InForce, publish_on_start
 from engine.bootstrap.serve import listen, make_face, start_sandbox, until_told
@@ -169,7 +170,8 @@ class Process:
         infer = Primary() if settings.rules.chainer == "durable" else None
         # A renderer of its own, that renders nothing: the dispatcher's follows the rules by another thread.
         load = InForce(site.store, audience, renderer_of(workspace), infer)
-        dials = Dials(settings.stream.slack, settings.stream.batch, settings.log.dedupe_window)
+        foreign = foreign_of(lambda: site.following.playbook.audience.identity, settings.default_region)
+        dials = Dials(settings.stream.slack, settings.stream.batch, settings.log.dedupe_window, foreign)
         engine = await asyncio.to_thread(
             StreamEngine, site.store, self._opening.logs, load, site.clock, self._owner, dials
         )

@@ -7,32 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.bootstrap.foreign import foreign_of
 from engine.core.audience.identity import RULES
 from engine.core.errors import BadInput
 from engine.core.events import Directive, Event, Outcome, Receipt, decode, encode
-from engine.http.mapping import to_event
-from engine.http.naming import Naming
-from engine.http.strict import parse
+from engine.core.policy import Identity
 from engine.runtime.stream.envelope import MOST, Foreign, pack, unpack
 
 AT = 1_700_000_000_000_000
 BODIES = st.lists(st.binary(max_size=200), max_size=60)
 
 
-def segment(body: bytes, received: int, name: str) -> Event:
-    message = parse(body)
-    kind = message.get("type")
-    if kind not in ("identify", "track", "page", "screen", "group", "alias"):
-        raise BadInput("no Segment message")
-    return to_event(message, kind=kind, source="stream", received=received, mint=lambda: name, naming=Naming())
-
-
-def spell(identifiers: dict[str, str]) -> dict[str, str]:
-    said = {kind: Naming().normal(kind, value) for kind, value in identifiers.items()}
-    return {kind: value for kind, value in said.items() if value}
-
-
-FOREIGN = Foreign(segment, spell)
+FOREIGN = foreign_of(Identity, "CN")
 
 
 def as_json(**said: Any) -> bytes:
@@ -196,6 +182,8 @@ def test_a_message_of_segments_shape_is_read_where_the_edge_lends_its_reader() -
 
 
 def test_what_the_edge_would_refuse_is_refused_with_its_words() -> None:
+    assert "beyond" in reason(as_json(properties={"x": 1 << 60}))
+    assert "type is not known" in reason(b'{"type": "greet", "userId": "u1"}')
     assert "needs the name" in reason(b'{"type": "track", "userId": "u1"}')
     assert "stands twice" in reason(b'{"type": "track", "type": "track"}')
 

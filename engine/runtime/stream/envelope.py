@@ -57,11 +57,13 @@ class Foreign(msgspec.Struct, frozen=True):
     """How the edge reads what others write; handed in, since the HTTP face is no business of the runtime's.
 
     `segment` (JSON object, received, id for one that has none) returns a Segment message's event; raises `BadInput`.
-    `spell` returns identifiers in their normal form, without those that name nobody.
+    `spell` returns identifiers in their normal form, without those that name nobody. `parse` reads JSON and
+    raises `BadInput` for what cannot be stored, compared and rendered anywhere.
     """
 
     segment: Callable[[bytes, Micros, str], Event]
     spell: Callable[[Identifiers], Identifiers]
+    parse: Callable[[bytes], Any]
 
 
 def pack(bodies: Sequence[bytes], limit: int = LIMIT) -> list[Envelope]:
@@ -150,11 +152,14 @@ def _read(value: bytes, at: Micros, foreign: Foreign | None) -> Event:
     said = _object(value)
     kind = said.get("type")
     name = derive("message", at, sha256(value).hexdigest())
+    is_json = value.lstrip().startswith(b"{")
     if kind == "event":
+        if foreign is not None:
+            said = foreign.parse(value if is_json else msgspec.json.encode(said))
         return _ours(said, at, name, foreign)
     if kind in ("outcome", "receipt", "directive", "erased"):
         raise BadInput(f"a single {kind} is not read from the topic", "only events are: type event, or Segment's")
-    if foreign is None or not value.lstrip().startswith(b"{"):
+    if foreign is None or not is_json:
         raise BadInput("the message is no event", 'write {"type": "event", "name": ..., "identifiers": {...}}')
     return foreign.segment(value, at, name)
 
@@ -174,7 +179,7 @@ def _object(value: bytes) -> dict[str, Any]:
 
 def _ours(said: dict[str, Any], at: Micros, name: str, foreign: Foreign | None) -> Event:
     """Return an `Event` written as the core has it; its `received` is the broker's, its future is now."""
-    event = msgspec.convert({"id": name, "at": at, **said, "received": at}, Event)
+    event = msgspec.convert({"id": name, "at": at, "source": "stream", **said, "received": at}, Event)
     for text, field in ((event.id, "id"), (event.name, "name"), (event.source, "source")):
         if not text or len(text) > _TEXT or not text.isprintable():
             raise BadInput(f"{field} is not one line of up to {_TEXT} characters", "write a short text", field)
