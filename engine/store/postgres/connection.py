@@ -12,6 +12,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
+from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
@@ -130,9 +131,10 @@ class Database:
 
 
 def _configure(connection: Connection) -> None:
-    # Numbers are sent as bigint, however small: one statement is prepared once.
+    # Numbers are sent as bigint, however small: one statement is prepared once. Lists of values are sent as they are.
     connection.adapters.register_dumper(int, Int8Dumper)
     connection.adapters.register_dumper(int, Int8BinaryDumper)
+    connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
 @contextmanager

@@ -10,13 +10,13 @@ WHERE key = ANY($1::bigint[]) AND slice >= (SELECT value FROM meta WHERE name = 
 -- Remembers dedupe keys, or where they stand by now.
 INSERT INTO seen (slice, key, place)
 SELECT $1, a.key, a.place FROM unnest($2::bigint[], $3::bigint[]) AS a(key, place) ORDER BY a.key
-ON CONFLICT (slice, key) DO UPDATE SET place = excluded.place;
+ON CONFLICT (key, slice) DO UPDATE SET place = excluded.place;
 
 -- name: add_seen
 -- Remembers dedupe keys that nobody has remembered yet; fewer rows than keys: somebody has.
 INSERT INTO seen (slice, key, place)
 SELECT $1, a.key, a.place FROM unnest($2::bigint[], $3::bigint[]) AS a(key, place) ORDER BY a.key
-ON CONFLICT (slice, key) DO NOTHING;
+ON CONFLICT (key, slice) DO NOTHING;
 
 -- name: resolve
 -- Identifier names to the customers they stand for today.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.core import state
+from engine.core.audience.identity import name_after
 from engine.core.errors import Conflict
 from engine.core.ids import Micros
 from engine.core.state import Customer
@@ -48,6 +49,7 @@ class Roster:
         self.session = session
         self._hot = hot
         self._held: set[int] = set()  # the numbers that are locked
+        self._led: set[str] = set()  # those that identifiers led to: they are among them
         self._here: dict[str, Entry] = {}  # by every id asked, and by the id each stands for
         self._absent: set[str] = set()  # ids that were asked for and unknown
         self._names: dict[str, str | None] = {}  # identifiers asked for, and to whom they lead
@@ -66,11 +68,16 @@ class Roster:
             rows = self._fetch(("hold_named", "resolve"), missing)
             self._names |= dict.fromkeys(missing)
             self._names |= {name: oneid for name, oneid, _ in rows}
+            self._led.update(oneid for _, oneid, _ in rows)
+            # Who is not known is likely to be begun: whether its name is free is asked for all at once.
+            self._look_up(name_after(name) for name in missing if self._names[name] is None)
         return {name: oneid for name in asked if (oneid := self._names[name]) is not None}
 
-    def _fetch(self, statements: tuple[str, str], asked: list[str], *more: Any) -> list[Any]:
+    def _fetch(self, statements: tuple[str, str], asked: list[str], *more: Any, are_held: bool = False) -> list[Any]:
         """Lock customers, then read; again while one was merged between the two. Numbers come third in a row."""
         hold, read = statements
+        if are_held:
+            return self.session.rows(read, (asked, *more))
         for _ in range(_TRIES):
             with self.session.pipeline():
                 held = self.session.send(hold, asked)
@@ -94,7 +101,7 @@ class Roster:
             return
         kept = {oneid: self._hot.get(oneid) for oneid in missing}
         versions = [UNREAD if (one := kept[oneid]) is None else one[0] for oneid in missing]
-        rows = self._fetch(("hold_customers", "numbers"), missing, versions)
+        rows = self._fetch(("hold_customers", "numbers"), missing, versions, are_held=self._led.issuperset(missing))
         for oneid, own, num, root, *rest in rows:
             if own != num:
                 self._own[oneid] = own
@@ -241,7 +248,7 @@ class Roster:
 class LooseRoster(Roster):
     """The same for who mostly looks: only customers that it writes are locked, at the end, if they are as they were."""
 
-    def _fetch(self, statements: tuple[str, str], asked: list[str], *more: Any) -> list[Any]:
+    def _fetch(self, statements: tuple[str, str], asked: list[str], *more: Any, are_held: bool = False) -> list[Any]:
         return self.session.rows(statements[1], (asked, *more))
 
     def prepare(self, ids: Iterable[str], written: Iterable[str]) -> None:

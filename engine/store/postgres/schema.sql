@@ -47,7 +47,7 @@ CREATE TABLE seen (                       -- dedupe keys, a table for each slice
   slice bigint NOT NULL,
   key bigint NOT NULL,
   place bigint NOT NULL,
-  PRIMARY KEY (slice, key)
+  PRIMARY KEY (key, slice)
 ) PARTITION BY LIST (slice);
 
 CREATE TABLE identifiers (                -- "kind:value" -> customer; a merged customer's lead on through `winner`
