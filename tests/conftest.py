@@ -10,10 +10,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
-from psycopg import conninfo
 
 from deploy.local import (
     BROKERS,
@@ -56,7 +56,7 @@ def new_database(postgres_server: str) -> Iterator[NewDatabase]:
             name = f"test_{secrets.token_hex(6)}"
             create_database(postgres_server, name, template=template)
             made.callback(drop_database, postgres_server, name)
-            return address_of(postgres_server, name)
+            return _database_of(postgres_server, name)
 
         yield make
 
@@ -118,11 +118,9 @@ def own_tansu(services_folder: Path) -> Iterator[Broker]:
     yield from _broker_of_ones_own("tansu", services_folder)
 
 
-def address_of(server: str, database: str) -> str:
-    """Return the address of a database of the server at an address."""
-    said = conninfo.conninfo_to_dict(server)
-    password = f":{said['password']}" if "password" in said else ""
-    return f"postgresql://{said.get('user', '')}{password}@{said['host']}:{said.get('port', 5432)}/{database}"
+def _database_of(server: str, name: str) -> str:
+    """Return the address of another database of the server at an address."""
+    return urlsplit(server)._replace(path=f"/{name}").geturl()
 
 
 def _broker_of_ones_own(kind: str, folder: Path) -> Iterator[Broker]:
