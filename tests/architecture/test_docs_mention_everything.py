@@ -72,7 +72,8 @@ def test_the_changelog_names_every_command() -> None:
 
 def test_every_command_in_the_documents_exists() -> None:
     said = re.findall(r"^```[^\n]*\n(.*?)^```", everything(), re.DOTALL | re.MULTILINE)
-    shown = set(re.findall(r"^(?:\$ )?journeyd (?:--lang zh )?([a-z]+(?:-[a-z]+)*)\b(?! at )", "\n".join(said), re.MULTILINE))
+    named = r"^(?:\$ )?journeyd (?:--lang zh )?([a-z]+(?:-[a-z]+)*)\b(?! at )"
+    shown = set(re.findall(named, "\n".join(said), re.MULTILINE))
     assert shown - set(commands()) == set()
 
 
