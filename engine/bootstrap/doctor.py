@@ -4,13 +4,13 @@ import socket
 import sys
 from collections.abc import Iterator
 from shutil import disk_usage
-from typing import Literal
 
 import apsw
-import msgspec
 
 from channels.templates import Library
 from channels.webhook.guard import Forbidden, check_url
+from engine.bootstrap import doctor_scaled
+from engine.bootstrap.finding import Finding
 from engine.bootstrap.ledger import check_key
 from engine.bootstrap.providers import channels_of
 from engine.bootstrap.workspace import Workspace
@@ -27,18 +27,12 @@ SAFE_PYTHON = {(3, 11): 10, (3, 12): 5}
 """Micro versions from which the interpreter's own e-mail package refuses header injection (CVE-2024-6923)."""
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One look: `level` ok, warning or problem; `remedy` what to do."""
-
-    what: str
-    level: Literal["ok", "warning", "problem"]
-    detail: str
-    remedy: str = ""
-
-
 def doctor(workspace: Workspace) -> list[Finding]:
     """Return every finding, problems included; changes nothing."""
-    return [*_python(), *_sqlite(), *_rules(workspace), *_channels(workspace), *_ports(workspace), *_data(workspace)]
+    scaled = list(doctor_scaled.look(workspace))
+    looks = [*_python(), *_sqlite(), *_rules(workspace), *_channels(workspace), *_ports(workspace), *scaled]
+    is_away = any(finding.what == "database" and finding.level == "problem" for finding in scaled)
+    return looks if is_away else [*looks, *_data(workspace)]
 
 
 def _python() -> Iterator[Finding]:
@@ -157,6 +151,10 @@ def _data(workspace: Workspace) -> Iterator[Finding]:
 
 def _erasures(workspace: Workspace, pending: int) -> Iterator[Finding]:
     if not pending:
+        return
+    if not workspace.is_sqlite:
+        detail = f"traces of {counted(pending, 'erased person', 'erased people')} are left"
+        yield Finding("erasures", "warning", detail, "wait: a worker takes them out")
         return
     detail = f"traces of {counted(pending, 'erased person', 'erased people')} are left in the files"
     need, free = 2 * (workspace.data / "store.db").stat().st_size, disk_usage(workspace.data).free

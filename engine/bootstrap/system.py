@@ -40,6 +40,7 @@ def embedded(workspace: Workspace, files: Files, clock: Clock) -> Embedded:
         kept=kept_of(workspace),
         dedupe_window=workspace.settings.log.dedupe_window,
         opinion=second_opinion_of(workspace, telemetry),
+        renew=files.lock.renew,
     )
     return Embedded(parts)
 

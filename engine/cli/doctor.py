@@ -8,7 +8,7 @@ from engine.cli.invocation import AsJson, Invocation
 from engine.cli.output import emit, tell
 
 if TYPE_CHECKING:
-    from engine.bootstrap.doctor import Finding
+    from engine.bootstrap.finding import Finding
 
 _MARKS: Final = {"ok": "✓", "warning": "!", "problem": "✗"}
 
@@ -33,7 +33,8 @@ def doctor(ctx: typer.Context, *, as_json: AsJson = False) -> None:
 
 def _look(invocation: Invocation) -> "list[Finding]":
     """Return every finding; settings that cannot be read are one, not the end."""
-    from engine.bootstrap.doctor import Finding, doctor
+    from engine.bootstrap.doctor import doctor
+    from engine.bootstrap.finding import Finding
     from engine.core.errors import BadSetting
 
     try:

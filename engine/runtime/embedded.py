@@ -42,7 +42,7 @@ class Parts(msgspec.Struct, frozen=True):
     """What an embedded system is made of. `keep`: how long applied entries stay in the log (µs, 0 for ever).
 
     `kept`: the same of what the store keeps, by kind. `dedupe_window` is the store's own; `opinion` looks at a share of
-    the decisions once more.
+    the decisions once more. `renew` is called when the store was away: is it still ours?
     """
 
     store: Store
@@ -57,6 +57,7 @@ class Parts(msgspec.Struct, frozen=True):
     kept: Mapping[Kept, Micros] = {}
     dedupe_window: Micros = WINDOW
     opinion: SecondOpinion | None = None
+    renew: Callable[[], None] | None = None
 
 
 class Embedded(Reception):
@@ -70,6 +71,7 @@ class Embedded(Reception):
         self.engine = Engine(parts.store, parts.log, self.inbox.watermark, parts.load, dedupe_window=window)
         self.engine.committed = None if parts.opinion is None else parts.opinion.offer
         self.thread = EngineThread(self.engine, parts.clock, self._stepped)
+        self.thread.renew = parts.renew or self.thread.renew
         self.dispatcher = Dispatcher(self, parts.channels, parts.renderer, parts.clock, parts.dials)
         self.meters = Meters(parts.telemetry)
         self.dispatcher.trouble = tell_trouble

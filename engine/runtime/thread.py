@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from engine.core.errors import StoreFull
+from engine.core.errors import Conflict, StoreAway, StoreFull
 from engine.core.ids import MINUTE, SECOND
 from engine.ports import Clock
 from engine.runtime.engine import Engine
@@ -25,6 +25,9 @@ Job = tuple[Callable[[], Any], "Future[Any]"]
 
 RETRY_FULL_DISK = 2.0
 """Seconds until a full disk is tried again."""
+
+RETRY_AWAY = 1.0
+"""Seconds until a database that is away is asked again."""
 
 TURN = 0.0005
 """Seconds until a thread that computes lets another in. At the interpreter's 5 ms the loop, which talks to providers in
@@ -42,6 +45,8 @@ class EngineThread:
         self._noticed = False
         self._stopping = False
         self.failure: BaseException | None = None
+        self.renew: Callable[[], None] = _pass
+        """Called before the first step after the store was away; raises `AlreadyRunning` when it is another's now."""
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -80,11 +85,14 @@ class EngineThread:
         self._fail_jobs()
 
     def _run(self) -> None:
-        log = structlog.get_logger("engine")
+        log, is_back = structlog.get_logger("engine"), True
         try:
             while not self._stopping:
                 self._do_jobs()
                 try:
+                    if not is_back:
+                        self.renew()
+                        is_back = True
                     begun = time.perf_counter()
                     if self.engine.step():
                         self._on_step(time.perf_counter() - begun)
@@ -93,6 +101,13 @@ class EngineThread:
                     log.error("store_full", error=str(full))
                     self._hold(RETRY_FULL_DISK)
                     continue
+                except StoreAway as away:
+                    log.warning("store_away", error=str(away))
+                    self._hold(RETRY_AWAY)
+                    is_back = False
+                    continue
+                except Conflict:
+                    continue  # nothing was written: the same again, on what is there now
                 self._sleep(self._until_next())
         except BaseException as failure:  # the daemon ends itself: a half-dead engine helps nobody
             log.exception("engine_failed")
@@ -135,3 +150,7 @@ class EngineThread:
             if not self._noticed and not self._jobs and not self._stopping:
                 self._wake.wait(seconds)
             self._noticed = False
+
+
+def _pass() -> None:
+    """A lock on files is not lost."""

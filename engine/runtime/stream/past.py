@@ -23,8 +23,9 @@ from engine.usecases.launch import NEVER
 
 T = TypeVar("T")
 
-LOOK: Final = 0.004
-"""Seconds between two looks at how far the workers are."""
+SOONEST: Final = 0.005
+LONGEST: Final = 0.1
+"""Seconds between two looks at how far the workers are, the longer the longer it takes: looking takes their time."""
 
 
 class PastTopic:
@@ -66,12 +67,10 @@ class Tide:
         was due by then; return once nothing is left to do.
         """
         now = self._clock.now()
-        while not await asyncio.to_thread(self._is_applied):  # noqa: ASYNC110 - other processes apply
-            await asyncio.sleep(LOOK)
+        await _until(self._is_applied)
         if await asyncio.to_thread(self._store.tide_at) != now:
             await asyncio.to_thread(self._store.tide, now)
-        while not await asyncio.to_thread(self._is_lived, now, words):  # noqa: ASYNC110
-            await asyncio.sleep(LOOK)
+        await _until(lambda: self._is_lived(now, words))
 
     def next_instant(self) -> Micros:
         """Return when the next timer or schedule is due, 0 when none is."""
@@ -84,7 +83,7 @@ class Tide:
             try:
                 return await asyncio.to_thread(self._run, store, use_case)
             except (Conflict, RulesMoved):
-                await asyncio.sleep(LOOK)
+                await asyncio.sleep(SOONEST)
 
     def _run(self, store: Store, use_case: Callable[[Store, Playbook], T]) -> T:
         epoch = self._store.epoch()
@@ -107,3 +106,11 @@ class Tide:
         except (StoreAway, Conflict):
             return False
         return not following or following > until
+
+
+async def _until(comes: Callable[[], bool]) -> None:
+    """Return once other processes have brought it about."""
+    pause = SOONEST
+    while not await asyncio.to_thread(comes):
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.3, LONGEST)
