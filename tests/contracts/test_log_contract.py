@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
-from engine.ports import EventLog
+from engine.ports import EventLog, History
 
 
 def test_an_empty_log_has_no_tail(log: EventLog) -> None:
@@ -96,3 +96,25 @@ def test_entries_are_rewritten_in_their_places(log: EventLog) -> None:
     log.scrub()
     assert [(item.offset, item.body) for item in log.read(0, 9)] == [(2, b"nobody"), (3, b"c"), (4, b"")]
     assert log.append([b"e"]) == log.tail() == 5
+
+
+def test_the_log_is_read_from_its_end_as_well(log: History) -> None:
+    assert log.back(9, 9) == []
+    log.append([bytes([n]) for n in range(10)])
+    assert [item.offset for item in log.back(10, 3)] == [8, 9, 10]
+    assert [item.offset for item in log.back(4, 99)] == [1, 2, 3, 4]
+    assert log.back(99, 2) == log.read(8, 2)
+    assert log.back(0, 5) == log.back(5, 0) == []
+    log.rewrite({9: b"nobody"})
+    assert [item.body for item in log.back(9, 1)] == [b"nobody"]
+
+
+def test_the_log_knows_how_much_there_is_to_read(log: History) -> None:
+    assert log.size(0) == 0
+    log.append([b"a", b"b", b"c", b"d"])
+    assert (log.size(4), log.size(2), log.end(3)) == (4, 2, 3)
+    log.trim(3)
+    log.append([b"e"])
+    log.append([b"f"])  # the journal drops between two commits: this one has come after the dropping
+    assert log.size(6) == 4
+    assert [item.offset for item in log.back(4, 9)] == [3, 4]
