@@ -8,7 +8,7 @@ starts it.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Final
 
 import faust
@@ -22,7 +22,7 @@ from engine.core.errors import BadSetting, LogAway
 from engine.ports import Clock
 from engine.runtime.stream.messages import Applying
 from engine.runtime.stream.reading import Reading
-from engine.runtime.stream.refill import message_of, stretch
+from engine.runtime.stream.refill import Ends, message_of, stretch
 from engine.runtime.stream.settings import Access, StreamSettings
 from engine.runtime.stream.topic import said_of
 from engine.telemetry import Telemetry
@@ -49,6 +49,7 @@ class KafkaReader:
         self._reading = Reading(settings, applying, refill, telemetry=telemetry)
         self._app: faust.App | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._ends = Ends(settings)
         self._answered = 0.0
 
     @property
@@ -93,8 +94,11 @@ class KafkaReader:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._reading.let_go()
         app, self._app = self._app, None
-        await self._reading.revoked(list(self._reading.lags()))
+        with suppress(TimeoutError):  # the database may be away: its row fences us
+            async with asyncio.timeout(_GRACE):
+                await self._reading.revoked(list(self._reading.lags()))
         await _stop(app)
+        await self._ends.close()
 
     # --- Faust
 
@@ -159,22 +163,22 @@ class KafkaReader:
             self._reading.fail(RuntimeError(f"Faust has stopped: {said_of(app.crash_reason or Exception())}"))
             return
         lags, at = self._reading.lags(), self._clock.now()
-        places = {partition: TP(said.topic, partition) for partition in lags}
         try:
+            ends = await self._ends.of(lags)
             async with asyncio.timeout(said.confirm_timeout):
-                ends = await app.consumer.highwaters(*places.values()) if places else {}
-                passed = {one: await app.consumer.position(places[one]) or 0 for one, lag in lags.items() if lag}
+                places = {one: TP(said.topic, one) for one in self._reading.silent()}
+                passed = {one: await app.consumer.position(place) or 0 for one, place in places.items()}
         except Exception as problem:
             if _now() - self._answered > said.stall_timeout:
                 self._reading.fail(LogAway(f"the brokers do not answer: {said_of(problem)}"))
             else:
                 _log.warning("stream_away", problem=said_of(problem))
             return
-        if places or app.consumer_generation_id > 0:
+        if lags or app.consumer_generation_id > 0:
             self._answered = _now()
         elif _now() - self._answered > said.stall_timeout:
             self._reading.fail(LogAway("the group does not let us in"))
-        await self._reading.look(at, {place.partition: end for place, end in ends.items()}, passed)
+        await self._reading.look(at, ends, passed)
 
 
 class _Consumer(driver.Consumer):
@@ -252,6 +256,8 @@ class _Quiet(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Pass one on."""
         said = record.getMessage() if record.name.startswith("aiokafka") else record.levelname.lower()
+        if record.levelno < logging.ERROR and "rebalancing" in said:
+            return  # that the group deals anew is told by `stream_assigned`
         _log.warning("stream_client", logger=record.name, problem=said, where=f"{record.module}:{record.lineno}")
 
 

@@ -22,11 +22,6 @@ from engine.runtime.stream.topic import ensure_topic
 from engine.telemetry import Telemetry
 from tests.stream.ledger import Ledger
 
-pytestmark = pytest.mark.filterwarnings(
-    # Faust hands loops to asyncio and to aiokafka, which both would rather find them themselves.
-    "ignore:The `?loop:DeprecationWarning",
-    "ignore:There is no current event loop:DeprecationWarning",
-)
 
 PATIENCE = 60
 
@@ -247,7 +242,7 @@ async def test_readers_share_the_partitions_and_take_over_from_who_is_killed(
     assert await second.end(signal.SIGKILL) == -signal.SIGKILL
     third = await Process.start(file, "w3", settings)
     await sending
-    await until(lambda: ledger.count() == 1200)
+    await until(lambda: ledger.count() == 1200 and "w3" in ledger.owners().values())
     assert await third.end(signal.SIGTERM) == 0
     await send(settings, [b"%d" % number for number in range(1200, 1224)], 1200)
     await until(lambda: ledger.count() == 1224)

@@ -185,3 +185,18 @@ async def test_nothing_to_read_is_no_reason_to_end_however_long_it_lasts() -> No
             await one.look(1_000, {0: 0}, {})
             await asyncio.sleep(0)
         assert not one.failed.is_set()
+
+
+async def test_marks_of_a_transaction_at_the_end_are_not_waited_for() -> None:
+    topic, engine = Topic(10), Engine()
+    async with reading(topic, engine) as one:
+        await one.take(at(0), nothing)
+        await until(lambda: engine.offsets == [0])
+        one._came[0] -= 60  # the last message came a minute ago
+        await one.look(1_000, {0: 3}, {})
+        assert (engine.drains, one.silent()) == ([], [0])
+        await one.look(2_000, {0: 3}, {0: 3})  # the client has passed over what stands at 1 and 2
+        assert engine.drains == [1_000]
+        await one.look(3_000, {0: 3}, {0: 3})
+        assert engine.drains == [1_000, 3_000]
+        assert one.lags() == {0: 0}

@@ -184,7 +184,7 @@ class Reading:
     # --- how far it is
 
     async def look(self, at: Micros, ends: Mapping[int, int], passed: Mapping[int, int]) -> None:
-        """Hear where the topic ended at the instant `at`, and up to where the client has `passed` what lags.
+        """Hear where the topic ended at the instant `at`, and up to where the client has `passed` what is silent.
 
         Tells the engine what is drained; gives up when there is something to read and nothing has come for too long.
         """
@@ -210,6 +210,11 @@ class Reading:
     def lags(self) -> dict[int, int]:
         """Return how many messages of each of our partitions wait, as far as is known."""
         return {partition: max(0, end - self._applied[partition]) for partition, end in self._ends.items()}
+
+    def silent(self) -> list[int]:
+        """Return the partitions of which messages wait, as it seems, and none has come for a while."""
+        now = _now()
+        return [partition for partition, lag in self.lags().items() if lag and self._is_quiet(partition, now)]
 
     def _is_quiet(self, partition: int, now: float) -> bool:
         return not self._batch and not self._is_applying and now - self._came.get(partition, self._moved) > _QUIET

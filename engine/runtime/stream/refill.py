@@ -1,10 +1,10 @@
-"""A stretch of one partition, read outside the group: what the group's client left out, or a look whether it is there.
+"""What is asked of the topic outside the group: where it ends, and a stretch of it that the group's client left out.
 
-A client of its own for each stretch, which is rare. Called by `runtime/kafka.py`.
+By clients of its own, since Faust's answers only between two fetches. Called by `runtime/kafka.py`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -40,6 +40,39 @@ async def stretch(settings: StreamSettings, partition: int, first: int, until: i
         raise LogAway(f"offsets {first} to {until} of partition {partition}: {said_of(problem)}") from problem
     finally:
         await client.stop()
+
+
+class Ends:
+    """Asks where partitions end; connected when first asked, anew after a failure."""
+
+    def __init__(self, settings: StreamSettings) -> None:
+        self._settings = settings
+        self._client: AIOKafkaConsumer | None = None
+
+    async def of(self, partitions: Collection[int]) -> dict[int, int]:
+        """Return the offset after the last message of each; raises `LogAway`."""
+        places = [TopicPartition(self._settings.topic, partition) for partition in partitions]
+        try:
+            async with asyncio.timeout(self._settings.confirm_timeout):
+                if self._client is None:
+                    client = AIOKafkaConsumer(**connection(self._settings), enable_auto_commit=False)
+                    try:
+                        await client.start()
+                    except BaseException:
+                        await client.stop()
+                        raise
+                    self._client = client
+                found = await self._client.end_offsets(places) if places else {}
+        except (KafkaError, OSError, TimeoutError) as problem:
+            await self.close()
+            raise LogAway(f"the topic's ends: {said_of(problem)}") from problem
+        return {place.partition: end for place, end in found.items()}
+
+    async def close(self) -> None:
+        """Disconnect."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.stop()
 
 
 def message_of(record: Any, milliseconds: int | None) -> Message:
