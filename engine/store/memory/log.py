@@ -35,6 +35,7 @@ class MemoryLog:
     def back(self, top: int, limit: int) -> list[Logged]:
         """Return the last `limit` entries with an offset up to `top`, in order."""
         with self._lock:
+            top = min(top, self.tail())
             after = max(top - limit, self._dropped)
             return self.read(after, max(top - after, 0))
 
