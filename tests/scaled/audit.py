@@ -32,6 +32,8 @@ def audit(field: Field, store: SharedStore, promised: Promised, walked: Walked, 
     record = read_record(field.ground.record)
     erased = recipients_of(promised.said.gone, promised.seed)
     fates(found, rows, [line for line in record if line.recipient not in erased])
+    # Whom a slow machine answers too late has a cause for doubt.
+    toll.left_in_flight |= {row.touch.id for row in rows if row.detail.startswith("no answer within")}
     doubts(found, rows, toll)
     kept_promises(found, store, promised.sign_ups, rows)
     topic = read_topic(field)

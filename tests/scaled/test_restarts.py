@@ -10,6 +10,8 @@ from tests.scaled.ground import Services, prepare
 from tests.scaled.summary import table
 from tests.scaled.troupe import Orders, Result, Troupe, endure
 
+pytestmark = pytest.mark.alone
+
 
 def assert_nobody_had_to_be_restarted(result: Result) -> None:
     assert result.findings.is_clean, table(result)

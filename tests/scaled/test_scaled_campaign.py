@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.scaled.campaign import fight
-from tests.scaled.ground import Services
+from tests.scaled.ground import Services, prepare
 from tests.scaled.summary import table
-from tests.scaled.troupe import Orders, Result
+from tests.scaled.troupe import WORKERS, Orders, Result, Troupe, endure
 
 ACTS = 100
+pytestmark = pytest.mark.alone
 
 
 @pytest.mark.slow
@@ -35,3 +36,20 @@ def _was_no_walk_in_the_park(result: Result) -> None:
     assert result.published >= 2
     assert result.findings.coupons >= 20
     assert min(result.findings.accepted.values()) >= ACTS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["without-a-fence", "acknowledged-first"])
+def test_the_audit_convicts_a_system_that_is_wrong_on_purpose(tmp_path: Path, services: Services, variant: str) -> None:
+    def trouble(troupe: Troupe) -> None:
+        for number in range(4):
+            troupe.rest(3)
+            if variant == "without-a-fence":
+                troupe.freeze(troupe.of("worker")[:1], 5)  # longer than its session
+            else:
+                troupe.kill(troupe.of("worker")[number % WORKERS])
+                troupe.fill_up()
+
+    result = endure(prepare(tmp_path, services), Orders(0, variant=variant), trouble)
+    convicted = {"without-a-fence": {"B3", "B4"}, "acknowledged-first": {"B3", "B4"}}[variant]
+    assert convicted <= result.findings.violations.keys(), table(result)

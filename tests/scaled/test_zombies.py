@@ -12,6 +12,8 @@ from tests.scaled.troupe import Orders, Troupe, endure
 LONG = LEASE + 8
 """Seconds: longer than a session, a lease, and what the database lets an idle transaction be."""
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.slow
 def test_a_worker_and_a_dispatcher_that_were_stopped_double_nothing(tmp_path: Path, services: Services) -> None:
