@@ -22,7 +22,6 @@ from engine.runtime.stream.topic import ensure_topic
 from engine.telemetry import Telemetry
 from tests.stream.ledger import Ledger
 
-
 PATIENCE = 60
 
 
