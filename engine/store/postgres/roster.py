@@ -73,11 +73,9 @@ class Roster:
             self._look_up(name_after(name) for name in missing if self._names[name] is None)
         return {name: oneid for name in asked if (oneid := self._names[name]) is not None}
 
-    def _fetch(self, statements: tuple[str, str], asked: list[str], *more: Any, are_held: bool = False) -> list[Any]:
+    def _fetch(self, statements: tuple[str, str], asked: list[str], *more: Any) -> list[Any]:
         """Lock customers, then read; again while one was merged between the two. Numbers come third in a row."""
         hold, read = statements
-        if are_held:
-            return self.session.rows(read, (asked, *more))
         for _ in range(_TRIES):
             with self.session.pipeline():
                 held = self.session.send(hold, asked)
@@ -101,7 +99,10 @@ class Roster:
             return
         kept = {oneid: self._hot.get(oneid) for oneid in missing}
         versions = [UNREAD if (one := kept[oneid]) is None else one[0] for oneid in missing]
-        rows = self._fetch(("hold_customers", "numbers"), missing, versions, are_held=self._led.issuperset(missing))
+        if self._led.issuperset(missing):
+            rows = self.session.rows("numbers", (missing, versions))
+        else:
+            rows = self._fetch(("hold_customers", "numbers"), missing, versions)
         for oneid, own, num, root, *rest in rows:
             if own != num:
                 self._own[oneid] = own
@@ -248,7 +249,7 @@ class Roster:
 class LooseRoster(Roster):
     """The same for who mostly looks: only customers that it writes are locked, at the end, if they are as they were."""
 
-    def _fetch(self, statements: tuple[str, str], asked: list[str], *more: Any, are_held: bool = False) -> list[Any]:
+    def _fetch(self, statements: tuple[str, str], asked: list[str], *more: Any) -> list[Any]:
         return self.session.rows(statements[1], (asked, *more))
 
     def prepare(self, ids: Iterable[str], written: Iterable[str]) -> None:

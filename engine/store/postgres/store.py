@@ -1,4 +1,4 @@
-"""The store in PostgreSQL, for one process or for many: see docs/postgres.md for its tables, locks and connections."""
+"""The store in PostgreSQL, for one process or for many: docs/reference/postgres.md tells of tables and locks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -105,7 +105,7 @@ class PostgresStore(PostgresReader):
         """Let the database clear what was erased out of its tables, while others work on; not inside a unit.
 
         The bytes go when their place is written over. Write-ahead logs, standbys and backups keep theirs for as long as
-        the operator keeps those: docs/postgres.md.
+        the operator keeps those: docs/reference/postgres.md.
         """
         with self.database.connect() as connection:
             connection.execute("SET statement_timeout = 0")
