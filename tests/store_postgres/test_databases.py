@@ -138,3 +138,10 @@ def test_the_key_of_fingerprints_that_is_lost_is_missed(store: PostgresStore, po
     store.database.select("DELETE FROM secrets RETURNING 1", ())
     with pytest.raises(BadInput, match="Restore it"):
         PostgresStore(postgres_url)
+
+
+def test_text_that_postgresql_does_not_hold_is_an_error_and_nothing_was_written(store: PostgresStore) -> None:
+    with pytest.raises(psycopg.DataError):
+        write(store, Changes(customers={"c1": customer("c1")}, identifiers={"user_id:a\0b": "c1"}))
+    assert (store.customers(["c1"]), store.resolve(["user_id:a\0b"])) == ({}, {})
+    save(store, customer("c1"))
