@@ -45,6 +45,9 @@ _ALIVE: Final = {
 }
 _WAIT: Final = 30.0  # seconds for a connection of the pool
 
+_TOO_MUCH: Final = (errors.ProgramLimitExceeded, errors.StatementTooComplex, errors.TooManyArguments)
+"""psycopg files them with lost connections; tried again, they would be refused again."""
+
 _AGAIN: Final = (
     errors.DeadlockDetected,
     errors.SerializationFailure,
@@ -156,6 +159,8 @@ def say(error: psycopg.Error) -> NoReturn:
         raise StoreFull("the database's disk is full: free space; nothing accepted is lost") from error
     if isinstance(error, PoolTimeout):
         raise StoreAway(f"no connection to the database within {_WAIT:g} seconds: {error}") from error
+    if isinstance(error, _TOO_MUCH):
+        raise error
     is_lost = isinstance(error, psycopg.OperationalError | _ENDED) or (
         isinstance(error, psycopg.InterfaceError) and "closed" in str(error)
     )
