@@ -25,7 +25,6 @@ LANGUAGE = ROOT / "tests" / "stories" / "language"
 COMPLAINTS = [*wording.CODES, *story_wording.CODES]
 FOR_OTHERS = {
     "MemoryGateway": "an HTTP face without an engine, for who embeds or tests it",
-    "MemoryLog": "the reference log that the contracts hold the others to",
     "Simulation": "the seeded world of the simulation tests",
     "LOG_EVENTS": "the list that the documents and tests are held to",
     "lint_workspace": "the lint for programs; the command needs the plans too",
