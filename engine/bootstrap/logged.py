@@ -15,6 +15,8 @@ from engine.core.events import KINDS, Event, Receipt, decode
 from engine.core.plan import CHANNELS, PURPOSES, ConsentMode
 from engine.core.state import Customer
 from engine.ports import Reader, TouchRow
+from engine.ports.partitions import TOPIC
+from engine.rehearsal.sorting import sort
 from engine.usecases.receive import EVERYTHING, purpose_of
 
 PAGE: Final = 5_000
@@ -41,7 +43,7 @@ class Source(Protocol):
 class Journal:
     """The log of a workspace. `size`: entries in it; `done`: how many are read; `refused`: what could not be read.
 
-    `trimmed`: how many of the oldest it does not hold any more.
+    `trimmed`: how many of the oldest it does not hold any more, 0 where it has several partitions: nobody counts them.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -49,13 +51,17 @@ class Journal:
         with closing(workspace.read_log()) as log:
             self.size = log.tail()
             oldest = log.read(0, 1)
-        self.trimmed = oldest[0].offset - 1 if oldest else 0
+        self.trimmed = oldest[0].offset - 1 if oldest and self.size < TOPIC else 0
         self.done = 0
         self.refused = 0
         self.faults: list[str] = []
 
     def events(self) -> Iterator[Event]:
         """Yield what customers did and said, from the oldest entry that is kept up to the last of now."""
+        # Partition comes after partition: only within each do they stand in the order of time.
+        return sort(self._in_places()) if self.size >= TOPIC else self._in_places()
+
+    def _in_places(self) -> Iterator[Event]:
         self.done = self.refused = 0
         with closing(self._workspace.read_log()) as log, closing(self._workspace.read_store()) as store:
             while self.done < self.size:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from engine.bootstrap.logged import Journal
+from engine.bootstrap.workspace import Workspace
 from engine.core.audience.identity import RULES
 from engine.core.events import Directive, Entry, Event, decode, encode
 from engine.core.expression import Measure
@@ -211,3 +214,16 @@ def test_a_timeline_is_in_the_order_of_time_whatever_the_partition(shop: Shop) -
     places = places_of(shop.store, shop.history, mei, RULES, progress=lambda _: None)
     entries = [entry_at(shop.history, place) for place in places]
     assert [entry.id for entry in entries if isinstance(entry, Event)] == ["a0", "b0", "a1", "b1", "a2", "b2"]
+
+
+# --- rehearsals -------------------------------------------------------------------------------------
+
+
+def test_what_happened_is_rehearsed_in_the_order_of_time(shop: Shop, tmp_path: Path, postgres_url: str) -> None:
+    for number in range(3):
+        shop.did(2, f"a{number}", user_id="mei")
+        shop.did(1, f"b{number}", user_id="li")
+    (tmp_path / "journeyd.yaml").write_text(f"store: {{url: '{postgres_url}'}}\n")
+    journal = Journal(Workspace.open(tmp_path, {}))
+    assert [event.id for event in journal.events()] == ["a0", "b0", "a1", "b1", "a2", "b2"]
+    assert (journal.trimmed, journal.refused) == (0, 0)
