@@ -22,7 +22,9 @@ class Storage(Section):
     url: DatabaseUrl = dial(
         "", "postgresql://host:5432/name, or by reference since it may hold a password; empty: SQLite in `data`"
     )
-    connections: Count = dial(8, "Connections to PostgreSQL that one process works with; up to four more listen and hold locks")
+    connections: Count = dial(
+        8, "Connections to PostgreSQL that one process works with; up to four more listen and lock"
+    )
 
 
 class StreamSecurity(Section):
