@@ -24,13 +24,17 @@ def look(workspace: Workspace) -> Iterator[Finding]:
     try:
         yield from _database(workspace)
     except JourneydError as problem:
-        yield Finding("database", "problem", str(problem).splitlines()[0], "look after the database, or correct store.url")
+        yield Finding(
+            "database", "problem", str(problem).splitlines()[0], "look after the database, or correct store.url"
+        )
     if workspace.is_shared:
         yield from _secrets(workspace)
         try:
             yield from _topic(workspace)
         except JourneydError as problem:
-            yield Finding("topic", "problem", str(problem).splitlines()[0], "look after the brokers, or correct stream.brokers")
+            yield Finding(
+                "topic", "problem", str(problem).splitlines()[0], "look after the brokers, or correct stream.brokers"
+            )
 
 
 def _database(workspace: Workspace) -> Iterator[Finding]:
