@@ -20,6 +20,9 @@ class Feeder:
         self._interval = WORKERS / rate
         self._enough, self._give_up = threading.Event(), threading.Event()
         self._counting = threading.Lock()
+        self.may = threading.Event()
+        """Cleared: nothing new is posted for the moment."""
+        self.may.set()
         self.acknowledged: list[int] = []
         self.unanswered: list[int] = []
         self.repeats = 0
@@ -34,6 +37,7 @@ class Feeder:
     def enough(self) -> None:
         """Send nothing new; what was begun is still repeated."""
         self._enough.set()
+        self.may.set()
 
     def finish(self, seconds: float) -> None:
         """Wait until everything that was begun is acknowledged, at most so long."""
@@ -48,6 +52,7 @@ class Feeder:
         with httpx.Client(base_url=self._ground.url, auth=(self._ground.write_key, ""), trust_env=False) as client:
             number = worker
             while not self._enough.is_set():
+                self.may.wait()
                 self._post(client, number)
                 self._enough.wait(self._interval)
                 number += WORKERS

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.ports.partitions import DESK
 from tests.crash.ground import LEASE
 from tests.scaled.ground import Services, prepare
 from tests.scaled.summary import table
@@ -22,8 +23,8 @@ def test_a_worker_and_a_dispatcher_that_were_stopped_double_nothing(tmp_path: Pa
         for number in range(2):
             applied = _positions(troupe)
             troupe.freeze([troupe.of("worker")[number], troupe.of("dispatcher")[number]], LONG)
-            moved = [partition for partition, position in _positions(troupe).items() if position > applied[partition]]
-            assert len(moved) == len(applied) - 1, "the others did not take over while it was stopped"
+            stuck = [partition for partition, position in _positions(troupe).items() if position <= applied[partition]]
+            assert stuck == [], "the others did not take over while it was stopped"
             troupe.rest(4)
 
     result = endure(prepare(tmp_path, services), Orders(0), trouble)
@@ -33,4 +34,4 @@ def test_a_worker_and_a_dispatcher_that_were_stopped_double_nothing(tmp_path: Pa
 
 
 def _positions(troupe: Troupe) -> dict[int, int]:
-    return {row.partition: row.position for row in troupe.store.partitions()}
+    return {row.partition: row.position for row in troupe.store.partitions() if row.partition != DESK}

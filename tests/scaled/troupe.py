@@ -200,6 +200,17 @@ class Troupe:
             }
         return set()
 
+    def hush(self, seconds: float) -> None:
+        """Let clients be quiet for so long, and roles go on with what they have."""
+        for clients in (self.feeder, self.walkers):
+            clients.may.clear()
+        self.rest(seconds)
+
+    def speak(self) -> None:
+        """Let clients go on."""
+        for clients in (self.feeder, self.walkers):
+            clients.may.set()
+
     def rest(self, seconds: float) -> None:
         """Let the traffic go on for so long."""
         self._pausing.wait(seconds)
@@ -209,6 +220,7 @@ class Troupe:
     def drain(self) -> None:
         """End the traffic, wait until everything is done, and stop everybody in order."""
         began = time.monotonic()
+        self.speak()
         self.providers.clear()
         self.feeder.enough()
         self.walkers.enough()
@@ -244,10 +256,16 @@ class Troupe:
         ]
 
     def _wait_until(self, is_so: Callable[[], bool], deadline: float) -> None:
-        while not is_so():
+        while not self._holds(is_so):
             assert time.monotonic() < deadline, f"it does not come to rest: {self._left()}"
             self.rest(0.3)
             self.fill_up()
+
+    def _holds(self, is_so: Callable[[], bool]) -> bool:
+        """Ask; a connection from before the database was restarted knows nothing."""
+        with suppress(StoreAway):
+            return is_so()
+        return False
 
     def _is_applied(self, marks: Mapping[int, int]) -> Callable[[], bool]:
         """Return what asks whether every partition is applied up to its mark."""

@@ -40,6 +40,9 @@ class Walkers:
         self._names = ([f"v{n}" for n in range(over_http)], [f"w{n}" for n in range(foreign)])
         self._enough, self._give_up = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._walk()), daemon=True)
+        self.may = threading.Event()
+        """Cleared: nobody begins a step for the moment."""
+        self.may.set()
         self.walked = Walked()
 
     def start(self) -> None:
@@ -88,6 +91,9 @@ class Walkers:
     async def _one(self, name: str, send: Callable[[dict[str, Any]], Any]) -> None:
         number = 0
         while not self._enough.is_set():
+            if not self.may.is_set():
+                await _rest(RETRY)
+                continue
             number += 1
             body = {"name": name, "number": number}
             self.walked.tried.add(f"{name}/{number}")
