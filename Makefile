@@ -6,8 +6,8 @@ PY := .venv/bin/python
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
 
-demo: .ready ## the main job on real purchases, start to end (KEEP=1 leaves the daemon running)
-	@$(PY) -m examples.demo $(if $(KEEP),--keep,)
+demo: .ready ## the main job on real purchases, start to end (KEEP=1 leaves the daemon running, RUNTIME=kafka: on PostgreSQL and a broker)
+	@$(PY) -m examples.demo $(if $(KEEP),--keep,) $(if $(RUNTIME),--runtime $(RUNTIME),)
 
 test: .ready ## every test, nothing to start by hand (JOBS=n at once; those that count seconds come last, one by one)
 	@$(PY) -m pytest -n $(or $(JOBS),logical) --dist loadfile --no-loadscope-reorder -m "not alone"; beside=$$?; \

@@ -1,4 +1,4 @@
-"""`python -m examples.demo [--keep] [--customers N] [--consent SHARE] [--folder DIR]`: reads like a table of contents.
+"""`python -m examples.demo [--keep] [--customers N] [--runtime kafka] [--folder DIR]`: reads like a table of contents.
 
 Makes a fresh workspace, plays a year of real purchases through it in virtual time, goes on live over HTTP with the
 daemon, and prints what became of it. Exit code 0, or 1 and what went wrong.
@@ -22,7 +22,7 @@ from engine.core.errors import JourneydError
 from engine.runtime.clock import SystemClock
 from examples.cdnow.customers import Shares
 from examples.cdnow.purchases import read_year, recount
-from examples.demo import change, past, people, report
+from examples.demo import change, past, people, report, services
 from examples.demo.commands import Commands, Failed
 from examples.demo.live import Live
 from examples.demo.past import Known
@@ -63,6 +63,8 @@ def _demo(commands: Commands, given: argparse.Namespace) -> None:
     commands.say(
         f"(set aside: {', '.join(ASIDE)}, to keep this short; added: journeys/order-shipped.yaml, a journey of our own)"
     )
+    if given.runtime == "kafka":
+        services.start(commands, shop)
     commands.run("-w", str(shop), "lint")
     commands.run("-w", str(shop), "test", quiet=True)
     workspace = Workspace.open(shop, os.environ)
@@ -163,6 +165,12 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
         help="only so many (default: all); under 300 some stage may stay silent",
     )
     parser.add_argument("--consent", type=float, default=CONSENT, help=f"share who agreed to marketing ({CONSENT})")
+    parser.add_argument(
+        "--runtime",
+        choices=("embedded", "kafka"),
+        default="embedded",
+        help="kafka: on a broker and PostgreSQL that are started for it",
+    )
     parser.add_argument("--folder", type=Path, default=Path(".demo"), help="made afresh (default: .demo)")
     return parser.parse_args(words)
 

@@ -69,10 +69,17 @@ class Commands:
 
     def start(self, *said: str, log: Path, ready: Callable[[], bool]) -> None:
         """Show a command, start it beside us and wait until it is `ready`; all that it says goes to `log`."""
-        self.say(f"$ journeyd {self._shown(said)} > {log} &")
+        self._start(f"journeyd {self._shown(said)}", self._line(said), log, ready)
+
+    def start_module(self, said: Sequence[str], *, log: Path, ready: Callable[[], bool]) -> None:
+        """Start a module of this checkout beside us in the same way."""
+        self._start(f"python -m {self._shown(said)}", [sys.executable, "-m", *said], log, ready)
+
+    def _start(self, shown: str, line: Sequence[str], log: Path, ready: Callable[[], bool]) -> None:
+        self.say(f"$ {shown} > {log} &")
         out: IO[str] = self._stack.enter_context(log.open("w", encoding="utf-8"))
         process = subprocess.Popen(  # noqa: S603 - our own interpreter on our own words
-            self._line(said),
+            line,
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -83,7 +90,7 @@ class Commands:
         )
         self._processes.append(process)
         try:
-            self.until(ready, f"`journeyd {self._shown(said)}` to answer")
+            self.until(ready, f"`{shown}` to answer")
         except Failed as failure:
             raise Failed(f"{failure}\n{log.read_text(encoding='utf-8')[-2_000:].strip()}") from None
 
