@@ -52,6 +52,8 @@ class Stream:
         self._homes = [partition_of(user) for user in self._users]
         self.sent: list[list[_Sent]] = [[] for _ in range(PARTITIONS)]
         self.greeted = 0
+        self.is_whole = False
+        """Was everything produced that was to be?"""
         self._ends = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="stream")
 
@@ -67,7 +69,7 @@ class Stream:
     async def _run(self) -> None:
         from aiokafka import AIOKafkaProducer
 
-        producer: Any = AIOKafkaProducer(bootstrap_servers=self._brokers, acks="all", max_batch_size=1)
+        producer: Any = AIOKafkaProducer(bootstrap_servers=self._brokers, acks="all", linger_ms=5)
         await producer.start()
         begun, number = time.perf_counter(), 0
         while not self._ends.is_set():
@@ -76,6 +78,7 @@ class Stream:
             number = max(number, due)
             await asyncio.sleep(_TICK)
         await producer.stop()
+        self.is_whole = True
 
     async def _send(self, producer: Any, number: int) -> None:
         who = number % len(self._users)
@@ -164,10 +167,10 @@ def _played(herd: Herd, stream: Stream, watch: Watch, pause: float, calm: float)
     after = watch.look()
     stream.end()
     spent = between(before, herd.spent())
-    in_time = in_time and _look_until(watch, lambda now: watch.behind(stream.sent, now) == 0)
+    in_time = in_time and stream.is_whole and _look_until(watch, lambda now: watch.behind(stream.sent, now) == 0)
     extra = {"pause": pause, "recovered": caught - resumed, "workers_cpu": spent.workers}
     for name, (since, until) in {"before": (quiet, stopped), "after": (caught, after - _CAUGHT_UP)}.items():
-        waits = watch.waits(stream.sent, since, until)
+        waits = watch.waits(stream.sent, since, until) or [float("inf")]
         extra |= {f"{name}_p50": waits[len(waits) // 2], f"{name}_p99": waits[len(waits) * 99 // 100]}
     return Sample(sum(map(len, stream.sent)), spent.wall, spent.cpu, in_time, "", extra)
 

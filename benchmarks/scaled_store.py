@@ -59,6 +59,7 @@ def prepare(services: Services, shape: Shape) -> str:
             log.append(entries[start : start + GROUP])
             engine.drain()
         store.arrange(PARTITIONS)
+        store.scrub()  # as the database's own sweeping would have left it
         store.tide(START - HOUR)
     return name
 

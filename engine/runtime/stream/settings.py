@@ -49,7 +49,8 @@ class StreamSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     what it is at before others go on without it. `confirm_timeout`: how long a producer waits for the brokers.
     `stall_timeout`: how long there may be something to read and nothing read before the reader gives up. `look_every`:
     how often the topic's end is asked for. `max_message`: bytes of one message. `batch` messages of up to `batch_bytes`
-    are handed to the engine at once. `replication` is for topics that are made here.
+    are handed to the engine at once: enough that each of a worker's partitions has its share of a good transaction.
+    `replication` is for topics that are made here.
     """
 
     brokers: tuple[str, ...]
@@ -66,5 +67,5 @@ class StreamSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     look_every: float = 0.5
     max_message: int = LIMIT
     compression: Literal["none", "gzip"] = "none"
-    batch: int = 500
+    batch: int = 4_000
     batch_bytes: int = 8_000_000

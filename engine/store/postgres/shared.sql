@@ -151,6 +151,11 @@ WHERE d.state IN ('planned', 'ready', 'deferred') AND d.due <= $3 AND d.claimed_
 -- Tells whoever listens.
 SELECT pg_notify($1::text, a.what) FROM unnest($2::text[]) AS a(what);
 
+-- name: tell
+-- Tells whoever listens, and does not wait until the disk has it that it was told.
+WITH at_once AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+SELECT pg_notify($1::text, a.what) FROM at_once CROSS JOIN unnest($2::text[]) AS a(what);
+
 -- name: secret
 -- A secret that the store keeps.
 SELECT value FROM secrets WHERE name = $1;

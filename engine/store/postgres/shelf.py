@@ -43,7 +43,8 @@ class Shelf:
     def tell(self, connection: Connection, what: Sequence[str]) -> None:
         """Tell whoever listens, after a commit: such a notice holds up the commits of others, this one nobody.
 
-        One that is lost costs nothing but time: whoever sends also looks now and then by itself.
+        One that is lost costs nothing but time: whoever sends also looks now and then by itself. So it does not wait
+        for the disk either.
         """
         with suppress(psycopg.Error):
-            self.notify(connection, what)
+            connection.execute(SQL["tell"].encode(), (self.database.channel, list(what)))
