@@ -1,55 +1,24 @@
 """The same history through one embedded engine and through many workers: the same decisions, touches and customers."""
 
-from collections.abc import Iterator, Sequence
-
 import pytest
 
-from config.scaled import Storage
-from config.settings import Settings
-from engine.bootstrap.database import opened
-from engine.core.events import Entry, encode
-from engine.core.ids import Micros
-from engine.ports import Reader
-from engine.runtime.engine import Engine
-from engine.runtime.stream.engine import Logs
-from engine.store.memory import MemoryLog, MemoryStore
-from engine.store.memory.shared import SharedMemoryStore
-from engine.usecases.publish import in_force
-from tests.scaled import cdnow
+from tests.scaled import cdnow, told
 from tests.scaled.facts import Facts, differences, facts_of
 from tests.scaled.herd import Herd, Pasture
+from tests.scaled.pastures import alone, pasture
 
 CUSTOMERS = 120
-
-
-def alone(entries: Sequence[Entry], until: Micros) -> Reader:
-    """Return what one engine makes of the entries."""
-    log, store = MemoryLog(), MemoryStore()
-    log.append([encode(entry) for entry in entries])
-    Engine(store, log, lambda: until, lambda: in_force(store, cdnow.audience())).drain()
-    return store
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def pasture(request: pytest.FixtureRequest, embedded: Facts) -> Iterator[Pasture]:
-    """A store and logs that several share, empty."""
-    sent_to = {id_: row.touch.customer for id_, row in embedded["touches"].items()}
-    if request.param == "memory":
-        memory = SharedMemoryStore()
-        logs = Logs(memory.desk, memory.history, memory.history.find)
-        yield Pasture(memory, logs, lambda: in_force(memory, cdnow.audience()), sent_to=sent_to)
-        return
-    opening = opened(Settings(store=Storage(url=request.getfixturevalue("postgres_url"))))
-    try:
-        yield Pasture(opening.store, opening.logs, lambda: in_force(opening.store, cdnow.audience()), sent_to=sent_to)
-    finally:
-        opening.store.close()
+STORES = ("memory", "postgres")
 
 
 @pytest.fixture(scope="module")
 def embedded() -> Facts:
     life = cdnow.live(CUSTOMERS)
-    return facts_of(alone(life.entries, life.until))
+    return facts_of(alone(life.entries, life.until, cdnow.audience()))
+
+
+def url_of(store: str, request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("postgres_url")) if store == "postgres" else ""
 
 
 def test_the_year_meets_what_it_is_meant_to_meet(embedded: Facts) -> None:
@@ -59,10 +28,36 @@ def test_the_year_meets_what_it_is_meant_to_meet(embedded: Facts) -> None:
     assert embedded["dead"] == {}
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_workers_in_any_order_decide_what_one_engine_decides(seed: int, embedded: Facts, pasture: Pasture) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("store", "seed"), [*(("memory", seed) for seed in range(6)), ("postgres", 0), ("postgres", 1)]
+)
+def test_a_year_of_purchases_is_decided_as_one_engine_decides_it(
+    store: str, seed: int, embedded: Facts, request: pytest.FixtureRequest
+) -> None:
     life = cdnow.live(CUSTOMERS)
-    herd = Herd(pasture, seed)
-    herd.live(life.entries, life.until)
-    assert differences(embedded, facts_of(pasture.store)) == []
+    with pasture(url_of(store, request), cdnow.audience()) as shared:
+        shared.sent_to = {id_: row.touch.customer for id_, row in embedded["touches"].items()}
+        herd = Herd(shared, seed)
+        herd.live(life.entries, life.until)
+        assert differences(embedded, facts_of(shared.store)) == []
     assert herd.deaths > 0 and herd.rebalances > 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("library", told.LIBRARIES)
+def test_what_the_stories_tell_is_decided_as_one_engine_decides_it(
+    library: str, store: str, request: pytest.FixtureRequest
+) -> None:
+    (entries, until), audience = told.told(library), told.audience_of(library)
+    embedded = facts_of(alone(entries, until, audience))
+    assert len(embedded["touches"]) > 10
+    with pasture(url_of(store, request), audience) as shared:
+        _live(shared, library, embedded, (entries, until))
+
+
+def _live(shared: Pasture, library: str, embedded: Facts, history: told.Told) -> None:
+    shared.sent_to = {id_: row.touch.customer for id_, row in embedded["touches"].items()}
+    Herd(shared, len(library)).live(*history)
+    assert differences(embedded, facts_of(shared.store)) == []

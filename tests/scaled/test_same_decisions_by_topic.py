@@ -21,8 +21,8 @@ from tests.crash.forked import nursery
 from tests.scaled import cdnow
 from tests.scaled.facts import differences, facts_of
 from tests.scaled.ground import PARTITIONS, Field, Services, prepare
+from tests.scaled.pastures import alone
 from tests.scaled.roles import Role
-from tests.scaled.test_same_decisions import alone
 
 CUSTOMERS: Final = 60
 PATIENCE: Final = 120.0
@@ -43,7 +43,7 @@ def opening(field: Field) -> Iterator[Opening]:
 @pytest.mark.slow
 def test_workers_on_a_broker_decide_what_one_engine_decides(field: Field, opening: Opening) -> None:
     life = cdnow.live(CUSTOMERS)
-    embedded = facts_of(alone(life.entries, life.until))
+    embedded = facts_of(alone(life.entries, life.until, cdnow.audience()))
     sent_to = {id_: row.touch.customer for id_, row in embedded["touches"].items()}
     history = History(field, opening, sent_to)
     history.begin(life.entries[0])

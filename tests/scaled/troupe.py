@@ -177,7 +177,7 @@ class Troupe:
             case _:
                 self.result.bad_ends.append(f"a {victim.role} ended with {code}")
         if victim.role == "dispatcher" and code != 0:
-            self.toll.left_in_flight |= self._in_flight()
+            self.toll.left_in_flight |= self.in_flight()
         victim.close()
 
     def fill_up(self) -> None:
@@ -193,7 +193,8 @@ class Troupe:
         self.roles.append(Role(self.field.ground.root, role, failpoint=failpoint, variant=self.orders.variant))
         self.result.joins += 1
 
-    def _in_flight(self) -> set[str]:
+    def in_flight(self) -> set[str]:
+        """Return the touches that are in flight."""
         with suppress(StoreAway):
             return {
                 row.touch.id for row in self.store.find_touches(TouchQuery(state=TouchState.IN_FLIGHT, limit=1_000))
