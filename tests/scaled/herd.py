@@ -16,7 +16,7 @@ from engine.core.events import Directive, Entry, Outcome, Receipt, decode, encod
 from engine.core.ids import MINUTE, Micros
 from engine.core.playbook import Playbook
 from engine.ports import SharedStore
-from engine.ports.partitions import home_of, unpack
+from engine.ports.partitions import home_of, pack, unpack
 from engine.runtime.clock import ManualClock
 from engine.runtime.simulate import Dice
 from engine.runtime.stream import envelope
@@ -54,6 +54,7 @@ class Herd:
         self.pasture, self.dice, self.troubles = pasture, Dice(seed), troubles or Troubles()
         self.clock = ManualClock(0)
         self.topic: list[list[Message]] = [[] for _ in range(pasture.partitions)]
+        self._last: dict[int, int] = {}
         self.rebalances = self.deaths = self.conflicts = 0
         self._born = 0
         pasture.store.arrange(pasture.partitions)
@@ -92,6 +93,7 @@ class Herd:
                 size = 1 + self.dice.below(self.troubles.most)
                 for one in envelope.pack(bodies[done : done + size]):
                     messages = self.topic[partition]
+                    self._last[partition + 1] = pack(partition + 1, len(messages), one.entries)
                     messages.append(Message(partition, len(messages), b"", one.value, self.clock.now()))
                 done += size
 
@@ -134,7 +136,7 @@ class Herd:
         roll = self.dice.throw()
         if roll < 0.2:
             return self._feed(number)
-        if roll < 0.25:
+        if roll < 0.21:
             engine.beat()
             return False
         try:
@@ -154,10 +156,7 @@ class Herd:
                     return False
         positions = {row.partition: row.position for row in self.pasture.store.partitions()}
         desk = self.pasture.logs.desk.tail() <= self.pasture.store.position()
-        return desk and all(
-            not messages or unpack(positions[partition + 1]).offset >= len(messages) - 1
-            for partition, messages in enumerate(self.topic)
-        )
+        return desk and all(positions[partition] >= place for partition, place in self._last.items())
 
     def _feed(self, number: int) -> bool:
         """Hand over some more of what is unread of one of its partitions."""

@@ -4,10 +4,10 @@ import pytest
 
 from tests.scaled import cdnow, told
 from tests.scaled.facts import Facts, differences, facts_of
-from tests.scaled.herd import Herd, Pasture
+from tests.scaled.herd import Herd
 from tests.scaled.pastures import alone, pasture
 
-CUSTOMERS = 120
+CUSTOMERS = 90
 STORES = ("memory", "postgres")
 
 
@@ -29,9 +29,7 @@ def test_the_year_meets_what_it_is_meant_to_meet(embedded: Facts) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("store", "seed"), [*(("memory", seed) for seed in range(6)), ("postgres", 0), ("postgres", 1)]
-)
+@pytest.mark.parametrize(("store", "seed"), [*(("memory", seed) for seed in range(6)), ("postgres", 0)])
 def test_a_year_of_purchases_is_decided_as_one_engine_decides_it(
     store: str, seed: int, embedded: Facts, request: pytest.FixtureRequest
 ) -> None:
@@ -54,10 +52,7 @@ def test_what_the_stories_tell_is_decided_as_one_engine_decides_it(
     embedded = facts_of(alone(entries, until, audience))
     assert len(embedded["touches"]) > 10
     with pasture(url_of(store, request), audience) as shared:
-        _live(shared, library, embedded, (entries, until))
-
-
-def _live(shared: Pasture, library: str, embedded: Facts, history: told.Told) -> None:
-    shared.sent_to = {id_: row.touch.customer for id_, row in embedded["touches"].items()}
-    Herd(shared, len(library)).live(*history)
-    assert differences(embedded, facts_of(shared.store)) == []
+        shared.partitions = 5
+        shared.sent_to = {id_: row.touch.customer for id_, row in embedded["touches"].items()}
+        Herd(shared, len(library)).live(entries, until)
+        assert differences(embedded, facts_of(shared.store)) == []
