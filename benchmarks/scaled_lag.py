@@ -21,7 +21,7 @@ from benchmarks.scaled_herd import Herd, between, herded
 from benchmarks.scaled_services import Services
 from benchmarks.scaled_store import opened, planned_count
 from benchmarks.scaled_traffic import PARTITIONS, partition_of
-from benchmarks.scaled_workers import Wish, everybody_reads, work
+from benchmarks.scaled_workers import SESSION, Wish, everybody_reads, work
 from benchmarks.workload import user_of
 from deploy.local import create_topic
 from engine.core.events import Event
@@ -129,8 +129,11 @@ class Watch:
         return sorted(found)
 
 
-def run(services: Services, template: str, customers: int, pause: float, calm: float = 10.0) -> Sample:
-    """Stop everybody for `pause` seconds between two quiet stretches; `extra` has the seconds and the latencies."""
+def run(services: Services, template: str, customers: int, spans: tuple[float, float]) -> Sample:
+    """Stop everybody between two quiet stretches; `extra` has the seconds and the latencies.
+
+    `spans`: seconds of the standstill, and of each quiet stretch.
+    """
     topic = f"bench-lag-{os.getpid()}-{time.monotonic_ns()}"
     create_topic(services.brokers, topic, PARTITIONS)
     database = services.create("round", template)
@@ -138,11 +141,11 @@ def run(services: Services, template: str, customers: int, pause: float, calm: f
     url = services.database(database)
     with opened(url) as store:
         store.tide(None)
-        with herded(services, work, topic, WORKERS, database=url, wish=Wish()) as herd:
+        with herded(services, work, topic, WORKERS, database=url, wish=Wish(session=SESSION)) as herd:
             everybody_reads(herd, store, WORKERS)
             stream, watch = Stream(services.brokers, topic, customers), Watch(store)
             stream.start()
-            sample = _played(herd, stream, watch, pause, calm)
+            sample = _played(herd, stream, watch, spans)
             herd.stop()
         planned = planned_count(store)
     services.drop(database)
@@ -151,7 +154,8 @@ def run(services: Services, template: str, customers: int, pause: float, calm: f
     return msgspec.structs.replace(sample, holds=holds, verdict=verdict if sample.holds else "never caught up")
 
 
-def _played(herd: Herd, stream: Stream, watch: Watch, pause: float, calm: float) -> Sample:
+def _played(herd: Herd, stream: Stream, watch: Watch, spans: tuple[float, float]) -> Sample:
+    pause, calm = spans
     _look_for(watch, calm / 2)  # caches fill, the first rebalance settles
     before = herd.spent()
     quiet = watch.look()
