@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from engine.core.errors import BadInput, BadSetting, NewerSchema, StoreAway
+from engine.core.errors import BadInput, BadSetting, Conflict, NewerSchema, StoreAway
 from engine.ports import Changes, SuppressionRow, Turn
 from engine.store.postgres import PostgresStore
+from engine.store.postgres.connection import pipelined
 from tests.contracts.writing import customer, save, write
 from tests.store_postgres.conftest import Opener
 
@@ -64,6 +65,20 @@ def test_who_only_reads_makes_nothing(postgres_url: str) -> None:
             pytest.fail("it may not write")
     finally:
         reader.close()
+
+
+def test_what_fails_among_several_statements_is_raised_and_not_muttered(
+    store: PostgresStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Conflict), store.database.connection() as connection, pipelined(connection):
+        connection.execute(b"SELECT 1 / 0")
+        raise Conflict("somebody was faster")
+    with pytest.raises(psycopg.errors.DivisionByZero), store.database.connection() as again, pipelined(again):
+        again.execute(b"SELECT 1 / 0")
+        again.execute(b"SELECT 1")
+    with store.turn(Turn()) as turn:
+        assert turn is not None
+    assert not caplog.records
 
 
 def test_addresses_that_lead_nowhere_are_said(postgres_url: str) -> None:

@@ -133,6 +133,26 @@ class Database:
         self._pool.close()
 
 
+@contextmanager
+def pipelined(connection: Connection) -> Iterator[psycopg.Pipeline]:
+    """Send what is inside without waiting for answers; what is raised inside leaves once every answer was taken.
+
+    psycopg would say on standard error that whatever else had been sent was refused as well.
+    """
+    failure: Exception | None = None
+    try:
+        with connection.pipeline() as pipeline:
+            try:
+                yield pipeline
+            except Exception as raised:
+                failure = raised
+    except psycopg.Error:
+        if failure is None:
+            raise
+    if failure is not None:
+        raise failure
+
+
 def _configure(connection: Connection) -> None:
     # Numbers are sent as bigint, however small: one statement is prepared once. Lists of values are sent as they are.
     connection.adapters.register_dumper(int, Int8Dumper)

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from engine.core.errors import Conflict
-from engine.store.postgres.connection import Connection, errors_are_said
+from engine.store.postgres.connection import Connection, errors_are_said, pipelined
 from engine.store.postgres.queries import SQL
 
 Answer = psycopg.Cursor[TupleRow]
@@ -48,12 +48,12 @@ class Session:
     @contextmanager
     def pipeline(self) -> Iterator[None]:
         """Send what is inside without waiting for answers that nobody asks for."""
-        with errors_are_said(), self.connection.pipeline():
+        with errors_are_said(), pipelined(self.connection):
             yield
 
     def settle(self) -> None:
         """Wait until everything sent is done; raises `Conflict` where somebody else was faster."""
-        with errors_are_said(), self.connection.pipeline() as pipeline:
+        with errors_are_said(), pipelined(self.connection) as pipeline:
             pipeline.sync()
         expected, self._expected = self._expected, []
         for answer, rows, what in expected:

@@ -11,7 +11,7 @@ from engine.core.ids import Micros
 from engine.core.state import Account, Customer
 from engine.ports import Changes, Kept, TouchRow
 from engine.store.postgres import records
-from engine.store.postgres.connection import say
+from engine.store.postgres.connection import pipelined, say
 from engine.store.postgres.deliveries import Deliveries
 from engine.store.postgres.entries import write_entries
 from engine.store.postgres.erasing import drop_labels, erase
@@ -128,7 +128,7 @@ class PostgresView(PostgresReader):
         """Write everything and make it durable; on any error write nothing and raise."""
         tallies = Tallies()
         try:
-            with self._session.connection.pipeline():
+            with pipelined(self._session.connection):
                 version, news = self._write(changes, tallies)
                 tallies.write(self._session)
                 self._session.settle()
