@@ -7,6 +7,7 @@ Log fields are allow-listed and names, addresses, bodies and tokens are not on t
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
 import msgspec
@@ -59,13 +60,23 @@ METRICS: Final = (
     Metric("journeyd_rules_unaudited_total", "counter", "Customers for whose second opinion there was no time."),
     Metric("journeyd_rules_fallbacks_total", "counter", "Customers over whom durable-rules broke."),
     Metric("journeyd_job_done", "gauge", "How far the work is that a publish left; events wait for some.", ("kind",)),
-    Metric("journeyd_partition_behind_seconds", "gauge", "How far a partition is behind the clock.", ("partition",)),
+    Metric(
+        "journeyd_partition_behind_seconds",
+        "gauge",
+        "How far a partition (Kafka's number) is behind the clock.",
+        ("partition",),
+    ),
     Metric("journeyd_partitions_owned", "gauge", "Partitions that this worker applies."),
-    Metric("journeyd_partitions_unowned", "gauge", "Partitions that nobody applies at the moment."),
+    Metric("journeyd_partitions_unowned", "gauge", "Partitions that nobody applies: their last owner is silent."),
     Metric("journeyd_job_total", "gauge", "How much work a publish left to do, 0 when none is left.", ("kind",)),
     Metric("journeyd_stream_sent_total", "counter", "Entries that the brokers confirmed."),
     Metric("journeyd_stream_send_seconds", "histogram", "Time until the brokers confirmed a round of entries."),
-    Metric("journeyd_stream_lag", "gauge", "Messages of a partition of ours that are not applied yet.", ("partition",)),
+    Metric(
+        "journeyd_stream_lag",
+        "gauge",
+        "Messages of a partition (Kafka's number) of this worker that are not applied yet.",
+        ("partition",),
+    ),
     Metric("journeyd_stream_messages_total", "counter", "Messages of the topic handed to the engine and applied."),
     Metric("journeyd_stream_batches_total", "counter", "Times that messages were handed to the engine together."),
     Metric("journeyd_stream_assignments_total", "counter", "Times that partitions were dealt out anew."),
@@ -95,6 +106,14 @@ class Telemetry:
         if not isinstance(found, Gauge):
             raise KeyError(f"{name} is not a gauge of telemetry.METRICS")
         found.set(value)
+
+    def drop(self, name: str, **labels: str) -> None:
+        """Show a labelled gauge no more: another process has what it tells of."""
+        found = self._collectors[name]
+        if not isinstance(found, Gauge):
+            raise KeyError(f"{name} is not a gauge of telemetry.METRICS")
+        with suppress(KeyError):  # it was never set
+            found.remove(*labels.values())
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add an observation (seconds) to a histogram."""
@@ -152,6 +171,8 @@ LOG_EVENTS: Final[dict[str, str]] = {
     "stream_gap": "Messages between two offsets of a partition are gone: the topic's retention, most often.",
     "stream_failed": "The reader of the topic cannot go on and the process ends itself; nothing accepted is lost.",
     "stream_client": "The Kafka client warns of something; `problem` says of what.",
+    "tide_stands": "History is being imported: time stands at `at`, and nothing happens by the clock.",
+    "tide_ended": "Whoever imported history is gone: the clock's time counts again, with half of it imported.",
     "stream_away": "The brokers cannot be reached; everything waits for them.",
     "dead_letters_unsent": "Copies of `count` dead letters did not reach their topic; the store has them.",
     "store_away": "The database cannot be reached; everything waits and goes on by itself.",

@@ -7,12 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from engine.core.ids import SECOND, Micros
+from engine.core.ids import Micros
 from engine.ports import Clock, JobRow, PartitionRow, SharedStore
 from engine.ports.partitions import DESK
-
-SILENCE: Final = 15 * SECOND
-"""After so long without a heartbeat nobody is expected to apply what stands at the desk."""
 
 _PAUSE: Final = 0.2
 """Seconds between two looks."""
@@ -24,7 +21,7 @@ def is_attended(rows: Sequence[PartitionRow], now: Micros) -> bool:
     >>> is_attended([PartitionRow(0, 9, 0, "", 0), PartitionRow(1, 9, 70, "w", 80)], 100)
     True
     """
-    return any(row.partition != DESK and now - row.beat < SILENCE for row in rows)
+    return any(row.partition != DESK and row.keeper(now) for row in rows)
 
 
 def wait_for_workers(store: SharedStore, offset: int, clock: Clock, progress: Callable[[list[JobRow]], None]) -> bool:

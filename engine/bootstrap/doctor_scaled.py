@@ -74,16 +74,30 @@ def _workers(workspace: Workspace) -> Iterator[Finding]:
     finally:
         store.close()
     if tide is not None:
-        remedy = "wait for the import; if it was killed, run it again: it goes on, and lets time run at its end"
-        yield Finding("time", "warning", "history is being imported: nothing happens by the clock", remedy)
+        yield _tide(any(row.partition == DESK and row.keeper(SystemClock().now()) for row in rows))
     if not workspace.is_shared:
         return
     parts = [row for row in rows if row.partition != DESK]
-    if is_attended(rows, SystemClock().now()):
-        workers = len({row.owner for row in parts if row.owner})
-        yield Finding("workers", "ok", f"{counted(workers, 'worker')} for {counted(len(parts), 'partition')}")
+    now = SystemClock().now()
+    if is_attended(rows, now):
+        workers = {row.keeper(now) for row in parts}
+        detail = f"{counted(len(workers - {''}), 'worker')} for {counted(len(parts), 'partition')}"
+        if "" in workers:
+            remedy = "wait half a minute; if it stays so, docs/runbooks/stuck-worker.md"
+            yield Finding("workers", "warning", f"{detail}, and nobody applies some of them", remedy)
+        else:
+            yield Finding("workers", "ok", detail)
     else:
         yield Finding("workers", "warning", "no worker lives: events wait in the topic", "start `journeyd worker`")
+
+
+def _tide(is_turned: bool) -> Finding:
+    if is_turned:
+        detail, remedy = "history is being imported: nothing happens by the clock", "wait for the import"
+    else:
+        detail = "an import of history was killed: time stands"
+        remedy = "run it again, or start a worker: after two minutes it lets the clock's time count"
+    return Finding("time", "warning", detail, remedy)
 
 
 def _topic(workspace: Workspace) -> Iterator[Finding]:

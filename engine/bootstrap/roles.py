@@ -53,6 +53,7 @@ from engine.runtime.stream.watching import Watch
 from engine.runtime.stream.worker import StreamWorker
 from engine.telemetry import Telemetry
 from engine.usecases.publish import newest
+from journeys.words.phrases import counted
 
 T = TypeVar("T")
 
@@ -135,7 +136,7 @@ async def begin(workspace: Workspace, stack: AsyncExitStack) -> "Process":
 
 
 class Process:
-    """One process and the roles in it. `failing`: events that say that it is to end with 1."""
+    """One process and the roles in it. `failing`: events that say that it is to end with 1. `owner` is its name."""
 
     def __init__(
         self,
@@ -148,7 +149,7 @@ class Process:
         self._workspace, self._stack, self._opening, self.site = workspace, stack, opening, site
         self._renderer, self._trip = handing
         self._meters = Meters(site.telemetry)
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{mint_id()[:8]}"
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{mint_id()[:8]}"
         self.watch = Watch(site, self._meters)
         self.failing: list[asyncio.Event] = []
         self.worker: StreamWorker | None = None
@@ -173,7 +174,7 @@ class Process:
         foreign = foreign_of(lambda: site.following.playbook.audience.identity, settings.default_region)
         dials = Dials(settings.stream.slack, settings.stream.batch, settings.log.dedupe_window, foreign)
         engine = await asyncio.to_thread(
-            StreamEngine, site.store, self._opening.logs, load, site.clock, self._owner, dials
+            StreamEngine, site.store, self._opening.logs, load, site.clock, self.owner, dials
         )
         worker = StreamWorker(engine, site.clock)
         engine.trip = worker.trip = self._trip
@@ -207,6 +208,7 @@ class Process:
         owned = site.telemetry.gauge
         self.watch.gauges.append(lambda: owned("journeyd_partitions_owned", len(worker.engine.shares)))
         self.watch.reasons.append(lambda: "the database cannot be reached" if worker.is_away() else "")
+        self.watch.reasons.append(lambda: _left_out(worker.engine.unserved))
 
     def publish(self, now: Micros) -> Audience:
         """Publish what the folder holds, as the settings say, unless another worker is about it; return the rules."""
@@ -225,7 +227,7 @@ class Process:
         """Send what may leave, beside whatever other dispatchers there are."""
         site, workspace = self.site, self._workspace
         channels = channels_of(workspace, site.clock)
-        claimed = site.store.claiming(self._owner, HOLD, site.clock.now)
+        claimed = site.store.claiming(self.owner, HOLD, site.clock.now)
         calls = SharedCalls(site, claimed)
         dispatcher = Dispatcher(calls, channels, self._renderer, site.clock, dispatching_of(workspace, channels))
         dispatcher.trip, dispatcher.trouble, dispatcher.ended = self._trip, tell_trouble, self._meters.ended
@@ -268,6 +270,11 @@ async def _patiently(do: Callable[[], Awaitable[T]]) -> T:
                 structlog.get_logger("daemon").warning(event, problem=type(away).__name__)
             is_said = True
         await asyncio.sleep(1)
+
+
+def _left_out(unserved: int) -> str:
+    said = counted(unserved, "partition is", "partitions are")
+    return f"{said} nobody's, and the group does not deal this worker any" if unserved else ""
 
 
 def _leave_at_last() -> None:

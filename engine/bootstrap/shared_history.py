@@ -22,6 +22,7 @@ from engine.core.playbook import Playbook
 from engine.ports import Store
 from engine.runtime.clock import ManualClock
 from engine.runtime.stream.past import PastTopic, Tide
+from engine.runtime.stream.tide import Turning
 
 T = TypeVar("T")
 
@@ -60,14 +61,16 @@ class Together:
     async def open(self, clock: ManualClock) -> None:
         """Let time stand at the clock's instant, and start a worker unless one lives."""
         site = self._process.site
-        self._stack.push_async_callback(asyncio.to_thread, site.store.tide, None)
-        await asyncio.to_thread(site.store.tide, clock.now())
+        turning = Turning(site.store, site.clock, self._process.owner)
+        await asyncio.to_thread(turning.begin, clock.now())
+        self._stack.push_async_callback(asyncio.to_thread, turning.end)
         rows = await asyncio.to_thread(site.store.partitions)
         if is_attended(rows, site.clock.now()):
             audience = await asyncio.to_thread(self._process.publish, clock.now())
         else:
             audience = await self._process.work(clock.now())
-        self._tide = Tide(site.store, self._topic, clock, InForce(site.store, audience, self.renderer))
+        load = InForce(site.store, audience, self.renderer)
+        self._tide = Tide(site.store, self._topic, clock, load, check=turning.check)
         self._claimed = site.store.claiming("history", HOUR, clock.now)
         await self._tide.turn(site.desk.tail())
 

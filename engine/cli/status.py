@@ -1,22 +1,30 @@
 """`journeyd status`: how many customers, touches and conversions there are, and whether anything waits for ops."""
 
 from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from engine.cli.invocation import AsJson, Invocation
 from engine.cli.output import console, emit, tell
 from engine.cli.releasing import job_in_words
+from engine.core.ids import SECOND
+
+if TYPE_CHECKING:
+    from engine.bootstrap.standing import Standing
 
 
 def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """Show totals: the lifecycle funnel, touches per journey and channel, conversions."""
+    from engine.bootstrap.standing import standing_of
     from engine.cli import show
     from engine.core.plan import STAGES
+    from engine.runtime.clock import SystemClock
     from journeys.words.phrases import counted
 
     invocation: Invocation = ctx.obj
     workspace = invocation.workspace()
+    shared = standing_of(workspace, SystemClock())
     with closing(workspace.read_store()) as store:
         counts, flags = store.counts(), store.flags()
         position, current = store.position(), store.current()
@@ -26,18 +34,29 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     paused = {name.removeprefix("pause:"): why for name, why in flags.items() if name.startswith("pause:")}
     release = releases[0].id if releases else ""
     if as_json:
-        standing = {"applied": position, "release": release, "journeys": current, "stopped": stopped, "paused": paused}
+        standing: dict[str, Any] = {
+            "applied": position,
+            "release": release,
+            "journeys": current,
+            "stopped": stopped,
+            "paused": paused,
+        }
         working = [{"job": job.name, "phase": job.phase, "done": job.done, "total": job.total} for job in jobs]
         gone = {"people": len(erased), "dropped": sum(row.dropped for row in erased)}
+        if shared is not None:
+            standing["shared"] = _data(shared)
         emit({**standing, "jobs": working, "erased": gone, **show.counts_data(counts)})
         return
     out = console()
+    log, log_zh = ("log", "日志") if shared is None else ("operators' words (the desk)", "运维指令（desk）")
     tell(
         invocation.say(
-            f"{counted(counts.customers, 'customer')}, log applied to {position}",
-            f"客户 {counts.customers}，日志已处理至 {position}",
+            f"{counted(counts.customers, 'customer')}, {log} applied to {position}",
+            f"客户 {counts.customers}，{log_zh}已处理至 {position}",
         )
     )
+    if shared is not None:
+        _tell_shared(invocation, shared)
     if release:
         tell(invocation.say(f"release {release} is in force", f"当前版本 {release}"))
     for job in jobs:
@@ -64,3 +83,68 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         )
     if counts.dead:
         tell(invocation.say(f"\n{counted(counts.dead, 'dead letter')}", f"\n死信 {counts.dead}"))
+
+
+def _tell_shared(invocation: Invocation, shared: "Standing") -> None:
+    """Say what only a store has that many processes share."""
+    from engine.cli import show
+    from engine.cli.output import console
+    from engine.usecases.answer import readable_instant
+
+    say, nothing = invocation.say, invocation.say("nothing yet", "尚无")
+    columns = [
+        say(*pair) for pair in (("partition", "分区"), ("owner", "归属"), ("behind", "落后"), ("offset", "位点"))
+    ]
+    rows = [
+        (
+            row.partition,
+            row.owner or say("nobody", "无人"),
+            nothing if row.behind < 0 else say(f"{row.behind / SECOND:,.1f} s", f"{row.behind / SECOND:,.1f} 秒"),
+            nothing if row.offset < 0 else row.offset,
+        )
+        for row in shared.partitions
+    ]
+    console().print(show.table(columns, rows))
+    if (word := shared.word) is not None:
+        said = readable_instant(word.said)
+        tell(
+            say(
+                f"waits at the desk: {word.verb}, said {said}; {word.waiting} in all",
+                f"desk 等待处理：{word.verb}（{said}），共 {word.waiting} 条",
+            )
+        )
+    if shared.tide is not None:
+        at = readable_instant(shared.tide)
+        if shared.turned_by:
+            tell(
+                say(
+                    f"time stands at {at}: history is being imported, nothing happens by the clock",
+                    f"时间停在 {at}：正在导入历史，一切暂不按时钟进行",
+                )
+            )
+        else:
+            tell(
+                say(
+                    f"time stands at {at}, and whoever imported history is gone: a worker ends that after two minutes",
+                    f"时间停在 {at}，而导入历史的进程已不在：两分钟后由 worker 恢复时钟",
+                )
+            )
+
+
+def _data(shared: "Standing") -> dict[str, Any]:
+    """Return that as `--json` prints it: Kafka's numbers, instants and lengths in microseconds."""
+    word = shared.word
+    return {
+        "partitions": [
+            {
+                "partition": row.partition,
+                "owner": row.owner,
+                "behind": None if row.behind < 0 else row.behind,
+                "offset": None if row.offset < 0 else row.offset,
+            }
+            for row in shared.partitions
+        ],
+        "word": None if word is None else {"verb": word.verb, "said": word.said, "waiting": word.waiting},
+        "tide": shared.tide,
+        "turned_by": shared.turned_by,
+    }

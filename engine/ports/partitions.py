@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from engine.core.ids import Micros
+from engine.core.ids import SECOND, Micros
 from engine.ports.store import Store
 
 DESK: Final = 0
@@ -26,6 +26,9 @@ _ENTRY_BITS: Final = 12
 
 TOPIC: Final = 1 << _SHIFT
 """Places from here on are the topic's; those below are offsets of partition 0."""
+
+SILENCE: Final = 15 * SECOND
+"""After so long without a heartbeat a partition is nobody's: a name in its row outlives its bearer."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -69,7 +72,8 @@ def home_of(customer: str, partitions: int) -> int:
 class PartitionRow(msgspec.Struct, frozen=True):
     """A partition as ops see it: `position` the last place applied, `time` up to when it is lived through (µs).
 
-    `owner` is who applies it ("" nobody, for now), `beat` when the owner last said so.
+    `owner` is who took it last ("" nobody ever did), `beat` when the owner last said that it lives. Those of partition
+    0 are of whoever turns the tide.
     """
 
     partition: int
@@ -77,6 +81,14 @@ class PartitionRow(msgspec.Struct, frozen=True):
     time: Micros
     owner: str
     beat: Micros
+
+    def keeper(self, now: Micros) -> str:
+        """Return who applies it at the instant `now`, "" when nobody has lately.
+
+        >>> PartitionRow(1, 0, 0, "w", 5).keeper(6), PartitionRow(1, 0, 0, "w", 5).keeper(6 + SILENCE)
+        ('w', '')
+        """
+        return self.owner if now - self.beat < SILENCE else ""
 
 
 class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -133,7 +145,7 @@ class SharedStore(Store, Protocol):
         ...
 
     def partitions(self) -> list[PartitionRow]:
-        """Return every partition, by number; of partition 0 only `position` and `time` count."""
+        """Return every partition, by number; `owner` and `beat` of partition 0 are of whoever turns the tide."""
         ...
 
     def lived(self) -> Micros:
@@ -145,7 +157,10 @@ class SharedStore(Store, Protocol):
         ...
 
     def tide(self, until: Micros | None) -> None:
-        """Let virtual time stand at `until`: nothing later happens by itself. None: the clock's time counts again."""
+        """Let virtual time stand at `until`: nothing later happens by itself. None: the clock's time counts again.
+
+        Whoever turns it has taken partition 0 and beats for it; one who does not is taken for dead.
+        """
         ...
 
     def tide_at(self) -> Micros | None:

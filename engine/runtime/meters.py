@@ -115,12 +115,12 @@ class Meters:
             self._telemetry.gauge("journeyd_touches", number, journey=journey, channel=channel, state=state)
 
     def partitions(self, rows: Sequence[PartitionRow], now: Micros) -> None:
-        """Show how far each partition is behind the clock, and how many are nobody's."""
+        """Show how far each partition is behind the clock, by Kafka's number, and how many are nobody's."""
         ours = [row for row in rows if row.partition != DESK]
         for row in ours:
             behind = max(now - row.time, 0) / SECOND
-            self._telemetry.gauge("journeyd_partition_behind_seconds", behind, partition=str(row.partition))
-        self._telemetry.gauge("journeyd_partitions_unowned", sum(not row.owner for row in ours))
+            self._telemetry.gauge("journeyd_partition_behind_seconds", behind, partition=str(row.partition - 1))
+        self._telemetry.gauge("journeyd_partitions_unowned", sum(not row.keeper(now) for row in ours))
 
     def _jobs(self, jobs: Sequence[JobRow]) -> None:
         done, total = Counter[str](), Counter[str]()

@@ -1,9 +1,12 @@
 """What the metrics tell ops of people: who was united, contested, shut and erased, and whose traces are left."""
 
+import pytest
+
 from engine.core.events import Directive, Entry, Event, encode
 from engine.core.ids import MINUTE, SECOND, Micros
 from engine.core.playbook import Playbook
 from engine.core.policy import Audience
+from engine.ports import PartitionRow
 from engine.runtime.clock import ManualClock
 from engine.runtime.engine import Engine
 from engine.runtime.meters import Meters
@@ -71,3 +74,25 @@ def test_people_who_are_united_contested_shut_and_erased_are_counted() -> None:
     world.clock.advance(25 * MINUTE)
     world.say()
     assert world.shown("journeyd_erasures_pending") == 0
+
+
+def test_partitions_are_counted_as_kafka_counts_them_and_a_silent_owner_is_nobody() -> None:
+    telemetry = Telemetry()
+    rows = [PartitionRow(0, 9, 0, "", 0), PartitionRow(1, 9, NOON, "w", NOON), PartitionRow(2, 9, NOON, "gone", 0)]
+    Meters(telemetry).partitions(rows, NOON + SECOND)
+    sample = telemetry.registry.get_sample_value
+    assert sample("journeyd_partitions_unowned") == 1
+    assert [sample("journeyd_partition_behind_seconds", {"partition": str(k)}) for k in range(3)] == [1, 1, None]
+
+
+def test_a_partition_that_went_to_another_worker_is_not_shown_any_more() -> None:
+    telemetry = Telemetry()
+    telemetry.gauge("journeyd_stream_lag", 7, partition="0")
+    telemetry.gauge("journeyd_stream_lag", 8, partition="1")
+    for partition in ("0", "5"):
+        telemetry.drop("journeyd_stream_lag", partition=partition)
+    text = telemetry.render().decode()
+    assert 'partition="0"' not in text
+    assert 'journeyd_stream_lag{partition="1"} 8.0' in text
+    with pytest.raises(KeyError):
+        telemetry.drop("journeyd_merges_total")

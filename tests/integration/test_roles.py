@@ -35,6 +35,13 @@ def test_what_one_role_takes_another_applies_and_a_third_sends(tmp_path: Path, e
 
         said = troupe.journeyd("doctor", "--json")
         findings = {one["what"]: one for one in json.loads(said.stdout)["findings"]}
+        shared = troupe.data("status")["shared"]
+        assert [row["partition"] for row in shared["partitions"]] == [0, 1, 2]
+        assert all(row["owner"] and row["behind"] < 60_000_000 for row in shared["partitions"])
+        assert sum(row["offset"] is not None for row in shared["partitions"]) >= 1
+        assert "nobody" not in troupe.journeyd("status").output
+        assert 'journeyd_partition_behind_seconds{partition="0"}' in troupe.health(troupe.worker, "/metrics").text
+        assert "journeyd_partitions_unowned 0.0" in troupe.health(troupe.worker, "/metrics").text
         assert findings["topic"]["level"] == findings["database"]["level"] == findings["workers"]["level"] == "ok"
 
 
@@ -64,6 +71,9 @@ def test_a_history_gives_what_it_gives_in_one_process(
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     together = lived(tmp_path / "together")
+    stand = together.pop("shared")
+    assert isinstance(stand, dict)
+    assert (stand["tide"], stand["word"], len(stand["partitions"])) == (None, None, PARTITIONS)
     assert {**together, "applied": 0} == {**alone, "applied": 0}
 
 

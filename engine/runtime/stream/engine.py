@@ -23,6 +23,7 @@ from engine.runtime.stream.backlog import Backlog
 from engine.runtime.stream.envelope import Foreign
 from engine.runtime.stream.messages import Message
 from engine.runtime.stream.share import Share
+from engine.runtime.stream.tide import TideWatch
 from engine.usecases.advance import Advanced, advance
 from engine.usecases.follow_up import is_blocking, proceed
 from engine.usecases.heard import Heard
@@ -38,6 +39,9 @@ HELD: Final = 50_000
 
 PATIENCE: Final = 30 * SECOND
 """How long a word waits for partitions that have not lived up to it: what comes after it waits as well, a stop too."""
+
+LEFT_OUT: Final = 30 * SECOND
+"""How long a worker may have no partition while some are nobody's, before that is said."""
 
 _AT_ONCE: Final = frozenset({"stop", "pause", "resume", "stock", "suppress", "unsuppress"})
 """Words that need not wait until every partition has lived up to the instant they were said."""
@@ -75,6 +79,10 @@ class StreamEngine:
         self.trip: Callable[[str], None] = _pass
         self.committed: Committed | None = None
         self.shares: dict[int, Share] = {}
+        self.unserved = 0
+        """Partitions that are nobody's while this worker has had none for some time: the group does not let it in."""
+        self._dealt_at = clock.now()
+        self._tides = TideWatch(store, clock, owner)
         self._heard = Heard(self._dials.window)
         self._told: dict[int, Micros] = {}
         self._turn_of = 0
@@ -93,11 +101,13 @@ class StreamEngine:
         for partition, position in positions.items():
             backlog = Backlog(replace(rows[partition], position=position), self._logs.find, dials.foreign)
             self.shares[partition] = Share(backlog, self.store.turn, self.owner, batch=dials.batch, window=dials.window)
+        self.unserved, self._dealt_at = 0, now
         self._is_desk_moved = True  # a word may be waiting, and what came after it with it
         return positions
 
     def let_go(self, partitions: Iterable[int]) -> None:
         """Do nothing more for these."""
+        self._dealt_at = self._clock.now()
         for partition in partitions:
             self.shares.pop(partition, None)
 
@@ -155,8 +165,16 @@ class StreamEngine:
         for share in self.shares.values():
             share.look_again()
         self._is_desk_moved = True
-        self.tide = self.store.tide_at()
+        self.tide = self._tides.look()
+        self._look_for_unserved()
         self._keep_up()
+
+    def _look_for_unserved(self) -> None:
+        now = self._clock.now()
+        if self.shares or now - self._dealt_at < LEFT_OUT:
+            self.unserved = 0
+            return
+        self.unserved = sum(not row.keeper(now) for row in self.store.partitions() if row.partition != DESK)
 
     def is_at_tide(self) -> bool:
         """Has virtual time gone on in our partitions since we said so last? Whoever moves the tide waits for that."""

@@ -56,10 +56,21 @@ class PastTopic:
 
 
 class Tide:
-    """Turns virtual time, and waits until the workers have lived up to it. `load` makes the playbook in force."""
+    """Turns virtual time, and waits until the workers have lived up to it. `load` makes the playbook in force.
 
-    def __init__(self, store: SharedStore, topic: PastTopic, clock: Clock, load: Callable[[], Playbook]) -> None:
-        self._store, self._topic, self._clock, self._load = store, topic, clock, load
+    `check` raises when time is somebody else's by now.
+    """
+
+    def __init__(
+        self,
+        store: SharedStore,
+        topic: PastTopic,
+        clock: Clock,
+        load: Callable[[], Playbook],
+        *,
+        check: Callable[[], None],
+    ) -> None:
+        self._store, self._topic, self._clock, self._load, self._check = store, topic, clock, load, check
         self._epoch, self.playbook = store.epoch(), load()
 
     async def turn(self, words: int = 0) -> None:
@@ -68,9 +79,11 @@ class Tide:
         """
         now = self._clock.now()
         await _until(self._is_applied)
+        await asyncio.to_thread(self._check)
         if await asyncio.to_thread(self._store.tide_at) != now:
             await asyncio.to_thread(self._store.tide, now)
         await _until(lambda: self._is_lived(now, words))
+        await asyncio.to_thread(self._check)
 
     def next_instant(self) -> Micros:
         """Return when the next timer or schedule is due, 0 when none is."""

@@ -62,6 +62,8 @@ class Reading:
             async with self._turn:
                 starts = dict(await self._applying.assigned(partitions))
                 self._put_back(set(self._expected))
+                for gone in self._expected.keys() - starts.keys():
+                    self._telemetry.drop("journeyd_stream_lag", partition=str(gone))
                 self._taken = self._deal
                 self._marks.clear()
                 self._expected, self._applied, self._ends = dict(starts), dict(starts), dict(starts)
@@ -79,7 +81,7 @@ class Reading:
             for partition in mine:
                 for kept in (self._expected, self._applied, self._marks, self._ends, self._came):
                     kept.pop(partition, None)
-                self._telemetry.gauge("journeyd_stream_lag", 0, partition=str(partition))
+                self._telemetry.drop("journeyd_stream_lag", partition=str(partition))
             if mine:
                 await self._applying.revoked(mine)
 

@@ -137,7 +137,7 @@ class PostgresStore(PostgresReader):
             self.database.rows("beat", (owner, list(times), list(times.values()), now))
 
     def partitions(self) -> list[PartitionRow]:
-        """Return every partition, by number; of partition 0 only `position` and `time` count."""
+        """Return every partition, by number; `owner` and `beat` of partition 0 are of whoever turns the tide."""
         return [PartitionRow(*row) for row in self.database.rows("partitions", ())]
 
     def lived(self) -> Micros:
