@@ -29,8 +29,8 @@ bench: .ready ## figures against baselines measured in the same run (QUICK=1 for
 	@scripts/bootstrap bench
 	@$(PY) -m benchmarks $(if $(QUICK),--quick,)
 
-crash: .ready ## kill -9 the daemon N times under traffic and audit the providers' own logs
-	@$(PY) -m tests.crash --kills $(or $(N),1000)
+crash: .ready ## kill -9 the daemon N times under traffic and audit the providers' own logs (RUNTIME=kafka: many processes)
+	@$(PY) -m $(if $(filter kafka,$(RUNTIME)),tests.scaled --acts $(or $(N),300),tests.crash --kills $(or $(N),1000))
 
 fix: .ready ## format and mend what can be mended by machine
 	@.venv/bin/ruff format --quiet . ; .venv/bin/ruff check --fix --quiet .
