@@ -176,7 +176,7 @@ class Herd:
     def _begin(self) -> StreamEngine:
         self._born += 1
         pasture = self.pasture
-        dials = Dials(batch=1 + self.dice.below(40))
+        dials = Dials(batch=1 + self.dice.below(40), look_every=1)
         return StreamEngine(pasture.store, pasture.logs, pasture.load, self.clock, f"w{self._born}", dials)
 
     def _rebalance(self) -> None:

@@ -45,7 +45,7 @@ class Topic:
         self.rebalance()
 
     def _worker(self, name: str) -> StreamEngine:
-        return StreamEngine(self.store, self.logs, self.load, self.clock, name, Dials(slack=0, batch=7))
+        return StreamEngine(self.store, self.logs, self.load, self.clock, name, Dials(slack=0, batch=7, look_every=1))
 
     def rebalance(self) -> None:
         """Give each partition to some worker; whoever had it before is not told."""
