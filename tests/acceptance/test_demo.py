@@ -134,6 +134,28 @@ def test_the_funnel_is_what_the_purchases_say(demo: Demo, year: Year) -> None:
     assert now["refer"] > 0
 
 
+def table(printed: str, headline: str) -> list[str]:
+    """Return what was printed below a headline, up to the next one."""
+    lines = printed.partition(headline)[2].splitlines()[1:]
+    end = next((place for place, line in enumerate(lines) if "─────" in line), len(lines))
+    return [line.rstrip() for line in lines[:end]]
+
+
+@pytest.mark.slow
+def test_on_a_broker_and_postgresql_the_year_is_the_same(demo: Demo, services_folder: Path) -> None:
+    scaled = run_demo(services_folder / "kafka", "--runtime", "kafka")
+    assert scaled.code == 0, scaled.printed
+    for line in ("customers", "purchases", "dollars"):
+        assert [scaled.number(line, column) for column in (0, 1)] == [demo.number(line, column) for column in (0, 1)]
+    for headline in ("Messages sent, by stage and channel", "Was it worth it?"):
+        assert table(demo.printed, headline), demo.printed
+        assert table(scaled.printed, headline) == table(demo.printed, headline)
+    for stage in ("acquire", "activate", "retain", "monetize"):
+        for headline in (THE_YEAR, IN_THE_END):
+            assert scaled.number(stage, below=headline) == demo.number(stage, below=headline)
+    assert "0 differences" in scaled.printed
+
+
 THE_YEAR = "What the year says of its customers"
 IN_THE_END = "The funnel, the touches, the conversions"
 
