@@ -175,6 +175,7 @@ LOG_EVENTS: Final[dict[str, str]] = {
     "tide_ended": "Whoever imported history is gone: the clock's time counts again, with half of it imported.",
     "stream_away": "The brokers cannot be reached; everything waits for them.",
     "dead_letters_unsent": "Copies of `count` dead letters did not reach their topic; the store has them.",
+    "ledger_unwritten": "The erasure ledger's file could not be written; the database has the line, a backup may not.",
     "store_away": "The database cannot be reached; everything waits and goes on by itself.",
     "store_full": "The disk is full; ingest answers 503 until there is space.",
 }

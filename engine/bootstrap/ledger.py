@@ -4,6 +4,7 @@ Called by whoever opens a workspace for writing, before anything is applied: not
 restore and the repeated erasure.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.core.errors import BadSetting
@@ -40,6 +41,12 @@ def erase_again(ledger: LedgerFile, store: SqliteStore, log: EventLog) -> int:
     ledger.add([row for id_, row in known.items() if id_ not in said and store.erased(row.keys)])
     coming = _coming(store, log) if len(known) < len(lines) else set()
     lost = [row for row in lines if row.customer not in coming and _is_unknown(store, row)]
+    say_again(lost, log)
+    return len(lost)
+
+
+def say_again(lost: Sequence[ErasureRow], log: EventLog) -> None:
+    """Append the erasures of these lines, as said before anything that comes now. The same line makes the same word."""
     received = max(last_received(log), 1)
     words = [
         Directive(derive("erase", row.customer, row.at), "erase", row.at, received, row.customer, by=BY,
@@ -48,7 +55,6 @@ def erase_again(ledger: LedgerFile, store: SqliteStore, log: EventLog) -> int:
     ]  # fmt: skip
     if words:
         log.append([encode(word) for word in words])
-    return len(words)
 
 
 def _is_unknown(store: SqliteStore, row: ErasureRow) -> bool:

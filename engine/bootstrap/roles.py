@@ -25,6 +25,7 @@ from engine.bootstrap.foreign import foreign_of
 from engine.bootstrap.providers import channels_of, dispatching_of
 from engine.bootstrap.release import InForce, publish_on_start
 from engine.bootstrap.serve import listen, make_face, start_sandbox, until_told
+from engine.bootstrap.shared_ledger import SharedLedger
 from engine.bootstrap.storage import Files
 from engine.bootstrap.streaming import door_to, stream_settings
 from engine.bootstrap.system import kept_of, renderer_of, second_opinion_of
@@ -176,6 +177,8 @@ class Process:
         engine = await asyncio.to_thread(
             StreamEngine, site.store, self._opening.logs, load, site.clock, self.owner, dials
         )
+        ledger = SharedLedger(workspace.data, site.store, site.desk)
+        await asyncio.to_thread(ledger.compare)
         worker = StreamWorker(engine, site.clock)
         engine.trip = worker.trip = self._trip
         opinion = second_opinion_of(workspace, site.telemetry)
@@ -185,10 +188,10 @@ class Process:
         await worker.start()
         self._stack.push_async_callback(worker.stop)
         self.worker = worker
-        await self._read(worker)
+        await self._read(worker, ledger)
         return audience
 
-    async def _read(self, worker: StreamWorker) -> None:
+    async def _read(self, worker: StreamWorker, ledger: SharedLedger) -> None:
         site, stream = self.site, stream_settings(self._workspace.settings)
         letters = Letters(site.store, worker.engine, DeadTopic(stream))
         self._stack.push_async_callback(letters.close)
@@ -196,6 +199,7 @@ class Process:
         def stepped(engine: StreamEngine, seconds: float) -> None:
             self._meters.stepped(engine, seconds)
             letters.look()
+            ledger.look(engine.erasures)
 
         worker.stepped = stepped
         reader = KafkaReader(stream, worker, site.clock, site.telemetry)

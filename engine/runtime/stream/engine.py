@@ -50,13 +50,15 @@ _AT_ONCE: Final = frozenset({"stop", "pause", "resume", "stock", "suppress", "un
 class Dials(msgspec.Struct, frozen=True):
     """`slack`: how long after its stamp an entry may still come into the topic. `batch`: entries in a transaction.
 
-    `window` is the store's dedupe window, `foreign` reads what producers send who are not ours.
+    `window` is the store's dedupe window, `foreign` reads what producers send who are not ours. `look_every`: beats
+    between two looks for timers that other partitions' workers have set for our customers.
     """
 
     slack: Micros = SECOND
     batch: int = BATCH
     window: Micros = WINDOW
     foreign: Foreign | None = None
+    look_every: int = 4
 
 
 class StreamEngine:
@@ -75,7 +77,7 @@ class StreamEngine:
         self._dials = dials or Dials()
         self.time: Micros = 0
         self.applied = self.duplicates = self.dead = self.fired = self.dropped = 0
-        self.merged = self.contested = self.suppressed = 0
+        self.merged = self.contested = self.suppressed = self.erasures = 0
         self.trip: Callable[[str], None] = _pass
         self.committed: Committed | None = None
         self.shares: dict[int, Share] = {}
@@ -85,7 +87,7 @@ class StreamEngine:
         self._tides = TideWatch(store, clock, owner)
         self._heard = Heard(self._dials.window)
         self._told: dict[int, Micros] = {}
-        self._turn_of = 0
+        self._turn_of = self._beats = 0
         self._is_desk_moved = True
         self._did_job = False
         self.reload()
@@ -162,8 +164,10 @@ class StreamEngine:
     def beat(self) -> None:
         """Say how far each partition is lived through, and look again for what others may have left to do."""
         self.tell()
-        for share in self.shares.values():
-            share.look_again()
+        self._beats += 1
+        if self._beats % self._dials.look_every == 0:
+            for share in self.shares.values():
+                share.look_again()
         self._is_desk_moved = True
         self.tide = self._tides.look()
         self._look_for_unserved()
@@ -303,6 +307,7 @@ class StreamEngine:
         if advanced is None:
             return False
         self._count(advanced)
+        self.erasures += entry is not None and entry.verb == "erase"
         if advanced.directed or advanced.dropped:
             self.reload()
         return True
