@@ -1,12 +1,15 @@
 """The database itself: many may start at once, a newer schema is refused, notices survive a lost connection."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import psycopg
 import pytest
 
+from deploy.local import PostgresServer
 from engine.core.errors import BadInput, BadSetting, Conflict, NewerSchema, StoreAway
 from engine.ports import Changes, SuppressionRow, Turn
 from engine.store.postgres import PostgresStore
@@ -45,6 +48,28 @@ def test_many_may_make_the_database_at_once(postgres_url: str) -> None:
     finally:
         for store in stores:
             store.close()
+
+
+def test_who_asks_while_nobody_answers_is_told_so_in_seconds_and_served_again_as_soon(
+    own_postgres: PostgresServer,
+) -> None:
+    store = PostgresStore(own_postgres.create_database("shop"), connections=2)
+    try:
+        own_postgres.kill9()
+        for _ in range(4):  # as long as it takes: patience does not grow
+            began = time.monotonic()
+            with pytest.raises(StoreAway):
+                store.counts()
+            assert time.monotonic() - began < 10
+        own_postgres.start()
+        began = time.monotonic()
+        while time.monotonic() - began < 10:
+            with suppress(StoreAway):
+                assert store.counts().customers == 0
+                return
+        pytest.fail("nobody was served within ten seconds")
+    finally:
+        store.close()
 
 
 def test_a_newer_schema_is_refused(store: PostgresStore, postgres_url: str) -> None:

@@ -5,7 +5,7 @@ Every plan goes by indexes, as it does in SQLite: a fresh table has no statistic
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final, NoReturn
 
 import psycopg
@@ -43,7 +43,11 @@ _ALIVE: Final = {
     "keepalives_count": 4,
     "tcp_user_timeout": _MS["tcp_user_timeout"],
 }
-_WAIT: Final = 30.0  # seconds for a connection of the pool
+_WAIT: Final = 30.0
+"""Seconds for a connection of the pool while others hold them all."""
+
+_PATIENCE: Final = 2.0
+"""Seconds for one while nobody answers there. Left alone, the pool would try ever more seldom, up to minutes."""
 
 _TOO_MUCH: Final = (errors.ProgramLimitExceeded, errors.StatementTooComplex, errors.TooManyArguments)
 """psycopg files them with lost connections; tried again, they would be refused again."""
@@ -81,14 +85,17 @@ class Database:
             if row[0] is None:
                 raise BadSetting("the address of the database names a search_path that has no schema: create it first")
             self.space: int = row[0]
+            self._is_refused = False
             self._pool = ConnectionPool(
                 self._conninfo,
                 connection_class=psycopg.Connection[TupleRow],
                 kwargs={"autocommit": True, "cursor_factory": psycopg.RawCursor},
                 min_size=1,
                 max_size=max(budget, 1),
-                timeout=_WAIT,
-                configure=_configure,
+                timeout=_PATIENCE,
+                reconnect_timeout=_PATIENCE / 2,
+                reconnect_failed=self._refused,
+                configure=self._reached,
                 name="journeyd",
                 open=False,
             )
@@ -111,7 +118,8 @@ class Database:
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """Lend a connection of the pool; what it has not committed is rolled back."""
-        with errors_are_said(), self._pool.connection() as connection:
+        with errors_are_said(), ExitStack() as lent:
+            connection = self._lent(lent)
             try:
                 yield connection
             finally:
@@ -131,6 +139,23 @@ class Database:
     def close(self) -> None:
         """Close the pool; idempotent."""
         self._pool.close()
+
+    def _lent(self, lent: ExitStack) -> Connection:
+        """Wait for a connection: long for those whom others hold, and not for a database that is away."""
+        for _ in range(round(_WAIT / _PATIENCE) - 1):
+            try:
+                return lent.enter_context(self._pool.connection())
+            except PoolTimeout:
+                if self._is_refused:
+                    raise
+        return lent.enter_context(self._pool.connection())
+
+    def _refused(self, _: ConnectionPool[Connection]) -> None:
+        self._is_refused = True
+
+    def _reached(self, connection: Connection) -> None:
+        self._is_refused = False
+        _configure(connection)
 
 
 @contextmanager
@@ -178,7 +203,7 @@ def say(error: psycopg.Error) -> NoReturn:
     if isinstance(error, errors.DiskFull):
         raise StoreFull("the database's disk is full: free space; nothing accepted is lost") from error
     if isinstance(error, PoolTimeout):
-        raise StoreAway(f"no connection to the database within {_WAIT:g} seconds: {error}") from error
+        raise StoreAway(f"no connection to the database: {error}") from error
     if isinstance(error, _TOO_MUCH):
         raise error
     is_lost = isinstance(error, psycopg.OperationalError | _ENDED) or (
