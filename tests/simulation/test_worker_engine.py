@@ -146,6 +146,18 @@ def test_a_publish_waits_for_a_partition_that_is_behind_and_a_stop_does_not() ->
     assert site.store.flags() == {"stop:*": ""} or "stop:*" in site.store.flags()
 
 
+def test_a_stop_does_not_wait_behind_a_publish_that_does() -> None:
+    site = Site()
+    ahead = site.worker("a", (1, 2))
+    site.publish(HELLO)
+    site.later(2 * SECOND, ahead)
+    assert site.store.current() == {}, "nobody has the third partition"
+    site.say("stop", subject="*")
+    site.work(ahead)
+    assert set(site.store.current()) == {"hello"}
+    assert "stop:*" in site.store.flags()
+
+
 def test_everybody_is_called_once_by_a_schedule_whoever_owns_which_partition() -> None:
     site = Site()
     first, second = site.worker("a", (1, 2)), site.worker("b", (3,))

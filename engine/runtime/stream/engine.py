@@ -38,7 +38,10 @@ HELD: Final = 50_000
 """Entries that may wait for a word before no more are taken in."""
 
 PATIENCE: Final = 30 * SECOND
-"""How long a word waits for partitions that have not lived up to it: what comes after it waits as well, a stop too."""
+"""How long a word waits for partitions that have not lived up to it, and what comes after it with it."""
+
+WORDS: Final = 20
+"""Words that are looked at ahead: those before a stop do not keep it waiting."""
 
 LEFT_OUT: Final = 30 * SECOND
 """How long a worker may have no partition while some are nobody's, before that is said."""
@@ -292,9 +295,12 @@ class StreamEngine:
 
     def _hear_desk(self) -> bool:
         """Apply the next word of an operator, alone, once every partition has lived up to it."""
-        found = self._logs.desk.read(self.store.position(), 1)
-        entry = _read(found[0].body) if found else None
-        is_early = entry is not None and entry.verb not in _AT_ONCE and self._is_early(entry.received)
+        found = self._logs.desk.read(self.store.position(), WORDS)
+        words = [_read(logged.body) for logged in found]
+        entry = words[0] if words else None
+        # Words keep their order: what a stop stands behind waits for nobody either.
+        is_pressing = any(word is not None and word.verb in _AT_ONCE for word in words)
+        is_early = entry is not None and not is_pressing and self._is_early(entry.received)
         word = entry.received if entry is not None and is_early else 0
         for share in self.shares.values():
             share.word = word
