@@ -4,12 +4,14 @@ A worker writes down the erasures that it applies. One that starts compares its 
 the desk whom the file names and the store does not know. Called by `roles.py`.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from engine.bootstrap.ledger import say_again
+from engine.core.errors import Conflict, StoreAway
 from engine.ports import EventLog, SharedStore
 from engine.store.sqlite.ledger import FILE, LedgerFile
 
@@ -40,8 +42,9 @@ class SharedLedger:
     def look(self, erasures: int) -> None:
         """Write down what is new when this worker has applied more erasures than at the last look."""
         if erasures != self._applied:
-            self._applied = erasures
-            self.write_down()
+            with suppress(StoreAway, Conflict):  # at the next look again
+                self.write_down()
+                self._applied = erasures
 
     def write_down(self) -> None:
         """Bring the file up to what the store knows."""

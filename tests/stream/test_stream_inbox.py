@@ -93,6 +93,18 @@ async def test_many_who_send_at_once_share_one_connection(settings: StreamSettin
     gc.collect()  # a connection left behind would complain now, and a complaint fails the test
 
 
+async def test_who_is_just_connecting_when_it_is_closed_leaves_no_connection_behind(settings: StreamSettings) -> None:
+    out = Outgoing(settings)
+    sending = asyncio.create_task(out.send(settings.topic, 0, b"x"))
+    await asyncio.sleep(0)
+    await out.close()
+    await asyncio.gather(sending, return_exceptions=True)
+    with pytest.raises(LogAway, match="closed"):
+        await out.send(settings.topic, 0, b"x")
+    del out, sending
+    gc.collect()
+
+
 async def test_the_place_answered_is_the_one_where_the_entry_stands(settings: StreamSettings) -> None:
     door = inbox(settings)
     door.start()

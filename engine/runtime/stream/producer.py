@@ -44,6 +44,7 @@ class Outgoing:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._connecting = asyncio.Lock()
+        self._is_closed = False
 
     async def send(self, topic: str, partition: int | None, value: bytes) -> int:
         """Return the message's offset once every replica that counts has it; raises `LogAway`."""
@@ -58,13 +59,17 @@ class Outgoing:
         return int(sent.offset)
 
     async def close(self) -> None:
-        """Disconnect."""
-        producer, self._producer = self._producer, None
+        """Disconnect for good: whoever is just connecting is waited for, and who sends later is refused."""
+        self._is_closed = True
+        async with self._connecting:
+            producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()
 
     async def _connect(self) -> AIOKafkaProducer:
         async with self._connecting:
+            if self._is_closed:
+                raise LogAway("the way to the brokers is closed: the process is stopping")
             if self._producer is None:
                 producer = self._new()
                 try:
