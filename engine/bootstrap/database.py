@@ -15,7 +15,7 @@ from engine.core.ids import Micros
 from engine.core.policy import Identity
 from engine.ports import History, SharedStore, Store
 from engine.ports.partitions import DESK
-from engine.runtime.stream.engine import Logs
+from engine.runtime.stream.desk import Logs
 from engine.usecases.publish import newest
 
 if TYPE_CHECKING:

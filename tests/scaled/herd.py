@@ -20,7 +20,8 @@ from engine.ports.partitions import home_of, pack, unpack
 from engine.runtime.clock import ManualClock
 from engine.runtime.simulate import Dice
 from engine.runtime.stream import envelope
-from engine.runtime.stream.engine import Dials, Logs, StreamEngine
+from engine.runtime.stream.desk import Logs
+from engine.runtime.stream.engine import Dials, StreamEngine
 from engine.runtime.stream.keys import Keys
 from engine.runtime.stream.messages import Message
 

@@ -11,7 +11,7 @@ from engine.core.ids import Micros
 from engine.core.plan import Audience
 from engine.ports import Reader
 from engine.runtime.engine import Engine
-from engine.runtime.stream.engine import Logs
+from engine.runtime.stream.desk import Logs
 from engine.store.memory import MemoryLog, MemoryStore
 from engine.store.memory.shared import SharedMemoryStore
 from engine.usecases.publish import in_force

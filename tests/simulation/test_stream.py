@@ -15,7 +15,8 @@ from engine.ports.partitions import unpack
 from engine.runtime.clock import ManualClock
 from engine.runtime.engine import Engine
 from engine.runtime.simulate import Dice, Faults, World
-from engine.runtime.stream.engine import Dials, Logs, StreamEngine
+from engine.runtime.stream.desk import Logs
+from engine.runtime.stream.engine import Dials, StreamEngine
 from engine.runtime.stream.envelope import pack
 from engine.runtime.stream.keys import Keys
 from engine.runtime.stream.messages import Message

@@ -16,7 +16,8 @@ from engine.ports import Changes, RunQuery, TouchQuery
 from engine.ports.partitions import home_of, pack, unpack
 from engine.runtime.clock import ManualClock
 from engine.runtime.stream import envelope
-from engine.runtime.stream.engine import Dials, Logs, StreamEngine
+from engine.runtime.stream.desk import Logs
+from engine.runtime.stream.engine import Dials, StreamEngine
 from engine.runtime.stream.keys import Keys
 from engine.runtime.stream.messages import Message
 from engine.store.memory.shared import SharedMemoryStore

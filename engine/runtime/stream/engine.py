@@ -11,15 +11,15 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.core.errors import Conflict, Fenced, RulesMoved, StoreAway, StoreFull
-from engine.core.events import Directive, decode
 from engine.core.ids import SECOND, Micros
 from engine.core.playbook import Playbook
 from engine.core.state import Customer
-from engine.ports import Clock, History, JobRow, SharedStore, Turn
-from engine.ports.partitions import DESK, PartitionRow
+from engine.ports import Clock, JobRow, SharedStore, Turn
+from engine.ports.partitions import DESK
 from engine.ports.window import WINDOW
 from engine.runtime.engine import BATCH, Committed
 from engine.runtime.stream.backlog import Backlog
+from engine.runtime.stream.desk import Desk, Logs
 from engine.runtime.stream.envelope import Foreign
 from engine.runtime.stream.messages import Message
 from engine.runtime.stream.share import Share
@@ -37,17 +37,8 @@ FIRST: Final = 1
 HELD: Final = 50_000
 """Entries that may wait for a word before no more are taken in."""
 
-PATIENCE: Final = 30 * SECOND
-"""How long a word waits for partitions that have not lived up to it, and what comes after it with it."""
-
-WORDS: Final = 20
-"""Words that are looked at ahead: those before a stop do not keep it waiting."""
-
 LEFT_OUT: Final = 30 * SECOND
 """How long a worker may have no partition while some are nobody's, before that is said."""
-
-_AT_ONCE: Final = frozenset({"stop", "pause", "resume", "stock", "suppress", "unsuppress"})
-"""Words that need not wait until every partition has lived up to the instant they were said."""
 
 
 class Dials(msgspec.Struct, frozen=True):
@@ -70,13 +61,14 @@ class StreamEngine:
     def __init__(
         self,
         store: SharedStore,
-        logs: "Logs",
+        logs: Logs,
         load: Callable[[], Playbook],
         clock: Clock,
         owner: str,
         dials: Dials | None = None,
     ) -> None:
         self.store, self._logs, self._load, self._clock, self.owner = store, logs, load, clock, owner
+        self._desk = Desk(store, logs.desk, clock)
         self._dials = dials or Dials()
         self.time: Micros = 0
         self.applied = self.duplicates = self.dead = self.fired = self.dropped = 0
@@ -295,33 +287,22 @@ class StreamEngine:
 
     def _hear_desk(self) -> bool:
         """Apply the next word of an operator, alone, once every partition has lived up to it."""
-        found = self._logs.desk.read(self.store.position(), WORDS)
-        words = [_read(logged.body) for logged in found]
-        entry = words[0] if words else None
-        # Words keep their order: what a stop stands behind waits for nobody either.
-        is_pressing = any(word is not None and word.verb in _AT_ONCE for word in words)
-        is_early = entry is not None and not is_pressing and self._is_early(entry.received)
-        word = entry.received if entry is not None and is_early else 0
+        word = self._desk.next_word(self.tide)
         for share in self.shares.values():
-            share.word = word
-        if not found or is_early:
+            share.word = 0 if word is None else word.waits
+        if word is None or word.waits:
             self._is_desk_moved = False  # the next beat looks again
             return False
         with self.store.turn(Turn(DESK, epoch=self.epoch, alone=True)) as store:
             assert store is not None, "a turn without a duty is nobody else's"
-            advanced = advance(store, self._logs.desk, self.playbook, limit=1, window=self._dials.window)
+            advanced = advance(store, self._desk.log, self.playbook, limit=1, window=self._dials.window)
         if advanced is None:
             return False
         self._count(advanced)
-        self.erasures += entry is not None and entry.verb == "erase"
+        self.erasures += word.said is not None and word.said.verb == "erase"
         if advanced.directed or advanced.dropped:
             self.reload()
         return True
-
-    def _is_early(self, said: Micros) -> bool:
-        """Has some partition not lived up to a word yet? One that is far behind is not waited for without end."""
-        is_patient = self.tide is not None or self._clock.now() < said + PATIENCE
-        return is_patient and said > self.store.lived()
 
     # --- jobs
 
@@ -347,31 +328,6 @@ class StreamEngine:
             self._heard = Heard(self._dials.window)
             self.reload()
         return True
-
-
-class Logs(msgspec.Struct, frozen=True):
-    """The logs that stand in the store: the desk's, all that was ever applied, and what was applied at a place."""
-
-    desk: History
-    history: History
-    find: Callable[[int], bytes | None]
-
-
-def behind(rows: Sequence[PartitionRow], now: Micros) -> Micros:
-    """Return how far the partition that is behind most is behind the clock (µs), 0 when there is none.
-
-    >>> behind([PartitionRow(0, 9, 0, "", 0), PartitionRow(1, 9, 70, "w", 80)], 100)
-    30
-    """
-    return max((now - row.time for row in rows if row.partition != DESK), default=0)
-
-
-def _read(body: bytes) -> Directive | None:
-    try:
-        entry = decode(body)
-    except ValueError:
-        return None
-    return entry if isinstance(entry, Directive) else None
 
 
 def _pass(_point: str) -> None:
