@@ -94,16 +94,20 @@ async def _run(workspace: Workspace, roles: frozenset[Role], port: int | None, o
         process = await begin(workspace, stack)
         if "serve" in roles:
             await start_sandbox(workspace, process.site.clock, stack)
+        told = asyncio.Event()
         if "worker" in roles:
+            # A worker that dies without leaving the group holds the others up: it stops in order even while it starts.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
             await process.work()
+        ending = [*process.failing, told]
         if "dispatcher" in roles:
             await process.dispatch()
         calm()
         if listener is None:
-            await _until_signal(process.failing, on_ready)
+            await _until_signal(ending, on_ready)
         else:
             app = process.face() if "serve" in roles else make_health_app(process.watch)
-            await until_told(app, listener, process.failing, on_ready)
+            await until_told(app, listener, ending, on_ready)
         _leave_at_last()
         structlog.get_logger("daemon").info("daemon_stopped")
         return 1 if any(failed.is_set() for failed in process.failing) else 0

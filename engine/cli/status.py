@@ -12,13 +12,13 @@ from engine.core.ids import SECOND
 
 if TYPE_CHECKING:
     from engine.bootstrap.standing import Standing
+    from engine.ports import Counts
 
 
 def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """Show totals: the lifecycle funnel, touches per journey and channel, conversions."""
     from engine.bootstrap.standing import standing_of
     from engine.cli import show
-    from engine.core.plan import STAGES
     from engine.runtime.clock import SystemClock
     from journeys.words.phrases import counted
 
@@ -47,7 +47,6 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
             standing["shared"] = _data(shared)
         emit({**standing, "jobs": working, "erased": gone, **show.counts_data(counts)})
         return
-    out = console()
     log, log_zh = ("log", "日志") if shared is None else ("operators' words (the desk)", "运维指令（desk）")
     tell(
         invocation.say(
@@ -65,14 +64,7 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         tell(invocation.say(f"stopped: {name} ({why})", f"已停止：{name}（{why}）"))
     for name, why in paused.items():
         tell(invocation.say(f"paused: {name} ({why})", f"已暂停进入：{name}（{why}）"))
-    out.print("")
-    out.print(show.funnel(counts, STAGES, invocation.lang))
-    if counts.touches:
-        out.print("")
-        out.print(show.touches_by_journey(counts, invocation.lang))
-    if counts.conversions:
-        out.print("")
-        out.print(show.conversions(counts, invocation.lang))
+    _tell_totals(invocation, counts)
     if erased:
         dropped = sum(row.dropped for row in erased)
         tell(
@@ -85,10 +77,25 @@ def status(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         tell(invocation.say(f"\n{counted(counts.dead, 'dead letter')}", f"\n死信 {counts.dead}"))
 
 
+def _tell_totals(invocation: Invocation, counts: "Counts") -> None:
+    """Show the funnel, the touches and the conversions."""
+    from engine.cli import show
+    from engine.core.plan import STAGES
+
+    out = console()
+    out.print("")
+    out.print(show.funnel(counts, STAGES, invocation.lang))
+    if counts.touches:
+        out.print("")
+        out.print(show.touches_by_journey(counts, invocation.lang))
+    if counts.conversions:
+        out.print("")
+        out.print(show.conversions(counts, invocation.lang))
+
+
 def _tell_shared(invocation: Invocation, shared: "Standing") -> None:
     """Say what only a store has that many processes share."""
     from engine.cli import show
-    from engine.cli.output import console
     from engine.usecases.answer import readable_instant
 
     say, nothing = invocation.say, invocation.say("nothing yet", "尚无")
