@@ -16,7 +16,7 @@ from engine.core.playbook import Playbook
 from engine.ports import TouchQuery
 from engine.ports.partitions import pack
 from engine.runtime.engine import Engine
-from engine.runtime.stream.engine import Logs
+from engine.runtime.stream.desk import Logs
 from engine.store.postgres import PostgresStore
 from engine.store.postgres.entries import PostgresHistory
 from engine.store.postgres.entries_log import PostgresLog

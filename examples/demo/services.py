@@ -31,4 +31,3 @@ def start(commands: Commands, shop: Path) -> None:
     with (shop / FILE).open("a", encoding="utf-8") as settings:
         settings.write(f'\nstore:\n  url: "{address}"\n\nstream:\n  brokers: ["{said["kafka"]}"]\n')
     commands.say(f"(journeyd.yaml: store.url {address}, stream.brokers {said['kafka']}; the rest is as it was)")
-

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def spread(root: Path, environ: Mapping[str, str]) -> Iterator[Troupe]:
             roles,
         )
         for role, address in addresses.items():
-            until(lambda at=address, who=role: is_ready(at, roles[who]))
+            until(partial(is_ready, address, roles[role]))
         yield troupe
 
 

@@ -24,8 +24,9 @@ from channels.sandbox.record import Accepted, RecordQuery, read_record
 from channels.sandbox.server import Sandbox
 from engine.bootstrap.providers import callbacks_of, sandbox_settings
 from engine.bootstrap.serve import http_settings
+from engine.bootstrap.storage import Files
 from engine.bootstrap.system import embedded, links_of
-from engine.bootstrap.workspace import Files, Workspace
+from engine.bootstrap.workspace import Workspace
 from engine.core.delivery import Fact
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND, Micros
 from engine.core.state import Customer

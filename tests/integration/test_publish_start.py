@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.bootstrap.release import InForce, again, compose, directive_of, latest, publish_on_start
+from engine.bootstrap.storage import Files
 from engine.bootstrap.system import renderer_of
-from engine.bootstrap.workspace import Files, Workspace
+from engine.bootstrap.workspace import Workspace
 from engine.cli.main import app
 from engine.core.commands import Touch
 from engine.core.events import Event, encode

@@ -20,8 +20,9 @@ from channels.sandbox.server import Sandbox
 from deploy.local import free_ports
 from engine.bootstrap.doctor import doctor
 from engine.bootstrap.providers import channels_of, sandbox_settings
+from engine.bootstrap.storage import Files
 from engine.bootstrap.system import embedded
-from engine.bootstrap.workspace import Files, Workspace
+from engine.bootstrap.workspace import Workspace
 from engine.core.events import Event
 from engine.core.ids import DAY, HOUR, MINUTE, SECOND, Micros
 from engine.ports import TouchQuery, TouchRow
