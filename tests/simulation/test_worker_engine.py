@@ -188,6 +188,34 @@ def test_a_zombie_is_fenced_and_lets_go() -> None:
     assert site.store.counts().runs == {("hello", HELLO.version, "1"): 1}
 
 
+def test_a_partition_is_taken_back_from_who_came_late_and_is_silent() -> None:
+    site = Site()
+    rightful, late = site.worker("rightful"), site.worker("late", ())
+    site.publish(HELLO)
+    site.later(2 * SECOND, rightful)
+    for partition in (1, 2, 3):  # of a deal that is over: it could not say so earlier, and does nothing more
+        site.store.take(partition, late.owner, site.clock.now())
+    for number in range(9):
+        site.happen(f"u{number}")
+    site.later(SECOND, rightful)
+    assert site.store.counts().customers == 0
+    site.later(12 * SECOND, rightful)
+    assert site.store.counts().customers == 9
+    assert set(rightful.shares) == {1, 2, 3}
+
+
+def test_a_partition_is_not_taken_from_an_owner_who_lives() -> None:
+    site = Site()
+    zombie = site.worker("zombie")
+    site.publish(HELLO)
+    site.later(2 * SECOND, zombie)
+    heir = site.worker("heir")
+    for _ in range(8):
+        site.later(2 * SECOND, heir, zombie)
+    assert set(heir.shares) == {1, 2, 3}
+    assert not zombie.shares
+
+
 def test_a_message_that_is_read_again_changes_nothing() -> None:
     site = Site()
     worker = site.worker()

@@ -37,6 +37,9 @@ FIRST: Final = 1
 HELD: Final = 50_000
 """Entries that may wait for a word before no more are taken in."""
 
+SILENT: Final = 5 * SECOND
+"""How long the owner of a partition has said nothing when we take back what the group says is ours."""
+
 LEFT_OUT: Final = 30 * SECOND
 """How long a worker may have no partition while some are nobody's, before that is said."""
 
@@ -76,6 +79,9 @@ class StreamEngine:
         self.trip: Callable[[str], None] = _pass
         self.committed: Committed | None = None
         self.shares: dict[int, Share] = {}
+        self._contested: dict[int, Share] = {}
+        """Partitions that the group says are ours and the store says are not: one of the two is about to learn more."""
+        self._look_at: Micros = 0
         self.unserved = 0
         """Partitions that are nobody's while this worker has had none for some time: the group does not let it in."""
         self._dealt_at = clock.now()
@@ -94,7 +100,7 @@ class StreamEngine:
         now, dials = self._clock.now(), self._dials
         positions = {partition: self.store.take(partition, self.owner, now) for partition in sorted(partitions)}
         rows = {row.partition: row for row in self.store.partitions()}
-        self.shares = {}
+        self.shares, self._contested = {}, {}
         for partition, position in positions.items():
             backlog = Backlog(replace(rows[partition], position=position), self._logs.find, dials.foreign)
             self.shares[partition] = Share(backlog, self.store.turn, self.owner, batch=dials.batch, window=dials.window)
@@ -107,12 +113,14 @@ class StreamEngine:
         self._dealt_at = self._clock.now()
         for partition in partitions:
             self.shares.pop(partition, None)
+            self._contested.pop(partition, None)
 
     def feed(self, messages: Sequence[Message]) -> None:
         """Take messages in; those of partitions that are not ours are passed over: their owner reads them."""
         now = self._clock.now() if self.tide is None else None
         for message in messages:
-            share = self.shares.get(message.partition + 1)
+            number = message.partition + 1
+            share = self.shares.get(number) or self._contested.get(number)
             if share is not None:
                 share.backlog.add(message, now)
 
@@ -129,7 +137,7 @@ class StreamEngine:
         Who waits for that must not keep the group from dealing: the partition that all wait for may be nobody's.
         """
         waiting = [share for share in self._ours() if share.backlog]
-        if sum(len(share.backlog) for share in waiting) > HELD:
+        if sum(len(share.backlog) for share in (*waiting, *self._contested.values())) > HELD:
             return True
         return not self.is_blocked() and any(not share.held_by() for share in waiting)
 
@@ -218,6 +226,8 @@ class StreamEngine:
         return any(map(is_blocking, self.jobs))
 
     def _step(self) -> bool:
+        if self._take_back():
+            return True
         if self.is_blocked():
             return self._work_off()
         if self._is_desk_moved and self._hear_desk():
@@ -244,8 +254,27 @@ class StreamEngine:
             self._hand_over(woken.changed, mark)
             return True
         except Fenced:
-            self.let_go([share.partition])
+            self._contested[share.partition] = self.shares.pop(share.partition)
+            self._look_at = self._clock.now() + SILENT
             return True
+
+    def _take_back(self) -> bool:
+        """Take a partition back whose owner in the store is silent, while the group still says that it is ours.
+
+        Who was dealt it before us, and could not say so while the database was away, may have come after us.
+        """
+        now = self._clock.now()
+        if not self._contested or now < self._look_at:
+            return False
+        self._look_at = now + SILENT
+        rows = {row.partition: row for row in self.store.partitions()}
+        silent = [number for number in sorted(self._contested) if now - rows[number].beat > SILENT]
+        for number in silent:
+            position = self.store.take(number, self.owner, now)
+            share = self.shares[number] = self._contested.pop(number)
+            share.backlog.forget(position)
+            share.look_again()
+        return bool(silent)
 
     def _apply(self, share: Share) -> bool:
         try:
