@@ -28,6 +28,9 @@ BEAT: Final = 0.5
 AWAY: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds until a database that is away is tried again; the last one goes on."""
 
+STALL: Final = 180.0
+"""Seconds that entries may wait without a step that did something: then the process ends, to be started anew."""
+
 CONFLICTS: Final = 0.005
 """Seconds until what met another worker is tried again; as many more as it was tried in vain."""
 
@@ -50,6 +53,8 @@ class StreamWorker:
         self._hearing: asyncio.Task[None] | None = None
         self._stop_listening: Callable[[], None] = _end
         self._is_away = False
+        self._moved = 0.0
+        """When a step did something, or the database was away, last."""
 
     async def start(self) -> None:
         """Begin to step."""
@@ -94,11 +99,14 @@ class StreamWorker:
         """Return when all of them are applied durably, are no longer ours to apply, or wait for an operator's word."""
         await self._call(lambda: self.engine.feed(messages))
         self._woken.set()
+        self._moved = time.perf_counter()
         while not self.failed.is_set():
             self._progressed.clear()
             if not await self._call(self.engine.is_fed):
                 return
             await self._progressed.wait()
+            if time.perf_counter() - self._moved > STALL:
+                self._fail(RuntimeError(f"entries wait, and none was applied for {STALL:.0f} s"))
         raise RuntimeError("the engine has stopped") from self.failure
 
     async def drained(self, partitions: Collection[int], at: int) -> None:
@@ -123,6 +131,7 @@ class StreamWorker:
                     await self._call(self.engine.tell)
             except Conflict:
                 tried += 1
+                self._progressed.set()  # who waits looks whether it takes too long
                 await asyncio.sleep(min(CONFLICTS * tried, 1.0))
                 continue
             except (StoreAway, StoreFull) as problem:
@@ -136,6 +145,7 @@ class StreamWorker:
             await self._rest()
 
     def _note(self, seconds: float) -> None:
+        self._moved = time.perf_counter()
         self.trip("step.after")
         self.stepped(self.engine, seconds)
         self._progressed.set()
@@ -166,7 +176,7 @@ class StreamWorker:
     async def _wait_for_store(self, problem: Exception, tried: int) -> None:
         if not self._is_away:
             structlog.get_logger("engine").warning("store_away", error=str(problem))
-        self._is_away = True
+        self._is_away, self._moved = True, time.perf_counter()
         await asyncio.sleep(AWAY[min(tried, len(AWAY) - 1)])
 
     def _fail(self, failure: Exception) -> None:
