@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
+import structlog
 
 from deploy.local import (
     BROKERS,
@@ -39,6 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: the last file to be dealt out should be a short one."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> None:
+    """Begin each test with the log as it is when nobody has set it up: a command of another test may have closed it."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
