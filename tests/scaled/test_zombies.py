@@ -12,8 +12,8 @@ from tests.scaled.roles import Role
 from tests.scaled.summary import table
 from tests.scaled.troupe import Orders, Troupe, endure
 
-LONG = LEASE + 16
-"""Seconds: longer than a session, a lease, and the fifteen seconds that the database lets an idle transaction be."""
+LONG = LEASE + 30
+"""Seconds: longer than a session, a lease, and twice the fifteen that the database lets an idle transaction be."""
 
 pytestmark = pytest.mark.alone
 
