@@ -120,6 +120,12 @@ def own_broker(services_folder: Path) -> Iterator[Broker]:
 
 
 @pytest.fixture
+def own_lasting_broker(services_folder: Path) -> Iterator[Broker]:
+    """A broker for a test that ends it under load: what it confirmed stays, and its groups find together again."""
+    yield from _broker_of_ones_own("lasting-tansu", services_folder)
+
+
+@pytest.fixture
 def own_tansu(services_folder: Path) -> Iterator[Broker]:
     """A broker for a test that kills members of groups, or fills it: a restart empties it."""
     yield from _broker_of_ones_own("tansu", services_folder)

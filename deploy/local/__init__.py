@@ -3,7 +3,7 @@
 Not for production. `python -m deploy.local` starts a pair by hand; tests take theirs from tests/conftest.py.
 """
 
-from deploy.local.brokers import BROKERS, ApacheKafka, Broker, Noida, Tansu, create_topic, delete_topic
+from deploy.local.brokers import BROKERS, ApacheKafka, Broker, LastingTansu, Noida, Tansu, create_topic, delete_topic
 from deploy.local.ports import free_ports
 from deploy.local.postgres import PostgresServer, create_database, drop_database, postgres_binaries
 from deploy.local.processes import ServiceFailed, ServiceMissing
@@ -12,6 +12,7 @@ __all__ = [
     "BROKERS",
     "ApacheKafka",
     "Broker",
+    "LastingTansu",
     "Noida",
     "PostgresServer",
     "ServiceFailed",

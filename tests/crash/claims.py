@@ -20,11 +20,15 @@ Key = TypeVar("Key")
 
 
 class Toll(msgspec.Struct):
-    """What the harness did: touches it saw in flight beside a corpse, freezes, faults after which nobody can know."""
+    """What the harness did: touches it saw in flight beside a corpse, freezes, faults after which nobody can know.
+
+    `broker_deaths`: a broker that is killed may have numbered a message that it never wrote down or confirmed.
+    """
 
     left_in_flight: set[str] = set()
     freezes: int = 0
     doubtful_faults: int = 0
+    broker_deaths: int = 0
     key: bytes = b""
     ledger: set[str] = set()
     lost_files: list[str] = []

@@ -20,7 +20,7 @@ from engine.ports.partitions import DESK, pack, unpack
 from tests.crash.audit import Promised
 from tests.crash.claims import ALL, Findings, Toll, doubts, fates, given_codes, kept_promises, miscounts, releases
 from tests.crash.people import Evidence, judge, recipients_of
-from tests.scaled.ground import WALK, Field
+from tests.scaled.ground import PARTITIONS, WALK, Field
 from tests.scaled.topic import Topic, read_topic
 from tests.scaled.walkers import Walked
 
@@ -37,6 +37,8 @@ def audit(field: Field, store: SharedStore, promised: Promised, walked: Walked, 
     doubts(found, rows, toll)
     kept_promises(found, store, promised.sign_ups, rows)
     topic = read_topic(field)
+    if len(topic.gaps) > toll.broker_deaths * PARTITIONS:
+        found.charge("B1", topic.gaps)
     _in_the_topic(found, topic, promised.sign_ups, walked)
     found.charge("B2", _unapplied(store, topic))
     found.charge("B3", _not_once(field, topic))
@@ -56,7 +58,6 @@ def audit(field: Field, store: SharedStore, promised: Promised, walked: Walked, 
 def _in_the_topic(found: Findings, topic: Topic, sign_ups: Sequence[int], walked: Walked) -> None:
     said = Counter(held.entry.id for held in topic.entries if isinstance(held.entry, Event))
     found.journal, found.repeated = len(topic.entries), sum(n - 1 for n in said.values())
-    found.charge("B1", topic.gaps)
     found.charge("B1", (f"refused: {reason}" for reason in topic.refused))
     names = [f"{kind}{number}" for number in sign_ups for kind in "is"]
     names += [f"{name}/{n}" for name, last in walked.steps.items() for n in range(1, last + 1)]

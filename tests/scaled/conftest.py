@@ -5,23 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import Broker, Noida, PostgresServer, Tansu
+from deploy.local import Broker, PostgresServer
 from tests.scaled.ground import Services
 
 
 @pytest.fixture
-def services(services_folder: Path) -> Iterator[Services]:
-    """A server and a broker whose groups let go of who was killed; a restart empties it."""
-    yield from _both(services_folder, Tansu(services_folder / "tansu"))
+def fleeting_postgres(services_folder: Path) -> Iterator[PostgresServer]:
+    """A server that does not wait for the disk, though what was committed outlives its own death."""
+    with PostgresServer(services_folder / "postgres", durable=False) as postgres:
+        yield postgres
 
 
 @pytest.fixture
-def lasting_services(services_folder: Path) -> Iterator[Services]:
-    """A server and a broker that keeps what it was given over a restart."""
-    yield from _both(services_folder, Noida(services_folder / "noida"))
+def services(fleeting_postgres: PostgresServer, own_tansu: Broker) -> Services:
+    """A server and a broker whose groups let go of who was killed; a restart empties it."""
+    return Services(fleeting_postgres, own_tansu)
 
 
-def _both(folder: Path, broker: Tansu | Noida) -> Iterator[Services]:
-    with PostgresServer(folder / "postgres", durable=False) as postgres, broker:
-        started: Broker = broker
-        yield Services(postgres, started)
+@pytest.fixture
+def lasting_services(fleeting_postgres: PostgresServer, own_lasting_broker: Broker) -> Services:
+    """A server and a broker that keeps what it confirmed, however it ends."""
+    return Services(fleeting_postgres, own_lasting_broker)
