@@ -33,6 +33,10 @@ from tests.scaled.walkers import Walkers
 
 WORKERS: Final = 3
 DISPATCHERS: Final = 2
+LEAVES_AT_LATEST: Final = 30.0
+GIVES_UP_AFTER: Final = 9.0
+"""Seconds: a dispatcher that leaves waits ten for what it has handed over, then leaves it in flight."""
+
 QUIET_AT_LATEST: Final = 300.0
 """Seconds that draining may take: on a machine that has other things to do, providers are left alone for a while."""
 
@@ -148,10 +152,15 @@ class Troupe:
         """SIGTERM, and wait until it has left."""
         began = time.monotonic()
         victim.signal(signal.SIGTERM)
-        if not victim.wait_dead(30):
-            self.result.bad_ends.append(f"a {victim.role} does not stop on SIGTERM")
-            victim.kill()
-        self.result.slowest_leave = max(self.result.slowest_leave, time.monotonic() - began)
+        while not victim.wait_dead(0.3):
+            self._bury_the_dead(victim)
+            if time.monotonic() - began > LEAVES_AT_LATEST:
+                self.result.bad_ends.append(f"a {victim.role} does not stop on SIGTERM")
+                victim.kill()
+        took = time.monotonic() - began
+        self.result.slowest_leave = max(self.result.slowest_leave, took)
+        if victim.role == "dispatcher" and took > GIVES_UP_AFTER:
+            self.toll.left_in_flight |= self.in_flight()
         self._bury(victim)
 
     def freeze(self, victims: Sequence[Role], seconds: float) -> None:
@@ -180,10 +189,14 @@ class Troupe:
             self.toll.left_in_flight |= self.in_flight()
         victim.close()
 
+    def _bury_the_dead(self, leaving: Role | None = None) -> None:
+        """Bury who died at a failpoint: soon, since what it left in flight is in flight only until its lease ends."""
+        for one in [one for one in self.roles if one is not leaving and one.exit_code is not None]:
+            self._bury(one)
+
     def fill_up(self) -> None:
         """Start what is missing; who died at a failpoint is buried first."""
-        for one in [one for one in self.roles if one.exit_code is not None]:
-            self._bury(one)
+        self._bury_the_dead()
         for role, count in self._wanted.items():
             for _ in range(count - len(self.of(role))):
                 self.start(role)
