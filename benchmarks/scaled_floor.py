@@ -6,6 +6,7 @@ agent, the way its documentation teaches, and by a Faust agent that writes nothi
 """
 
 import asyncio
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -156,6 +157,7 @@ async def _under_faust(orders: Orders, agent: Callable[[Any], Any]) -> None:
 
     app: Any = faust.App(
         f"bench-{orders.topic}",
+        datadir=tempfile.gettempdir(),
         broker=f"kafka://{orders.brokers}",
         web_enabled=False,
         topic_disable_leader=True,

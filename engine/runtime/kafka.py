@@ -104,7 +104,7 @@ class KafkaReader:
 
     def _make_app(self) -> faust.App:
         said = self._settings
-        app = faust.App(
+        app = _App(
             said.group,
             broker=[f"kafka://{one}" for one in said.brokers],
             broker_credentials=_credentials(said.access),
@@ -179,6 +179,13 @@ class KafkaReader:
         elif _now() - self._answered > said.stall_timeout:
             self._reading.fail(LogAway("the group does not let us in"))
         await self._reading.look(at, ends, passed)
+
+
+class _App(faust.App):
+    """Faust's app, without the folders that it makes for tables where the process was started: we have none."""
+
+    def _create_directories(self) -> None:
+        """Make none."""
 
 
 class _Consumer(driver.Consumer):
