@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from engine.core.commands import RecordEffect
-from engine.store.postgres.session import Session
-from engine.store.postgres.tally import Tallies, columns
+from engine.store.postgres.session import Session, columns
+from engine.store.totals import Tallies
 
 _effects: Final[msgspec.msgpack.Decoder[RecordEffect]] = msgspec.msgpack.Decoder(RecordEffect)
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -10,7 +10,7 @@ from engine.core.state import Run
 from engine.ports import Attempt, Counts, DeadLetter, FactRow, RunQuery, TouchQuery, TouchRow
 from engine.store.postgres.people import PeopleReads
 from engine.store.postgres.reader import fact_rows, touch_rows
-from engine.store.postgres.tally import read_counts
+from engine.store.totals import counts_of
 
 _attempts: Final[msgspec.msgpack.Decoder[Attempt]] = msgspec.msgpack.Decoder(Attempt)
 _runs: Final[msgspec.msgpack.Decoder[Run]] = msgspec.msgpack.Decoder(Run)
@@ -88,7 +88,7 @@ class PostgresReader(PeopleReads):
 
     def counts(self) -> Counts:
         """Return the totals, which every commit keeps."""
-        return read_counts(self._all("tallies"), dead=self._one("count_dead"), parked=self._one("count_parked"))
+        return counts_of(self._all("tallies"), dead=self._one("count_dead"), parked=self._one("count_parked"))
 
 
 def _looked_up(query: TouchQuery, people: list[int] | None) -> tuple[str, list[Any]]:

@@ -8,8 +8,8 @@ import msgspec
 from engine.core.errors import CouponTaken
 from engine.ports import Changes, CouponRow
 from engine.store.postgres.roster import Roster
-from engine.store.postgres.session import Session
-from engine.store.postgres.tally import Tallies, columns
+from engine.store.postgres.session import Session, columns
+from engine.store.totals import Tallies
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 

@@ -10,8 +10,8 @@ import msgspec
 from engine.ports import Changes, ErasureRow, LabelRow, ReviewRow
 from engine.store.postgres.people import erasure_rows, review_rows
 from engine.store.postgres.roster import Roster
-from engine.store.postgres.session import Session
-from engine.store.postgres.tally import Tallies, columns
+from engine.store.postgres.session import Session, columns
+from engine.store.totals import Tallies
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 

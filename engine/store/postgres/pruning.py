@@ -13,7 +13,7 @@ from engine.core.state import Run
 from engine.ports import Kept
 from engine.store.postgres.reader import touch_rows
 from engine.store.postgres.session import Session
-from engine.store.postgres.tally import Tallies
+from engine.store.totals import Tallies
 
 _runs: Final[msgspec.msgpack.Decoder[Run]] = msgspec.msgpack.Decoder(Run)
 _END: Final = 2**63 - 1
@@ -29,7 +29,7 @@ def prune(session: Session, kind: Kept, before: Micros, limit: int) -> int:
             gone = _deliveries(session, before, limit, tallies)
         case "runs":
             gone = _ended(session, before, limit, tallies)
-    tallies.write(session)
+    session.add_up(tallies)
     return gone
 
 

@@ -11,8 +11,8 @@ from engine.ports import Changes
 from engine.store.conventions import place_of
 from engine.store.postgres.entries_months import Months, clamped
 from engine.store.postgres.roster import Roster
-from engine.store.postgres.session import Session
-from engine.store.postgres.tally import Tallies, columns
+from engine.store.postgres.session import Session, columns
+from engine.store.totals import Tallies
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 

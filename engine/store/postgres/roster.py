@@ -6,8 +6,6 @@ Nobody changes a customer that is locked here; whoever is read without being the
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import msgspec
-
 from engine.core import state
 from engine.core.audience.identity import name_after
 from engine.core.errors import Conflict
@@ -16,23 +14,16 @@ from engine.core.state import Customer
 from engine.ports import Changes
 from engine.ports.partitions import home_of
 from engine.store.postgres.reader import UNREAD, Hot
-from engine.store.postgres.session import Session
-from engine.store.postgres.tally import Tallies, columns
+from engine.store.postgres.session import Session, columns
+from engine.store.totals import Indexed, Tallies, count, reached_of, recount
 
 _TRIES = 5
 
 
-class Entry(msgspec.Struct, gc=False):
-    """A customer as it stands: number, index columns, value. Never one that was merged away."""
+class Entry(Indexed, gc=False):
+    """A customer as it stands, at its version. Never one that was merged away."""
 
-    num: int
-    oneid: str
-    known: bool = False
-    wake: Micros = 0
-    stage: str = ""
-    reached: str = ""
     version: int = UNREAD
-    customer: Customer | None = None
 
 
 class _Change(NamedTuple):
@@ -164,10 +155,10 @@ class Roster:
             entry = self._here[oneid]
             if entry.oneid != oneid or entry in self._erased:
                 continue  # merged away: its value lives on in the winner's
-            reached = _reached(entry, customer)
+            reached = reached_of(entry, customer)
             if not entry.known or (entry.wake, entry.stage, entry.reached) != (customer.wake, customer.stage, reached):
                 moves.append((entry.num, customer.wake, customer.stage, reached))
-                _recount(tallies, entry, customer.stage, reached)
+                recount(tallies, entry, customer.stage, reached)
             bodies[entry.num] = state.encode(customer)
             self._changes.append(_Change(entry, customer))
         if moves:
@@ -200,7 +191,7 @@ class Roster:
         self.session.send("merge_redirects", loser.num, winner.num)
         self.session.send("merge_customer", loser.num, winner.num)
         if loser.known:
-            _count(tallies, loser.stage, loser.reached, -1)
+            count(tallies, loser.stage, loser.reached, -1)
         for oneid, entry in self._here.items():
             if entry is loser:
                 self._here[oneid] = winner
@@ -229,7 +220,7 @@ class Roster:
             self._erased.append(entry)
             self._hot.drop(entry.oneid)
             if entry.known:
-                _count(tallies, entry.stage, entry.reached, -1)
+                count(tallies, entry.stage, entry.reached, -1)
         roots = [entry.num for entry in self._erased]
         led = self.session.send("led", roots).fetchall()
         self._gone = [*roots, *(num for (num,) in led)]
@@ -262,26 +253,3 @@ class LooseRoster(Roster):
             entry = self._here[oneid]
             if (entry.num, entry.oneid, entry.version) != (num, root, UNREAD if version is None else version):
                 raise Conflict(f"customer {root} was changed by somebody else meanwhile")
-
-
-def _reached(entry: Entry, customer: Customer) -> str:
-    before = entry.customer
-    if before is not None and before.stages is customer.stages:
-        return entry.reached
-    return ",".join(sorted(customer.stages)) if customer.stages else ""
-
-
-def _recount(tallies: Tallies, entry: Entry, stage: str, reached: str) -> None:
-    if entry.known and entry.stage == stage and entry.reached == reached:
-        return  # only its timer moved
-    if entry.known:
-        _count(tallies, entry.stage, entry.reached, -1)
-    _count(tallies, stage, reached, 1)
-
-
-def _count(tallies: Tallies, stage: str, reached: str, n: int) -> None:
-    tallies.add("customers", (), n)
-    if stage:
-        tallies.add("stage", (stage,), n)
-    for name in filter(None, reached.split(",")):
-        tallies.add("reached", (name,), n)

@@ -3,7 +3,7 @@
 Writes are sent without waiting for each other's answers (pipeline mode); `settle` waits, before anything is committed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 from engine.core.errors import Conflict
 from engine.store.postgres.connection import Connection, errors_are_said, pipelined
 from engine.store.postgres.queries import SQL
+from engine.store.totals import Tallies
 
 Answer = psycopg.Cursor[TupleRow]
 
@@ -31,6 +32,11 @@ class Session:
         """Return what a named statement answers, in this transaction."""
         with errors_are_said():
             return self.send(name, *values).fetchall()
+
+    def add_up(self, tallies: Tallies) -> None:
+        """Add what a commit counted to the totals of this session's stripe."""
+        if rows := tallies.rows():
+            self.send("add_tallies", self.stripe, *columns(rows))
 
     def select(self, statement: str, values: Sequence[Any]) -> list[Any]:
         """Return what a statement answers that was made for the occasion, in this transaction."""
@@ -59,3 +65,8 @@ class Session:
         for answer, rows, what in expected:
             if answer.rowcount != rows:
                 raise Conflict(f"{what} came from somebody else meanwhile")
+
+
+def columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    """Return rows (one at least) as columns, each bound as one array."""
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -23,8 +23,8 @@ from engine.store.postgres.reader import Range, storable, touch_rows
 from engine.store.postgres.roster import Roster
 from engine.store.postgres.seen import Seen
 from engine.store.postgres.shelf import Shelf
-from engine.store.postgres.tally import Tallies
 from engine.store.postgres.world import accounts
+from engine.store.totals import Tallies
 
 Applied = Callable[[int], Sequence[tuple[int, Micros, bytes]]]
 
@@ -130,7 +130,7 @@ class PostgresView(PostgresReader):
         try:
             with pipelined(self._session.connection):
                 version, news = self._write(changes, tallies)
-                tallies.write(self._session)
+                self._session.add_up(tallies)
                 self._session.settle()
                 self._finish()
         except psycopg.errors.CheckViolation as error:

@@ -12,7 +12,7 @@ import msgspec
 from engine.core.commands import RecordEffect
 from engine.store.sqlite.people import review_rows
 from engine.store.sqlite.queries import SQL
-from engine.store.sqlite.tally import Tallies
+from engine.store.totals import Tallies
 
 effect_rows: Final[msgspec.msgpack.Decoder[RecordEffect]] = msgspec.msgpack.Decoder(RecordEffect)
 _encode: Final = msgspec.msgpack.Encoder().encode

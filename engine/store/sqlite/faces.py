@@ -13,7 +13,7 @@ from engine.ports import Attempt, Counts, DeadLetter, FactRow, RunQuery, TouchQu
 from engine.store.sqlite.people import PeopleReads
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.reader import fact_rows, touch_rows
-from engine.store.sqlite.tally import read_counts
+from engine.store.totals import counts_of
 
 _attempts: Final[msgspec.msgpack.Decoder[Attempt]] = msgspec.msgpack.Decoder(Attempt)
 _runs: Final[msgspec.msgpack.Decoder[Run]] = msgspec.msgpack.Decoder(Run)
@@ -99,7 +99,9 @@ class SqliteReader(PeopleReads):
     def counts(self) -> Counts:
         """Return the totals, which every commit keeps."""
         with self._lock:
-            return read_counts(self._connection())
+            connection = self._connection()
+            dead, parked = (connection.execute(SQL[name]).get for name in ("count_dead", "count_parked"))
+            return counts_of(connection.execute(SQL["tallies"]), dead=dead, parked=parked)
 
 
 def _columns(query: TouchQuery) -> tuple[list[str], list[Any]]:

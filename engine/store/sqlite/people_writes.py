@@ -12,7 +12,7 @@ from engine.ports import Changes, ErasureRow, ReviewRow
 from engine.store.sqlite.people import erasure_rows, review_rows
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.roster import Roster
-from engine.store.sqlite.tally import Tallies
+from engine.store.totals import Tallies
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 

@@ -15,7 +15,7 @@ from engine.core.state import Run
 from engine.ports import Kept
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.reader import touch_rows
-from engine.store.sqlite.tally import Tallies
+from engine.store.totals import Tallies
 
 _notes: Final[msgspec.msgpack.Decoder[list[Note]]] = msgspec.msgpack.Decoder(list[Note])
 _runs: Final[msgspec.msgpack.Decoder[Run]] = msgspec.msgpack.Decoder(Run)
@@ -31,7 +31,7 @@ def prune(connection: apsw.Connection, kind: Kept, before: Micros, limit: int) -
             gone = _deliveries(connection, before, limit, tallies)
         case "runs":
             gone = _ended(connection, before, limit, tallies)
-    tallies.write(connection)
+    connection.executemany(SQL["add_tally"], tallies.rows())
     return gone
 
 

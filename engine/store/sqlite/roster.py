@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import apsw
-import msgspec
 
 from engine.core import state
 from engine.core.ids import Micros
@@ -16,25 +15,18 @@ from engine.core.state import Customer
 from engine.ports import Changes
 from engine.store.sqlite.erasing import drop_labels
 from engine.store.sqlite.queries import SQL
-from engine.store.sqlite.tally import Tallies
 from engine.store.sqlite.writeback import WriteBack
+from engine.store.totals import Indexed, Tallies, count, reached_of, recount
 from engine.store.warm import Warm
 
 _MANY_MERGES: Final = 50_000
 _DECODED: Final = 16  # one in so many hot customers is kept decoded: that costs six times the memory
 
 
-class _Entry(msgspec.Struct, gc=False):
-    """A customer as committed: number, index columns, value. Never one that was merged away."""
+class _Entry(Indexed, gc=False):
+    """A customer as committed. Never one that was merged away. `customer` is kept of the most recent ones."""
 
-    num: int
-    oneid: str
-    known: bool = False
-    wake: Micros = 0
-    stage: str = ""
-    reached: str = ""
     body: bytes | None = None  # None: not loaded; empty: there is none
-    customer: Customer | None = None  # `body` decoded, for the most recent ones
 
 
 class _Change(NamedTuple):
@@ -167,10 +159,10 @@ class Roster:
             entry = self._now[oneid]
             if entry.oneid != oneid or entry in self._erased:
                 continue  # merged away: its value lives on in the winner's
-            reached = _reached(entry, customer)
+            reached = reached_of(entry, customer)
             if not entry.known or (entry.wake, entry.stage, entry.reached) != (customer.wake, customer.stage, reached):
                 moves.append((entry.num, customer.wake, customer.stage, reached))
-                _recount(tallies, entry, customer.stage, reached)
+                recount(tallies, entry, customer.stage, reached)
             bodies[entry.num] = body = state.encode(customer)
             self._changes.append(_Change(entry, customer, reached, body))
         self._connection.executemany(SQL["move_customer"], moves)
@@ -190,7 +182,7 @@ class Roster:
         self._connection.execute(SQL["merge_customer"], (loser.num, winner.num))
         drop_labels(self._connection, loser.num, tallies)
         if loser.known:
-            _count(tallies, loser.stage, loser.reached, -1)
+            count(tallies, loser.stage, loser.reached, -1)
         for oneid, entry in self._now.items():
             if entry is loser:
                 self._now[oneid] = winner
@@ -219,7 +211,7 @@ class Roster:
                 continue
             self._erased.append(entry)
             if entry.known:
-                _count(tallies, entry.stage, entry.reached, -1)
+                count(tallies, entry.stage, entry.reached, -1)
             led: list[Any] = self._connection.execute(SQL["led"], (entry.num,)).fetchall()
             nums += [entry.num, *(num for (num,) in led)]
         self._connection.executemany(SQL["erase_customer"], [(num,) for num in nums])
@@ -257,26 +249,3 @@ class Roster:
         """Forget what was being written."""
         self._now, self._changes, self._lost, self._erased = {}, [], {}, []
         self._last = self._connection.execute(SQL["last_number"]).get
-
-
-def _reached(entry: _Entry, customer: Customer) -> str:
-    before = entry.customer
-    if before is not None and before.stages is customer.stages:
-        return entry.reached
-    return ",".join(sorted(customer.stages)) if customer.stages else ""
-
-
-def _recount(tallies: Tallies, entry: _Entry, stage: str, reached: str) -> None:
-    if entry.known and entry.stage == stage and entry.reached == reached:
-        return  # only its timer moved
-    if entry.known:
-        _count(tallies, entry.stage, entry.reached, -1)
-    _count(tallies, stage, reached, 1)
-
-
-def _count(tallies: Tallies, stage: str, reached: str, n: int) -> None:
-    tallies.add("customers", (), n)
-    if stage:
-        tallies.add("stage", (stage,), n)
-    for name in filter(None, reached.split(",")):
-        tallies.add("reached", (name,), n)

@@ -23,8 +23,8 @@ from engine.store.sqlite.pruning import drop_touches, prune
 from engine.store.sqlite.queries import SQL
 from engine.store.sqlite.reader import read_meta
 from engine.store.sqlite.roster import Roster
-from engine.store.sqlite.tally import Tallies
 from engine.store.sqlite.writeback import WriteBack
+from engine.store.totals import Tallies
 
 
 class Writer:
@@ -77,7 +77,7 @@ class Writer:
         if changes.offset:
             self.meta |= {"position": changes.offset, "now": max(changes.now, self.meta.get("now", 0))}
             connection.executemany(SQL["put_meta"], self.meta.items())
-        tallies.write(connection)
+        connection.executemany(SQL["add_tally"], tallies.rows())
 
     def prune(self, kind: Kept, before: Micros, limit: int) -> int:
         """Drop what is kept no longer in the open transaction and commit it; on any error roll back and raise."""
