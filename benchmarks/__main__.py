@@ -245,13 +245,14 @@ def main() -> None:
     """Run everything and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the customers, fewer rounds")
-    parser.add_argument("--only", choices=["scaled"], help="leave everything else out, and write nothing down")
+    parser.add_argument("--only", choices=["scaled"], help="leave the rest out but what it is compared with, and write nothing down")
     parser.add_argument("--folder", type=Path, default=None, help="where to put files (default: a temporary folder)")
     asked = parser.parse_args()
     facts = machine()
     with tempfile.TemporaryDirectory(dir=asked.folder, prefix="journeyd-bench-") as folder:
         bench = Bench(Path(folder), quick=asked.quick)
         if asked.only:
+            bench.throughput("uniform", bench.shape(), 2)  # the embedded runtime in the same run
             bench.scaled()
             show(bench.rows, facts)
             return

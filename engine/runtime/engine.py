@@ -13,6 +13,7 @@ from engine.core.playbook import Playbook
 from engine.core.state import Customer
 from engine.ports import History, JobRow, Reader, Store
 from engine.ports.window import WINDOW
+from engine.runtime.counted import Counted
 from engine.usecases.advance import Advanced, advance
 from engine.usecases.follow_up import is_blocking, next_job, proceed
 from engine.usecases.heard import Heard
@@ -27,7 +28,7 @@ Committed: TypeAlias = Callable[[Playbook, Reader, Mapping[str, Customer], Micro
 """Gets the rules, the store, the customers that a commit changed, and the instant up to which timers have fired."""
 
 
-class Engine:
+class Engine(Counted):
     """Steps through the log. `watermark` says up to when nothing more will arrive once the log is drained."""
 
     def __init__(
@@ -40,18 +41,10 @@ class Engine:
         batch: int = BATCH,
         dedupe_window: Micros = WINDOW,
     ) -> None:
+        super().__init__()
         self.store, self.log = store, log
         self._watermark, self._load, self._batch = watermark, load, batch
         self.playbook = load()
-        self.time: Micros = 0
-        self.applied = 0
-        self.duplicates = 0
-        self.dead = 0
-        self.fired = 0
-        self.dropped = 0
-        self.merged = 0
-        self.contested = 0
-        self.suppressed = 0
         self.trip: Callable[[str], None] = _pass
         self.committed: Committed | None = None
         """Called after each commit of decisions while the rules stand: not in a publish, nor while one is settled."""
@@ -85,7 +78,7 @@ class Engine:
         window, before = self._heard.window, self._next_launch
         advanced = advance(self.store, self.log, self.playbook, limit=self._batch, before=before, window=window)
         if advanced is not None:
-            self._count(advanced)
+            self._take_in(advanced)
             if advanced.directed and not self.is_blocked_by_job():
                 self._wake(self.time)
             while advanced.waits and self._wake(advanced.waits):
@@ -115,16 +108,8 @@ class Engine:
         if self.committed is not None and changed and all(map(is_purge, self.jobs)):
             self.committed(self.playbook, self.store, changed, max(self.time, applied))
 
-    def _count(self, advanced: Advanced) -> None:
-        self.time = max(self.time, advanced.time)
-        self.applied += advanced.entries
-        self.duplicates += advanced.duplicates
-        self.dead += advanced.dead
-        self.fired += advanced.fired
-        self.dropped += advanced.dropped
-        self.merged += advanced.merged
-        self.contested += advanced.contested
-        self.suppressed += advanced.suppressed
+    def _take_in(self, advanced: Advanced) -> None:
+        self.count(advanced)
         if not advanced.directed:
             self._hand_over(advanced.changed, advanced.waits)
         if advanced.directed:

@@ -3,17 +3,29 @@
 How dedupe keys are remembered is told in `ports/window.py`.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Final
 
 import msgspec
 
 from engine.core.ids import SECOND, Micros
 from engine.core.state import Run
-from engine.ports import TouchRow
+from engine.ports import Changes, TouchRow
 from engine.ports.window import WINDOW, oldest_kept, slice_of
 
-__all__ = ["WINDOW", "clamped", "is_carried", "oldest_kept", "one_of", "place_of", "received_of", "slice_of"]
+__all__ = [
+    "WINDOW",
+    "clamped",
+    "is_carried",
+    "mentioned",
+    "oldest_kept",
+    "one_of",
+    "place_of",
+    "received_of",
+    "slice_of",
+]
 
 _LAST: Final[Micros] = int(datetime(9998, 12, 1, tzinfo=UTC).timestamp()) * SECOND
 
@@ -53,3 +65,23 @@ def received_of(body: bytes) -> Micros:
         return clamped(_stamps.decode(body).received)
     except (msgspec.DecodeError, RecursionError):
         return 0
+
+
+def mentioned(changes: Changes) -> Iterable[str]:
+    """Return the customer ids that a commit speaks of, in order of mention."""
+    return chain(
+        changes.customers,
+        changes.merged.keys(),
+        changes.merged.values(),
+        filter(None, changes.identifiers.values()),
+        changes.parted.keys(),
+        changes.parted.values(),
+        changes.erased,
+        (id_ for merge in changes.merges for id_ in (merge.winner, merge.loser)),
+        (label.customer for label in changes.labels),
+        (effect.customer for effect in changes.effects if effect.customer),
+        (owner for owner, _ in changes.runs.values()),
+        (touch.customer for touch in changes.touches),
+        (coupon.customer for coupon in changes.coupons),
+        (customer for customer, _ in changes.notes),
+    )

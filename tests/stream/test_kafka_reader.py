@@ -15,7 +15,7 @@ from engine.core.errors import BadSetting, LogAway
 from engine.runtime.clock import SystemClock
 from engine.runtime.kafka import KafkaReader
 from engine.runtime.stream.messages import Message
-from engine.runtime.stream.producer import Outgoing
+from engine.runtime.stream.outgoing import Outgoing
 from engine.runtime.stream.refill import stretch
 from engine.runtime.stream.settings import StreamSettings
 from engine.runtime.stream.topic import ensure_topic

@@ -20,7 +20,8 @@ from engine.runtime.clock import ManualClock
 from engine.runtime.inbox import Make
 from engine.runtime.stream.envelope import unpack
 from engine.runtime.stream.keys import Keys
-from engine.runtime.stream.producer import Outgoing, StreamInbox
+from engine.runtime.stream.outgoing import Outgoing
+from engine.runtime.stream.producer import StreamInbox
 from engine.runtime.stream.settings import StreamSettings
 from engine.store.memory.store import MemoryStore
 from engine.telemetry import Telemetry

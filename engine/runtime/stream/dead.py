@@ -12,7 +12,7 @@ import structlog
 from engine.core.errors import LogAway
 from engine.ports import DeadLetter
 from engine.ports.partitions import unpack
-from engine.runtime.stream.producer import Outgoing
+from engine.runtime.stream.outgoing import Outgoing
 from engine.runtime.stream.settings import StreamSettings
 
 _log = structlog.get_logger()

@@ -17,6 +17,7 @@ from engine.core.state import Customer
 from engine.ports import Clock, JobRow, SharedStore, Turn
 from engine.ports.partitions import DESK
 from engine.ports.window import WINDOW
+from engine.runtime.counted import Counted
 from engine.runtime.engine import BATCH, Committed
 from engine.runtime.stream.backlog import Backlog
 from engine.runtime.stream.desk import Desk, Logs
@@ -24,7 +25,7 @@ from engine.runtime.stream.envelope import Foreign
 from engine.runtime.stream.messages import Message
 from engine.runtime.stream.share import Share
 from engine.runtime.stream.tide import TideWatch
-from engine.usecases.advance import Advanced, advance
+from engine.usecases.advance import advance
 from engine.usecases.follow_up import is_blocking, proceed
 from engine.usecases.heard import Heard
 from engine.usecases.launch import NEVER
@@ -58,7 +59,7 @@ class Dials(msgspec.Struct, frozen=True):
     look_every: int = 4
 
 
-class StreamEngine:
+class StreamEngine(Counted):
     """`owner` names this worker among all. `load` makes the playbook in force."""
 
     def __init__(
@@ -70,12 +71,11 @@ class StreamEngine:
         owner: str,
         dials: Dials | None = None,
     ) -> None:
+        super().__init__()
         self.store, self._logs, self._load, self._clock, self.owner = store, logs, load, clock, owner
         self._desk = Desk(store, logs.desk, clock)
         self._dials = dials or Dials()
-        self.time: Micros = 0
-        self.applied = self.duplicates = self.dead = self.fired = self.dropped = 0
-        self.merged = self.contested = self.suppressed = self.erasures = 0
+        self.erasures = 0
         self.trip: Callable[[str], None] = _pass
         self.committed: Committed | None = None
         self.shares: dict[int, Share] = {}
@@ -287,7 +287,7 @@ class StreamEngine:
             return True
         if advanced is None:
             return False
-        self._count(advanced)
+        self.count(advanced)
         self._hand_over(advanced.changed, advanced.time)
         return True
 
@@ -296,17 +296,6 @@ class StreamEngine:
         if self.tide is not None:
             return max(share.lived, self.tide)
         return max(share.lived, share.drained_at - self._dials.slack)
-
-    def _count(self, advanced: Advanced) -> None:
-        self.time = max(self.time, advanced.time)
-        self.applied += advanced.entries
-        self.duplicates += advanced.duplicates
-        self.dead += advanced.dead
-        self.fired += advanced.fired
-        self.dropped += advanced.dropped
-        self.merged += advanced.merged
-        self.contested += advanced.contested
-        self.suppressed += advanced.suppressed
 
     def _hand_over(self, changed: Mapping[str, Customer], instant: Micros) -> None:
         if self.committed is not None and changed and all(map(is_purge, self.jobs)):
@@ -327,7 +316,7 @@ class StreamEngine:
             advanced = advance(store, self._desk.log, self.playbook, limit=1, window=self._dials.window)
         if advanced is None:
             return False
-        self._count(advanced)
+        self.count(advanced)
         self.erasures += word.said is not None and word.said.verb == "erase"
         if advanced.directed or advanced.dropped:
             self.reload()

@@ -17,7 +17,7 @@ from engine.ports import Clock, SharedStore, Store
 from engine.ports.partitions import pack as place_of
 from engine.runtime.stream.envelope import pack
 from engine.runtime.stream.keys import Keys
-from engine.runtime.stream.producer import Outgoing
+from engine.runtime.stream.outgoing import Outgoing
 from engine.runtime.stream.settings import StreamSettings
 from engine.usecases.launch import NEVER
 

@@ -10,6 +10,7 @@ from engine.core.errors import BadSetting, Conflict, JourneydError
 from engine.core.ids import Micros
 from engine.core.state import Account, Customer
 from engine.ports import Changes, Kept, TouchRow
+from engine.store.conventions import mentioned
 from engine.store.postgres import records
 from engine.store.postgres.connection import pipelined, say
 from engine.store.postgres.deliveries import Deliveries
@@ -171,7 +172,7 @@ class PostgresView(PostgresReader):
 
     def _write(self, changes: Changes, tallies: Tallies) -> tuple[int, bool]:
         session, roster = self._session, self._roster
-        roster.prepare(_mentioned(changes), _written(changes))
+        roster.prepare(mentioned(changes), _written(changes))
         deliveries = Deliveries(session, self._rows_read, self._unheard)
         version = session.send("version")
         if losers := roster.write(changes, tallies):
@@ -211,23 +212,3 @@ def _written(changes: Changes) -> Iterable[str]:
     """Return the customer ids that a commit changes."""
     ways = (changes.merged, changes.merged.values(), changes.parted, changes.parted.values())
     return chain(changes.customers, *ways, changes.erased)
-
-
-def _mentioned(changes: Changes) -> Iterable[str]:
-    """Return the customer ids that a commit speaks of, in order of mention."""
-    return chain(
-        changes.customers,
-        changes.merged.keys(),
-        changes.merged.values(),
-        filter(None, changes.identifiers.values()),
-        changes.parted.keys(),
-        changes.parted.values(),
-        changes.erased,
-        (id_ for merge in changes.merges for id_ in (merge.winner, merge.loser)),
-        (label.customer for label in changes.labels),
-        (effect.customer for effect in changes.effects if effect.customer),
-        (owner for owner, _ in changes.runs.values()),
-        (touch.customer for touch in changes.touches),
-        (coupon.customer for coupon in changes.coupons),
-        (customer for customer, _ in changes.notes),
-    )

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from pathlib import Path
 
 import apsw
@@ -10,6 +9,7 @@ import apsw
 from engine.core.ids import Micros
 from engine.core.state import Customer
 from engine.ports import Changes, Kept
+from engine.store.conventions import mentioned
 from engine.store.sqlite import records
 from engine.store.sqlite.connection import Checkpoints, full_disk_is_said
 from engine.store.sqlite.deliveries import Deliveries
@@ -57,7 +57,7 @@ class Writer:
 
     def _write(self, changes: Changes) -> None:
         connection, tallies = self.connection, Tallies()
-        self.roster.prepare(_mentioned(changes))
+        self.roster.prepare(mentioned(changes))
         bodies = self.roster.write(changes, tallies)
         gone = self.roster.erased()
         if gone:
@@ -134,23 +134,3 @@ class SqliteUnit(SqliteReader):
     def commit(self, changes: Changes) -> None:
         """Write everything and make it durable; on any error write nothing and raise."""
         self._writer.commit(changes)
-
-
-def _mentioned(changes: Changes) -> Iterable[str]:
-    """Return the customer ids that a commit speaks of, in order of mention."""
-    return chain(
-        changes.customers,
-        changes.merged.keys(),
-        changes.merged.values(),
-        filter(None, changes.identifiers.values()),
-        changes.parted.keys(),
-        changes.parted.values(),
-        changes.erased,
-        (id_ for merge in changes.merges for id_ in (merge.winner, merge.loser)),
-        (label.customer for label in changes.labels),
-        (effect.customer for effect in changes.effects if effect.customer),
-        (owner for owner, _ in changes.runs.values()),
-        (touch.customer for touch in changes.touches),
-        (coupon.customer for coupon in changes.coupons),
-        (customer for customer, _ in changes.notes),
-    )
