@@ -245,7 +245,9 @@ def main() -> None:
     """Run everything and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the customers, fewer rounds")
-    parser.add_argument("--only", choices=["scaled"], help="leave the rest out but what it is compared with, and write nothing down")
+    parser.add_argument(
+        "--only", choices=["scaled"], help="leave the rest out but what it is compared with, and write nothing down"
+    )
     parser.add_argument("--folder", type=Path, default=None, help="where to put files (default: a temporary folder)")
     asked = parser.parse_args()
     facts = machine()

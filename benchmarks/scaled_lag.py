@@ -173,7 +173,10 @@ def _played(herd: Herd, stream: Stream, watch: Watch, spans: tuple[float, float]
     spent = between(before, herd.spent())
     in_time = in_time and stream.is_whole and _look_until(watch, lambda now: watch.behind(stream.sent, now) == 0)
     extra = {"pause": pause, "recovered": caught - resumed, "workers_cpu": spent.workers}
-    for name, (since, until) in {"before": (quiet, stopped - 2 * _CAUGHT_UP), "after": (caught, after - _CAUGHT_UP)}.items():
+    for name, (since, until) in {
+        "before": (quiet, stopped - 2 * _CAUGHT_UP),
+        "after": (caught, after - _CAUGHT_UP),
+    }.items():
         waits = watch.waits(stream.sent, since, until) or [float("inf")]
         extra |= {f"{name}_p50": waits[len(waits) // 2], f"{name}_p99": waits[len(waits) * 99 // 100]}
     return Sample(sum(map(len, stream.sent)), spent.wall, spent.cpu, in_time, "", extra)
