@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from config.settings import Settings
+from engine.bootstrap.attendance import is_attended
 from engine.bootstrap.storage import Files, Hold
 from engine.core.errors import BadSetting
 from engine.core.ids import Micros
 from engine.core.policy import Identity
 from engine.ports import History, SharedStore, Store
 from engine.ports.partitions import DESK
+from engine.runtime.clock import SystemClock
 from engine.runtime.stream.desk import Logs
 from engine.usecases.publish import newest
 
@@ -88,7 +90,8 @@ def shared_files(settings: Settings) -> Files:
     from engine.runtime.stream.intake import SharedLog
 
     opening = opened(settings)
-    return Files(Nobodys(), SharedLog(opening.logs.desk, lambda: _door(settings, opening)), opening.store, "desk")
+    through: Literal["log", "desk"] = "desk" if is_attended(opening.store.partitions(), SystemClock().now()) else "log"
+    return Files(Nobodys(), SharedLog(opening.logs.desk, lambda: _door(settings, opening)), opening.store, through)
 
 
 def read_store(settings: Settings) -> Store:

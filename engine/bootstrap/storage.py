@@ -31,7 +31,7 @@ class Hold(Protocol):
 
 @dataclass(frozen=True)
 class Files:
-    """What one process may write. `through`: whose log it is; the desk is that of many processes."""
+    """What one process may write. `through`: who hears it, a living worker at the desk or who opens the log next."""
 
     lock: Hold
     log: History

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.bootstrap.workspace import Workspace
 
 Through: TypeAlias = Literal["daemon", "log", "desk"]
-"""The way that words took: the running daemon, the log of a stopped workspace, the desk of a shared store."""
+"""The way that words took: the running daemon, the desk where workers hear them, a log that nobody reads just now."""
 
 _SPOKEN: Final = ("id", "verb", "subject", "value", "by", "identifiers", "properties")
 

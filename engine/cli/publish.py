@@ -123,7 +123,15 @@ def _put_in_force(
     if as_json:
         emit({"published": True, **said, **release_words.as_data(found, invocation.lang)})
         return
-    tell(invocation.say(f"Release {found.after.id} is in force.", f"版本 {found.after.id} 已生效。"))
+    _say_published(invocation, found.after.id, is_in_force=said["in_force"])
+
+
+def _say_published(invocation: Invocation, release: str, *, is_in_force: bool) -> None:
+    if is_in_force:
+        tell(invocation.say(f"Release {release} is in force.", f"版本 {release} 已生效。"))
+        return
+    en = f"Release {release} is published. No worker lives: it is in force once one does (`journeyd status`)."
+    tell(invocation.say(en, f"版本 {release} 已发布。当前没有存活的 worker：恢复后生效（`journeyd status`）。"))
 
 
 def _say_nothing(invocation: Invocation, *, as_json: bool) -> None:

@@ -134,7 +134,10 @@ def is_asked(invocation: Invocation, *, yes: bool) -> bool:
 
 
 def hand_over(invocation: Invocation, workspace: "Workspace", release: "Release", *, quiet: bool) -> dict[str, Any]:
-    """Publish and return once the release is in force and nothing is left to do: {id, offset, through}."""
+    """Publish and return once the release is in force and nothing is left to do: {id, offset, through, in_force}.
+
+    Not in force: no worker lives that could take it.
+    """
     from engine.bootstrap.release import apply_log, directive_of
     from engine.cli.daemon import Daemon, address_of
     from engine.cli.direct import ops_key_of
@@ -150,12 +153,18 @@ def hand_over(invocation: Invocation, workspace: "Workspace", release: "Release"
             said = daemon.publish(ops_key_of(workspace), word.body, word.id)
         with jobs_bar(invocation, quiet) as show:
             _follow(workspace, said["offset"], release, show)
-        return {**said, "through": "daemon"}
+        return {**said, "through": "daemon", "in_force": True}
     with closing(files), jobs_bar(invocation, quiet) as show:
         word = directive_of(release, max(last_received(files.log), SystemClock().now()))
         offset = files.log.append([encode(word)])
-        apply_log(workspace, files, show)
-    return {"id": word.id, "offset": offset, "release": release.id, "through": files.through}
+        is_applied = apply_log(workspace, files, show)
+    return {
+        "id": word.id,
+        "offset": offset,
+        "release": release.id,
+        "through": files.through,
+        "in_force": is_applied,
+    }
 
 
 def _follow(workspace: "Workspace", offset: int, release: "Release", show: Callable[[list["JobRow"]], None]) -> None:

@@ -61,11 +61,20 @@ def direct(
     everything = ("all entering", "全部进入") if verb == "pause" else ("all sending", "全部发送")
     name = subject if subject != "*" else invocation.say(*everything)
     done = invocation.say(*_DONE[verb])
-    later = invocation.say(" (no daemon runs: it holds from its next start)", "（守护进程未运行：下次启动时生效）")
-    tell(f"{done}: {name}{later if said['through'] == 'log' else ''}")
+    later = _LATER_SHARED[verb == "stop"] if workspace.is_shared else _LATER
+    tell(f"{done}: {name}{invocation.say(*later) if said['through'] == 'log' else ''}")
 
 
 _DONE: Final = {"stop": ("Stopped", "已停止"), "pause": ("Paused", "已暂停"), "resume": ("Resumed", "已恢复")}
+
+_LATER: Final = (" (no daemon runs: it holds from its next start)", "（守护进程未运行：下次启动时生效）")
+_LATER_SHARED: Final = (
+    (" (no worker lives: it holds once one does)", "（当前没有存活的 worker：恢复后生效）"),
+    (
+        " (no worker lives: it holds once one does; to end sending now, stop the dispatchers)",
+        "（当前没有存活的 worker：恢复后生效；要立即停止发送，请停掉 dispatcher）",
+    ),
+)
 
 
 def _check(workspace: "Workspace", journey: str) -> None:

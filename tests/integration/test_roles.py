@@ -64,6 +64,20 @@ def test_words_and_lists_of_a_command_take_effect_without_http(tmp_path: Path, e
         assert len(troupe.data("customers", "list")) == 1
 
 
+def test_a_word_says_when_no_worker_lives_to_hear_it(tmp_path: Path, environ: dict[str, str]) -> None:
+    def journeyd(*words: str) -> str:
+        done = CliRunner(env=environ).invoke(app, ["-w", str(shop), *words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    shop = make_shop(tmp_path / "shop")
+    assert "is published. No worker lives" in journeyd("publish", "--yes")
+    stopped = journeyd("stop", "--all")
+    assert "no worker lives" in stopped
+    assert "stop the dispatchers" in stopped
+    assert json.loads(journeyd("pause", "--all", "--json"))["through"] == "log"
+
+
 def test_a_history_gives_what_it_gives_in_one_process(
     tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from engine.core.errors import BadInput
 from engine.core.ids import SECOND
 from engine.ports.partitions import DESK
 from engine.runtime.stream.engine import LEFT_OUT, StreamEngine
+from engine.runtime.stream.keeping import Keeping
 from engine.runtime.stream.tide import GONE, Turning
 from tests.simulation.test_worker_engine import START, Site
 
@@ -90,3 +91,15 @@ def test_a_worker_says_when_the_group_deals_it_nothing_while_partitions_are_nobo
     assert worker.unserved == 0
     worker.take([1])
     assert (worker.unserved, list(worker.shares)) == (0, [1])
+
+
+def test_nothing_is_let_go_while_history_is_imported() -> None:
+    site = Site()
+    gone: list[int] = []
+    keeping = Keeping(site.store, site.worker(), {}, site.clock, gone.append)
+    site.store.tide(START)
+    keeping.let_go()
+    assert gone == []
+    site.store.tide(None)
+    keeping.let_go()
+    assert gone == [site.clock.now()]

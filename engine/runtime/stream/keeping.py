@@ -55,10 +55,13 @@ class Keeping:
         while True:
             if FIRST in self._engine.shares:
                 with suppress(StoreAway, Conflict):  # in an hour again
-                    await asyncio.to_thread(self._let_go)
+                    await asyncio.to_thread(self.let_go)
             await asyncio.sleep(EVERY)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Prune, unless history is being imported: it is old by the clock, and nobody has looked at it yet."""
+        if self._store.tide_at() is not None:
+            return
         now = self._clock.now()
         while prune(self._store, self._kept, now, CHUNK):
             pass
