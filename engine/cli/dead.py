@@ -7,6 +7,7 @@ import typer
 
 from engine.cli.invocation import AsJson, Invocation
 from engine.cli.output import emit, tell
+from engine.ports.partitions import TOPIC, unpack
 
 
 def dead(
@@ -24,10 +25,22 @@ def dead(
     with closing(workspace.read_store()) as store:
         letters = store.dead_letters(limit)
     if as_json:
-        emit([{"offset": one.offset, "at": one.at, "reason": one.reason, "body": one.body.hex()} for one in letters])
+        emit([{**_place(one.offset), "at": one.at, "reason": one.reason, "body": one.body.hex()} for one in letters])
         return
     for one in letters:
-        place = f"log {one.offset}" if one.offset > 0 else "timer"
-        tell(f"{instant(one.at, shown_zone(workspace.settings))}  {place}  {one.reason}")
+        place = " ".join(f"{name} {number}" for name, number in _place(one.offset).items())
+        tell(f"{instant(one.at, shown_zone(workspace.settings))}  {place if one.offset > 0 else 'timer'}  {one.reason}")
     if not letters:
         tell(invocation.say("No dead letters.", "没有死信。"))
+
+
+def _place(place: int) -> dict[str, int]:
+    """Say where an entry stands: in the log, or in which partition of the topic.
+
+    >>> _place(7), _place(4 << 48 | 212 << 12 | 1)
+    ({'offset': 7}, {'partition': 3, 'offset': 212, 'entry': 1})
+    """
+    if place < TOPIC:
+        return {"offset": place}
+    stands = unpack(place)
+    return {"partition": stands.partition - 1, "offset": stands.offset, "entry": stands.entry}
